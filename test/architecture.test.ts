@@ -213,9 +213,9 @@ const DATA_MODULES = [
   'sampling-options',
   'counter-options',
   'lookup-options',
-  'sequence-options',
   'follow-options',
   'join-options',
+  'sequence-options',
   'options',
   'readers',
   'objects',
@@ -229,6 +229,7 @@ const DATA_MODULES = [
   'computed',
   'counters',
   'sources',
+  'histories',
   'streams',
   'info',
 ];

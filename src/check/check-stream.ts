@@ -6,6 +6,7 @@ import type { FollowOptions } from '../data/follow-options.js';
 import { encodedFormat } from '../data/rows/row-format.js';
 import { skipBadRows, type RejectPolicy } from '../data/rows/rejects.js';
 import { FollowedCounters } from '../data/streams/followed-counters.js';
+import { FollowedHistories } from '../data/streams/followed-histories.js';
 import { FollowedStream, type Followed } from '../data/streams/followed-stream.js';
 import { headOf } from '../data/streams/head-stream.js';
 import { describeSchemaChange } from '../data/streams/schema-watch.js';
@@ -64,12 +65,16 @@ export async function checkStream(
   for await (const { chunk } of stream.read({ ...reading, from: undefined })) if (chunk.rows > 0) break;
   if (stream.records === 0) return { description: describe(firstStreamState()), step: undefined };
   const counters = countersOf(experiment.data);
-  const head = await readStreamHead({ ...inputs, stream }, follow.fitRows, {}, reading, () => undefined, counters());
+  const histories = (): FollowedHistories | undefined =>
+    inputs.histories.length === 0 ? undefined : FollowedHistories.start(inputs.histories, inputs.join);
+  const before = { counters: counters(), histories: histories() };
+  const head = await readStreamHead({ ...inputs, stream }, follow.fitRows, {}, reading, () => undefined, before);
   const follows = (format: Followed['format'], see: Pick<Followed, 'letters' | 'onSchemaChange'>): FollowedStream =>
     new FollowedStream({
       stream,
       format,
       counters: counters(),
+      histories: histories(),
       options: follow,
       batchRows: stepRows(experiment.training),
       state: firstStreamState(),

@@ -208,10 +208,10 @@ function resolvePaths(data: Experiment['data'], directory: string): Experiment['
         typeof paths === 'string' ? resolvePath(paths, directory) : paths.map((path) => resolvePath(path, directory));
   }
   if (typeof data.columns === 'string') resolved.columns = resolvePath(data.columns, directory);
-  const resolveFiles = <Own extends { readonly file: string }>(files: Readonly<Record<string, Own>>) =>
-    Object.fromEntries(
-      Object.entries(files).map(([name, own]) => [name, { ...own, file: resolvePath(own.file, directory) }]),
-    );
+  const resolveFile = <Own extends { readonly file?: string | undefined }>(own: Own): Own =>
+    own.file === undefined ? own : { ...own, file: resolvePath(own.file, directory) };
+  const resolveFiles = <Own extends { readonly file?: string | undefined }>(files: Readonly<Record<string, Own>>) =>
+    Object.fromEntries(Object.entries(files).map(([name, own]) => [name, resolveFile(own)]));
   if (data.lookups !== undefined) resolved.lookups = resolveFiles(data.lookups);
   if (data.sequences !== undefined) resolved.sequences = resolveFiles(data.sequences);
   if (data.join !== undefined) resolved.join = { ...data.join, events: resolveFiles(data.join.events) };

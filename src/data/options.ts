@@ -8,7 +8,7 @@ import { checkSideDialects, dialectShape } from './dialect.js';
 import { followOptions } from './follow-options.js';
 import { checkJoin, joinOptions } from './join-options.js';
 import { lookupsOptions } from './lookup-options.js';
-import { sequencesOptions } from './sequence-options.js';
+import { checkSequences, fileLogs, sequencesOptions } from './sequence-options.js';
 import { rowSeed, samplingOptions } from './sampling-options.js';
 import { describePassword } from './stream-password.js';
 
@@ -105,9 +105,9 @@ export function splitFilesOf({ train, valid, test, source, split }: DataOptions)
 }
 
 /** Lists the paths that the cache may have entries of. */
-export function cachedPaths({ sequences = {}, ...data }: DataOptions): readonly Paths[] {
+export function cachedPaths({ sequences, ...data }: DataOptions): readonly Paths[] {
   const rows = ([...SPLITS, 'source'] as const).flatMap((key): readonly Paths[] => [data[key] ?? []]);
-  return [...rows, ...Object.values(sequences).map(({ file }) => file)];
+  return [...rows, ...Object.values(fileLogs(sequences)).map(({ file }) => file)];
 }
 
 /** Yields the issues of keys that conflict. */
@@ -124,7 +124,7 @@ export function* checkData({
 }: DataOptions): Generator<ValidationIssue> {
   yield* issuesBelow(['counters'], counters && checkCounters(counters));
   yield* issuesBelow(['lookups'], lookups && checkSideDialects(lookups));
-  yield* issuesBelow(['sequences'], sequences && checkSideDialects(sequences));
+  yield* issuesBelow(['sequences'], sequences && checkSequences(sequences, join));
   for (const [index, path] of [train ?? []].flat().entries()) {
     const message = describePassword(path);
     if (message !== undefined) yield { path: ['train', ...(Array.isArray(train) ? [index] : [])], message };

@@ -1,4 +1,7 @@
 import type { Experiment } from '../config/experiment.js';
+import { planHistories, type HistoryPlan } from '../data/histories/history-plan.js';
+import type { JoinOptions } from '../data/join-options.js';
+import { fileLogs } from '../data/sequence-options.js';
 import type { FollowOptions } from '../data/follow-options.js';
 import { numberedFormat } from '../data/replay/numbered-samples.js';
 import { withFilter } from '../data/rows/row-format.js';
@@ -11,6 +14,8 @@ import { planRows, type RowsPlan } from './open-inputs.js';
 /** The opened stream of a run, and its initial weights. */
 export interface StreamInputs extends RowsPlan {
   readonly stream: ChunkStream;
+  readonly histories: readonly HistoryPlan[];
+  readonly join: JoinOptions | undefined;
   readonly start: Start;
 }
 
@@ -23,10 +28,13 @@ export async function openStreamInputs(
   follow: FollowOptions,
   access?: Access,
 ): Promise<StreamInputs> {
-  const { where } = experiment.data;
-  const plan = await planRows(experiment, { access });
+  const { data } = experiment;
+  const { where, join } = data;
+  // Histories are read with the stream.
+  const plan = await planRows({ ...experiment, data: { ...data, sequences: fileLogs(data.sequences) } }, { access });
   const filtered = where === undefined ? plan.format : withFilter(plan.format, { where, split: undefined });
   const format = numberedFormat(filtered);
-  const stream = await openFollowed(experiment.data, format, follow);
-  return { ...plan, format, stream, start: createStart(experiment, format.fields) };
+  const histories = planHistories(format, data.sequences, join);
+  const stream = await openFollowed(data, format, follow, histories);
+  return { ...plan, format, stream, histories, join, start: createStart(experiment, format.fields) };
 }

@@ -3,6 +3,7 @@ import type { ProgramState } from '../engines/engine.js';
 import type { Fitted } from '../features/feature-types.js';
 import { storedFitted } from '../features/fitted.js';
 import { lookupTensors, type LookupTables } from '../features/lookups.js';
+import type { HistoryTensors } from '../features/stored-histories.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import type { Delta } from './delta.js';
 
@@ -13,6 +14,7 @@ interface Content {
   readonly counters: ReadonlyMap<string, StoredTensor>;
   readonly lookups: LookupTables;
   readonly window?: ReadonlyMap<string, StoredTensor>;
+  readonly histories?: HistoryTensors | undefined;
 }
 
 /** Estimated size of the config, the loop state and the file headers. */
@@ -25,14 +27,14 @@ export function tensorBytes({ weights, optimizer }: ProgramState): number {
 }
 
 /** Estimates the size of a delta on disk, in bytes. */
-export function deltaBytes({ program, growth, counters, window }: Delta): number {
-  return OTHER_BYTES + tensorBytes(program) + storedBytes(growth, counters, window);
+export function deltaBytes({ program, growth, counters, window, histories }: Delta): number {
+  return OTHER_BYTES + tensorBytes(program) + storedBytes(growth, counters, window, histories);
 }
 
 /** Estimates the size of a full checkpoint on disk, in bytes. */
-export function checkpointBytes({ program, fitted, counters, lookups, window = new Map() }: Content): number {
-  const others = storedBytes(storedFitted(fitted).tensors, counters, lookupTensors(lookups), window);
-  return OTHER_BYTES + tensorBytes(program) + others;
+export function checkpointBytes({ program, fitted, counters, lookups, window, histories }: Content): number {
+  const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups), window, histories];
+  return OTHER_BYTES + tensorBytes(program) + storedBytes(...others.filter((each) => each !== undefined));
 }
 
 function storedBytes(...all: readonly ReadonlyMap<string, StoredTensor>[]): number {

@@ -4,6 +4,7 @@ import type { ProgramState } from '../engines/engine.js';
 import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted } from '../features/fitted.js';
 import { applyVocabularyChanges } from '../features/growing-vocabularies.js';
+import { mergeHistories, type HistoryTensors } from '../features/stored-histories.js';
 import type { FileDigest } from '../io/disk.js';
 import { readSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { appendWindow, type WindowRows } from '../training/window-rows.js';
@@ -114,7 +115,7 @@ export function readGrowth<Content>(
 
 async function readChanges<Content>(
   { folder, manifest }: DeltaFolder,
-  name: typeof FILES.growth | typeof FILES.window,
+  name: typeof FILES.growth | typeof FILES.window | typeof FILES.histories,
   convert: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
 ): Promise<Content | undefined> {
   const digest = manifest.files[name];
@@ -182,6 +183,32 @@ export async function readChainWindow({ base, deltas }: Chain): Promise<WindowRo
     window = (await readChanges(delta, FILES.window, (tensors) => appendWindow(before, tensors))) ?? before;
   }
   return window;
+}
+
+/**
+ * Reads the events of a stream at a checkpoint; none without histories.
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readChainHistories({ base, deltas }: Chain): Promise<HistoryTensors> {
+  const { folder, manifest } = base;
+  const asTensors = (tensors: HistoryTensors): HistoryTensors => tensors;
+  const full = await readTensors(folder, FILES.histories, manifest.files, asTensors, false);
+  const changes: HistoryTensors[] = [];
+  for (const delta of deltas) changes.push((await readHistoryChanges(delta, asTensors)) ?? new Map<string, never>());
+  return convertTensors(join(folder, FILES.histories), full, (tensors) => mergeHistories(tensors, changes));
+}
+
+/**
+ * Reads the events of a delta.
+ * @param convert converts them; it throws an Error if they are invalid
+ * @returns undefined if the delta has none
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export function readHistoryChanges<Content>(
+  delta: DeltaFolder,
+  convert: (tensors: HistoryTensors) => Content,
+): Promise<Content | undefined> {
+  return readChanges(delta, FILES.histories, convert);
 }
 
 /** Reads the counters of a full checkpoint, or those of a delta. */

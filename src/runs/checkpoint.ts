@@ -8,8 +8,8 @@ import type { ProgramState } from '../engines/engine.js';
 import { UserError } from '../core/errors.js';
 import { renameMetrics } from '../evaluation/metric-renames.js';
 import type { Fitted } from '../features/feature-types.js';
-import { storedFitted } from '../features/fitted.js';
-import { loadedLookups, lookupTensors, type LookupTables } from '../features/lookups.js';
+import type { HistoryTensors } from '../features/stored-histories.js';
+import { loadedLookups, type LookupTables } from '../features/lookups.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
@@ -20,6 +20,7 @@ import { checkpointBytes, deltaBytes } from './checkpoint-bytes.js';
 import {
   readChainCounters,
   readChainFitted,
+  readChainHistories,
   readChainWindow,
   readProgramTensors,
   readTensors,
@@ -40,9 +41,9 @@ import {
   type DeltaDigests,
   type DeltaPartDigests,
   type Digests,
-  type OptionalFile,
   type PartDigests,
 } from './manifest.js';
+import { writeChanges, writeConstants } from './optional-files.js';
 import { quantizeTables } from './quantized-tables.js';
 import { checkpointsFolder, listCheckpoints, listRemovable, type Retention } from './retention.js';
 import type { Sections } from './run-state.js';
@@ -62,6 +63,8 @@ export interface Checkpoint {
   readonly lookups: LookupTables;
   /** Rows of the current window of a stream; read with the optimizer state. Default: none. */
   readonly window?: ReadonlyMap<string, StoredTensor>;
+  /** Events of a stream that its rows see. Default: none. */
+  readonly histories?: HistoryTensors;
 }
 
 /** Links to checkpoints of a run. */
@@ -200,46 +203,6 @@ async function writeUpdate(folder: string, checkpoint: Checkpoint, state: string
   });
 }
 
-/** Writes changed vocabularies, the counters of a stream, and the rows of its window, if there are any. */
-async function writeChanges(folder: string, { growth, counters, window }: Delta): Promise<Partial<DeltaDigests>> {
-  const [ofGrowth, ofCounters, ofWindow] = await allSettledOrThrow([
-    writeAny(join(folder, FILES.growth), growth),
-    writeAny(join(folder, FILES.counters), counters),
-    writeAny(join(folder, FILES.window), window),
-  ]);
-  return { [FILES.growth]: ofGrowth, [FILES.counters]: ofCounters, [FILES.window]: ofWindow };
-}
-
-/** Writes tensors, if there are any. */
-async function writeAny(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest | undefined> {
-  return tensors.size > 0 ? writeSafetensors(path, tensors) : undefined;
-}
-
-/** Writes the files of a full checkpoint that steps do not change, its vocabularies, and the rows of the window. */
-export async function writeConstants(
-  folder: string,
-  { fitted, counters, lookups, window = new Map() }: Pick<Checkpoint, 'fitted' | 'counters' | 'lookups' | 'window'>,
-): Promise<Pick<Digests, typeof FILES.features | OptionalFile>> {
-  const features = storedFitted(fitted);
-  type MaybeDigest = FileDigest | undefined;
-  const [json, vocabularies, counted, tables, ofWindow] = await allSettledOrThrow<
-    [FileDigest, MaybeDigest, MaybeDigest, MaybeDigest, MaybeDigest]
-  >([
-    writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
-    writeAny(join(folder, FILES.vocabularies), features.tensors),
-    writeAny(join(folder, FILES.counters), counters),
-    writeAny(join(folder, FILES.lookups), lookupTensors(lookups)),
-    writeAny(join(folder, FILES.window), window),
-  ]);
-  return {
-    [FILES.features]: json,
-    [FILES.vocabularies]: vocabularies,
-    [FILES.counters]: counted,
-    [FILES.lookups]: tables,
-    [FILES.window]: ofWindow,
-  };
-}
-
 /**
  * Adapts tensors for writing. Tensors are read one at a time and in parts; each part is checked for non-finite values
  * before it is written.
@@ -283,6 +246,8 @@ export interface CheckpointReading {
   readonly withOptimizer?: boolean;
   /** Whether to read the counters; default: true. */
   readonly withCounters?: boolean;
+  /** Whether to read the events of histories; default: true. */
+  readonly withHistories?: boolean;
   /**
    * Whether to read all tensors into shared memory, so that other threads receive the checkpoint without copies;
    * default: false, which leaves large ones in their file until they are read.
@@ -300,7 +265,13 @@ export interface CheckpointReading {
  */
 export async function readCheckpoint(
   folder: string,
-  { withOptimizer = false, withCounters = true, tables = 'f32', ...memory }: CheckpointReading = {},
+  {
+    withOptimizer = false,
+    withCounters = true,
+    withHistories = true,
+    tables = 'f32',
+    ...memory
+  }: CheckpointReading = {},
 ): Promise<Checkpoint> {
   const chain = await readChain(folder);
   const { base, files } = chain;
@@ -308,6 +279,7 @@ export async function readCheckpoint(
   const fitted = await readChainFitted(chain);
   const config = await readText(folder, FILES.config, files);
   const window = withOptimizer ? await readChainWindow(chain) : new Map<string, never>();
+  const histories = withHistories ? await readChainHistories(chain) : new Map<string, never>();
   return {
     program: {
       step: own.step,
@@ -324,6 +296,7 @@ export async function readCheckpoint(
     counters: withCounters ? await readChainCounters(chain) : new Map(),
     lookups: await readTensors(base.folder, FILES.lookups, base.manifest.files, loadedLookups),
     ...(window.size > 0 && { window }),
+    ...(histories.size > 0 && { histories }),
   };
 }
 

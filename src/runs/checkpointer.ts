@@ -9,6 +9,7 @@ import type { ValidationEvent } from '../training/loop.js';
 import type { LoopState } from '../training/loop-state.js';
 import type { ProgramState } from '../engines/engine.js';
 import type { GrowingVocabularies } from '../features/growing-vocabularies.js';
+import type { HistoryTensors } from '../features/stored-histories.js';
 import type { RowJournal } from '../tables/row-journal.js';
 import { saveCheckpoint, type Checkpoint, type CheckpointLink } from './checkpoint.js';
 import { checkpointBytes, tensorBytes } from './checkpoint-bytes.js';
@@ -47,6 +48,8 @@ export interface CheckpointerOptions extends CheckpointOptions {
   counters?(): Checkpoint['counters'];
   /** Rows of the current window since the last save, of a training on a stream. */
   readonly window?: Pick<ProgressiveValidation, 'changes' | 'markSaved'> | undefined;
+  /** Events of a training on a stream, of which `snapshot` marks those that a checkpoint has. */
+  readonly histories?: { changes(): HistoryTensors; markSaved(): void } | undefined;
   snapshot(): Promise<Checkpoint>;
 }
 
@@ -177,7 +180,10 @@ function isOver(sinceMs: number, minutes: number | undefined): boolean {
 
 /** The last full checkpoint of this process and the deltas after it. */
 class DeltaChain {
-  readonly #options: Pick<CheckpointerOptions, 'run' | 'journal' | 'vocabularies' | 'counters' | 'window' | 'peers'>;
+  readonly #options: Pick<
+    CheckpointerOptions,
+    'run' | 'journal' | 'vocabularies' | 'counters' | 'window' | 'histories' | 'peers'
+  >;
   #last: CheckpointId | undefined;
   #fullBytes = 0;
   #deltas: readonly { readonly name: string; readonly bytes: number }[] = [];
@@ -192,11 +198,16 @@ class DeltaChain {
    * half of a full checkpoint.
    */
   select(program: ProgramState, isDelta: boolean): SavedChanges {
-    const { journal, vocabularies, window, peers, ...options } = this.#options;
+    const { journal, vocabularies, window, histories, peers, ...options } = this.#options;
     if (journal === undefined || this.#last === undefined) return {};
     // Each rank would write its part of an update.
     if (!isDelta && peers.size > 1) return {};
-    const others = { growth: vocabularies?.changes(), counters: options.counters?.(), window: window?.changes() };
+    const others = {
+      growth: vocabularies?.changes(),
+      counters: options.counters?.(),
+      window: window?.changes(),
+      histories: histories?.changes(),
+    };
     const delta = selectChanges(program, journal.rows(), this.#last, peers, others);
     const bytes = tensorBytes(delta.program);
     if (isDelta && !peers.allReduceAny(this.#requiredBytes() + bytes > this.#fullBytes)) return { delta };
@@ -205,10 +216,11 @@ class DeltaChain {
 
   /** Adds a saved checkpoint. */
   add(id: CheckpointId, program: ProgramState, delta: Delta | undefined): void {
-    const { journal, vocabularies, window } = this.#options;
+    const { journal, vocabularies, window, histories } = this.#options;
     journal?.clear();
     vocabularies?.markSaved();
     window?.markSaved();
+    histories?.markSaved();
     this.#last = id;
     if (delta === undefined) [this.#fullBytes, this.#deltas] = [tensorBytes(program), []];
     else this.#deltas = [...this.#deltas, { name: id.name, bytes: tensorBytes(delta.program) }];

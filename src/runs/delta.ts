@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { listParts, selectRows, type HostTensor } from '../core/tensor.js';
 import { tableTensor, type ProgramState } from '../engines/engine.js';
+import type { HistoryTensors } from '../features/stored-histories.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import {
   damaged,
@@ -36,6 +37,8 @@ export interface Delta {
   readonly counters: ReadonlyMap<string, StoredTensor>;
   /** Rows of the current window of a stream since the checkpoint before; empty without any. */
   readonly window: ReadonlyMap<string, StoredTensor>;
+  /** Events of a stream since the checkpoint before; empty without histories. */
+  readonly histories: HistoryTensors;
 }
 
 /** Changes since the checkpoint before, in a form that a checkpoint may have. */
@@ -49,19 +52,19 @@ export interface SavedChanges {
 const NO_TENSORS: ReadonlyMap<string, StoredTensor> = new Map();
 
 /** What a delta has beside the program. Default: none. */
-type DeltaAdditions = { readonly [Name in 'growth' | 'counters' | 'window']?: Delta[Name] | undefined };
+type DeltaAdditions = { readonly [Name in 'growth' | 'counters' | 'window' | 'histories']?: Delta[Name] | undefined };
 
 /**
  * Selects the rows of this rank that changed since a checkpoint.
  * @param rows in ascending order, by table; all tables
- * @param others changes of growing vocabularies, counters, and rows of a window; none by default
+ * @param others changes of growing vocabularies, counters, rows of a window, and events; none by default
  */
 export function selectChanges(
   { step, weights, optimizer, dealt }: ProgramState,
   rows: ReadonlyMap<string, Uint32Array>,
   previous: CheckpointId,
   peers: ProcessGroup,
-  { growth = NO_TENSORS, counters = NO_TENSORS, window = NO_TENSORS }: DeltaAdditions = {},
+  { growth = NO_TENSORS, counters = NO_TENSORS, window = NO_TENSORS, histories = NO_TENSORS }: DeltaAdditions = {},
 ): Delta {
   const ranks = (tensor: string): Pick<ProcessGroup, 'rank' | 'size'> =>
     dealt?.has(tensor) === true ? peers : SINGLE_PROCESS;
@@ -87,6 +90,7 @@ export function selectChanges(
     growth,
     counters,
     window,
+    histories,
     program: {
       step,
       weights: select(weights, 'weights'),

@@ -21,6 +21,8 @@ export const FILES = {
   features: 'features.json',
   /** Rows of the current window of a stream, in a delta those since the checkpoint before; absent without a stream. */
   window: 'window.safetensors',
+  /** Events of a stream that rows see, in a delta those since the checkpoint before; absent without data.sequences. */
+  histories: 'histories.safetensors',
   /** Vocabularies that are too large for JSON; usually absent. */
   vocabularies: 'vocabularies.safetensors',
   /** Counters of earlier events after each split; absent without data.counters, and in most deltas. */
@@ -45,7 +47,11 @@ export const COMPACTED = 'full';
 type FileName = Exclude<(typeof FILES)[keyof typeof FILES], typeof FILES.rows | typeof FILES.growth>;
 /** Files that a checkpoint may lack. */
 export type OptionalFile =
-  typeof FILES.vocabularies | typeof FILES.counters | typeof FILES.lookups | typeof FILES.window;
+  | typeof FILES.vocabularies
+  | typeof FILES.counters
+  | typeof FILES.lookups
+  | typeof FILES.window
+  | typeof FILES.histories;
 type NeededFile = Exclude<FileName, OptionalFile>;
 /** Digests by file name. The names are fixed, so a manifest cannot name other files. */
 export type Digests = { readonly [File in NeededFile]: FileDigest } & {
@@ -57,9 +63,10 @@ export type PartDigests = { readonly [File in typeof FILES.weights | typeof FILE
 /** Files of a delta, and of a rank other than 0 in it. */
 export type DeltaPartDigests = PartDigests & { readonly [FILES.rows]: FileDigest };
 export type DeltaDigests = DeltaPartDigests &
-  TextDigests & {
-    readonly [File in typeof FILES.growth | typeof FILES.counters | typeof FILES.window]?: FileDigest | undefined;
-  };
+  TextDigests & { readonly [File in OptionalDeltaFile]?: FileDigest | undefined };
+/** Files that a delta may lack. */
+export type OptionalDeltaFile =
+  typeof FILES.growth | typeof FILES.counters | typeof FILES.window | typeof FILES.histories;
 type TextDigests = { readonly [File in typeof FILES.state | typeof FILES.config]: FileDigest };
 
 /** Identity of a checkpoint: its directory name, and the digest of its manifest. */
@@ -103,6 +110,7 @@ const fullSchema = z.strictObject({
     [FILES.counters]: digestSchema.optional(),
     [FILES.lookups]: digestSchema.optional(),
     [FILES.window]: digestSchema.optional(),
+    [FILES.histories]: digestSchema.optional(),
     [FILES.config]: digestSchema,
   }),
   parts: z.array(z.strictObject({ [FILES.weights]: digestSchema, [FILES.optimizer]: digestSchema })).optional(),
@@ -116,6 +124,7 @@ const deltaSchema = z.strictObject({
     [FILES.growth]: digestSchema.optional(),
     [FILES.counters]: digestSchema.optional(),
     [FILES.window]: digestSchema.optional(),
+    [FILES.histories]: digestSchema.optional(),
     [FILES.state]: digestSchema,
     [FILES.config]: digestSchema,
   }),

@@ -65,6 +65,7 @@ export interface Resumed {
   readonly fitted: Fitted;
   readonly counters: Checkpoint['counters'];
   readonly window: Checkpoint['window'];
+  readonly histories: Checkpoint['histories'];
   /**
    * Restores weights and optimizer state into a program. Works once: they are then released, because they may take half
    * of the memory.
@@ -226,13 +227,17 @@ export async function readSavedState(run: string): Promise<RunState | undefined>
 }
 
 /** Returns the state to resume from a checkpoint; its program state is read once. */
-export function resumedFrom(path: string, { program: saved, fitted, counters, window }: Checkpoint): Resumed {
+export function resumedFrom(
+  path: string,
+  { program: saved, fitted, counters, window, histories }: Checkpoint,
+): Resumed {
   let program: ProgramState | undefined = saved;
   return {
     checkpoint: path,
     fitted,
     counters,
     window,
+    histories,
     restore(target) {
       if (program !== undefined) target.restore(program);
       program = undefined;

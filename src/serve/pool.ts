@@ -91,7 +91,7 @@ export class Pool {
     const savedMs = await readSavedMs(folder);
     const pool = new Pool(options, await loadCounters(folder));
     const memory = { isShared: true, hasSpare: isReloaded, tables };
-    const loaded = await readCheckpoint(folder, { withCounters: false, ...memory });
+    const loaded = await readCheckpoint(folder, { withCounters: false, withHistories: false, ...memory });
     const { stored, tokens } = await reserveRows(folder, loaded, { isReloaded, raw });
     const logs = await readLogs(spec, stored, options);
     const threads = await PredictThreads.open({ ...spec, stored, savedMs, logs }, workers, {

@@ -1,5 +1,6 @@
 import { listTasks, type Experiment } from '../config/experiment.js';
 import { userError, UserError, type Problem } from '../core/errors.js';
+import { fileLogs, rowHistories } from '../data/sequence-options.js';
 import { checkJoinedCounters } from '../data/streams/joined-counters.js';
 import { checkJoinedDelays } from '../data/streams/joined-samples.js';
 import { readsLength, readsValidation } from '../training/train-step.js';
@@ -46,16 +47,23 @@ function* listUnsupported({ data, tasks, training }: Experiment): Generator<Prob
     yield* checkJoinedDelays(listTasks({ tasks }), data.join);
     if (data.counters !== undefined) yield* checkJoinedCounters(listTasks({ tasks }), data.join, data.counters);
   }
+  if (data.join !== undefined && data.where !== undefined)
+    for (const name of Object.keys(rowHistories(data.sequences)))
+      yield {
+        key: `data.sequences.${name}.of`,
+        message: 'has events of rows before data.where can exclude them, since data.join is set',
+        fix: 'remove data.where, and filter the rows before mtl',
+      };
   yield* checkSchedule(training);
 }
 
-/** Event logs are read before training: rows that arrive later would have histories without the events since then. */
-function* listGrowingLogs({ data: { sequences = {} } }: Experiment): Generator<Problem> {
-  for (const name of Object.keys(sequences))
+/** Event logs in files are read before training: later rows would have histories without the events since then. */
+function* listGrowingLogs({ data: { sequences } }: Experiment): Generator<Problem> {
+  for (const name of Object.keys(fileLogs(sequences)))
     yield {
       key: `data.sequences.${name}`,
       message: 'is read once, before training, so later records would lack the events since then',
-      fix: 'add lists of items to the records, or add --until-end if records and events are complete',
+      fix: 'set of in place of file if the events are records with a label; or add --until-end if all are complete',
     };
 }
 

@@ -14,6 +14,7 @@ import { dataSection, firstDataState, rememberTables } from '../data/sources/dat
 import type { Access } from '../data/sources/source.js';
 import { DeadLetters } from '../data/streams/dead-letters.js';
 import { FollowedCounters } from '../data/streams/followed-counters.js';
+import { FollowedHistories } from '../data/streams/followed-histories.js';
 import { FollowedStream } from '../data/streams/followed-stream.js';
 import { describeSchemaChange } from '../data/streams/schema-watch.js';
 import {
@@ -62,7 +63,10 @@ import { growVocabularies, readStreamHead, startGrowth, type StreamData } from '
 /** Minutes between checkpoints if a config sets no interval: a stream has no epochs. */
 const SAVE_EVERY_MINUTES = 5;
 
-type CountedData = StreamData & { readonly counters: FollowedCounters | undefined };
+type CountedData = StreamData & {
+  readonly counters: FollowedCounters | undefined;
+  readonly histories: FollowedHistories | undefined;
+};
 type StreamSession = Session<StreamInputs> & { readonly follow: FollowOptions };
 
 /** Trains on a stream in data-flow order, from the position of the run on. */
@@ -101,7 +105,8 @@ async function trainRun(session: StreamSession, run: OpenRun): Promise<TrainResu
   try {
     const pretrained = run.resumed === undefined ? await readPretrained(session.inputs.format.fields) : undefined;
     const counters = openCounters(session, run);
-    const data = { ...(await readHead(session, run, state, counters)), counters };
+    const histories = openHistories(session, run);
+    const data = { ...(await readHead(session, run, state, { counters, histories })), counters, histories };
     const model = compileModel(session, run, data);
     progress.dispose = () => Promise.resolve(model.program.dispose());
     if (pretrained === undefined) run.resumed!.restore(model.program);
@@ -145,12 +150,21 @@ function openCounters(
   });
 }
 
+/** Creates the histories of a run, which continue from its checkpoint. */
+function openHistories({ inputs }: StreamSession, { resumed }: OpenRun): FollowedHistories | undefined {
+  const { histories: plans, join } = inputs;
+  if (plans.length === 0) return undefined;
+  return resumed === undefined
+    ? FollowedHistories.start(plans, join)
+    : FollowedHistories.resume(plans, join, resumed.histories ?? new Map());
+}
+
 /** Takes what is fitted from the checkpoint or the run to start from, or fits it on the first records. */
 async function readHead(
   session: StreamSession,
   { resumed, state: runState }: OpenRun,
   state: StreamState,
-  counters: FollowedCounters | undefined,
+  { counters, histories }: Pick<CountedData, 'counters' | 'histories'>,
 ): Promise<StreamData> {
   const { experiment, follow: settings, inputs, options, observer, signal, warn } = session;
   const { fitRows } = settings;
@@ -166,7 +180,8 @@ async function readHead(
   const reading = { endsWhenEmpty: options.untilEnd === true, signal, onWarning: warn };
   const onShare = (share: number): void =>
     observer.onRead({ what: `reading the first ${fitRows} records of ${stream.name}`, share });
-  const head = await readStreamHead(inputs, fitRows, learned, reading, onShare, counters?.preview());
+  const before = { counters: counters?.preview(), histories: histories?.preview() };
+  const head = await readStreamHead(inputs, fitRows, learned, reading, onShare, before);
   if (Object.keys(learned).length > 0) data.labelScales = learned;
   state.sums = storedSums(head.facts.sums);
   return startGrowth(inputs, experiment.seed, settings.time, head);
@@ -192,7 +207,7 @@ async function trainModel(
   state: StreamState,
 ): Promise<void> {
   const { follow: settings, inputs, options, signal, warn } = session;
-  const { vocabularies, counters } = data;
+  const { vocabularies, counters, histories } = data;
   const { loop } = progress;
   const stepOptions = createStepOptions(session, run, model, loop, { steps: Infinity, stepsPerEpoch: Infinity });
   const followed = openFollowedStream(session, run, data, state);
@@ -214,7 +229,8 @@ async function trainModel(
     progressive,
     beforeBatch: ({ batch }) => growVocabularies(vocabularies, model, batch, followed.lateness.watermark ?? undefined),
     moveAfter: (batch) => followed.moveAfter(batch),
-    onWindow: (window) => reportWindow(session, run, window, { loop, progressive, state, vocabularies, counters }),
+    onWindow: (window) =>
+      reportWindow(session, run, window, { loop, progressive, state, vocabularies, counters, histories }),
     beforeStep: (step) => checkpointer.beforeStep(step),
     dueInMs: () => checkpointer.dueInMs(),
     signal,
@@ -228,7 +244,7 @@ async function trainModel(
 function openStreamCheckpointer(
   session: StreamSession,
   run: OpenRun,
-  { encoded, vocabularies, counters }: CountedData,
+  { encoded, vocabularies, counters, histories }: CountedData,
   model: CompiledModel,
   loop: Progress['loop'],
   progressive: ProgressiveValidation,
@@ -244,10 +260,12 @@ function openStreamCheckpointer(
       ...withInterval(session.experiment.checkpoints),
       vocabularies,
       window: progressive,
+      histories,
       ...(counters && { counters: () => joinStates({ ends: counters.state().ends }) }),
     },
     () => {
       growth.counts = vocabularies.counts();
+      histories?.mark();
       return {
         get fitted() {
           return vocabularies.fitted();
@@ -258,6 +276,9 @@ function openStreamCheckpointer(
         get window() {
           return progressive.rows();
         },
+        get histories() {
+          return histories?.events() ?? new Map<string, never>();
+        },
         lookups: encoded.spec.lookups ?? new Map(),
       };
     },
@@ -267,13 +288,14 @@ function openStreamCheckpointer(
 function openFollowedStream(
   { experiment, follow: options, inputs: { stream }, warn }: StreamSession,
   { folder, log }: OpenRun,
-  { encoded, counters }: CountedData,
+  { encoded, counters, histories }: CountedData,
   state: StreamState,
 ): FollowedStream {
   return new FollowedStream({
     stream,
     format: encoded,
     counters,
+    histories,
     options,
     batchRows: stepRows(experiment.training),
     letters: new DeadLetters(join(folder, REJECTS), state, Math.floor(options.maxRejects * options.windowRows)),
@@ -310,8 +332,9 @@ async function reportWindow(
     state,
     vocabularies,
     counters,
+    histories,
   }: Pick<Progress, 'loop'> &
-    Pick<CountedData, 'vocabularies' | 'counters'> & {
+    Pick<CountedData, 'vocabularies' | 'counters' | 'histories'> & {
       readonly progressive: ProgressiveValidation;
       readonly state: StreamState;
     },
@@ -326,8 +349,7 @@ async function reportWindow(
   const window = { ...report, alarms, step, ...windowCounts(state), lag, elapsedMs, ...grown };
   startWindow(state);
   run.log.window(window);
-  const large = counters?.checkMemory();
-  if (large !== undefined) warn(large);
+  for (const large of [counters?.checkMemory(), histories?.checkMemory()]) if (large !== undefined) warn(large);
   for (const alarm of alarms) warn(`window ${report.window}: ${alarm}`);
   observer.onWindow?.(window);
 }

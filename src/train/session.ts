@@ -212,8 +212,8 @@ export function openTrainingCheckpointer(
   run: OpenRun,
   { program, journal }: CompiledModel,
   loop: LoopState,
-  checkpoints: CheckpointOptions & Pick<CheckpointerOptions, 'vocabularies' | 'counters' | 'window'>,
-  checkpoint: () => Pick<Checkpoint, 'fitted' | 'counters' | 'lookups' | 'window'>,
+  checkpoints: CheckpointOptions & Pick<CheckpointerOptions, 'vocabularies' | 'counters' | 'window' | 'histories'>,
+  checkpoint: () => Pick<Checkpoint, 'fitted' | 'counters' | 'lookups' | 'window' | 'histories'>,
 ): Promise<Checkpointer> {
   return openCheckpointer(
     {
@@ -241,6 +241,9 @@ export function openTrainingCheckpointer(
           },
           get window() {
             return own.window ?? new Map<string, never>();
+          },
+          get histories() {
+            return own.histories ?? new Map<string, never>();
           },
         };
       },

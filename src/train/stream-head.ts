@@ -5,8 +5,7 @@ import { labelFacts, labelScales } from '../data/batches/label-facts.js';
 import { startFits } from '../data/encoding/fit-readers.js';
 import { firstSampleFormat } from '../data/replay/numbered-samples.js';
 import { encodedFormat } from '../data/rows/row-format.js';
-import { fitHead } from '../data/streams/fit-head.js';
-import type { FollowedCounters } from '../data/streams/followed-counters.js';
+import { fitHead, type HeadColumns } from '../data/streams/fit-head.js';
 import type { StreamReading } from '../data/streams/record-stream.js';
 import type { Fitted } from '../features/feature-types.js';
 import { GrowingVocabularies } from '../features/growing-vocabularies.js';
@@ -28,7 +27,7 @@ export interface FittedHead {
  * Takes what is fitted from the run to start from, or fits it on the first `fitRows` records.
  * @param learned statistics of label scaling that are already fitted; new ones are added
  * @param onShare receives the share of these records that was read
- * @param counters before the first record
+ * @param before counters and histories before the first record
  * @throws UserError (data) if no record is valid
  */
 export async function readStreamHead(
@@ -37,18 +36,18 @@ export async function readStreamHead(
   learned: Record<string, unknown>,
   reading: Omit<StreamReading, 'from' | 'isPreview'>,
   onShare: (share: number) => void,
-  counters?: FollowedCounters,
+  before: HeadColumns = {},
 ): Promise<FittedHead> {
   const names = [...startFits(format).keys()];
-  const before = start.fitted?.() ?? {};
+  const earlier = start.fitted?.() ?? {};
   const known = Object.fromEntries(
-    names.flatMap((name) => (Object.hasOwn(before, name) ? [[name, before[name]]] : [])),
+    names.flatMap((name) => (Object.hasOwn(earlier, name) ? [[name, earlier[name]]] : [])),
   );
   const isKnown = start.fitted !== undefined && names.every((name) => Object.hasOwn(known, name));
   const needsLabels = tasks.some(({ name, scaling }) => scaling !== undefined && !Object.hasOwn(learned, name));
   if (isKnown && !needsLabels)
     return { fitted: start.grow(known), facts: { sums: new Map(), scales: labelScales(tasks, learned) } };
-  const head = await fitHead(stream, firstSampleFormat(format), fitRows, reading, onShare, counters);
+  const head = await fitHead(stream, firstSampleFormat(format), fitRows, reading, onShare, before);
   const facts = await labelFacts(head.labels, tasks, learned);
   return { fitted: start.grow({ ...head.fitted, ...known }), facts };
 }

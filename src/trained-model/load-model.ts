@@ -187,7 +187,13 @@ type GivenOptions = PredictRowsOptions & { onCounts?(counts: CountsByColumn): vo
  * (data) for an event log that cannot be read
  */
 export async function loadModel(path: string, { raw, histories, precision, tables }: LoadOptions = {}): Promise<Model> {
-  const trained = await readTrainedModel(path, { raw, withCounters: false, isShared: true, tables });
+  const trained = await readTrainedModel(path, {
+    raw,
+    withCounters: false,
+    withHistories: false,
+    isShared: true,
+    tables,
+  });
   const model = await compileGivenModel(trained, { logs: await readHistories(trained, histories), precision });
   const { checkpoint, step, inputs, outputs } = model;
   const counters = await loadCounters(checkpoint);

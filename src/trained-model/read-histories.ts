@@ -1,4 +1,5 @@
 import { userError } from '../core/errors.js';
+import { fileLogs } from '../data/sequence-options.js';
 import { withEventLogs } from '../data/sources/event-logs.js';
 import { absolute, isThere } from '../data/sources/find-files.js';
 import type { EventLogs } from '../features/event-log.js';
@@ -21,7 +22,7 @@ export async function readHistories(
   onWarning: (text: string) => void = () => undefined,
 ): Promise<EventLogs | undefined> {
   if (histories === false) return undefined;
-  const logs = Object.entries(data.sequences ?? {});
+  const logs = Object.entries(fileLogs(data.sequences));
   const file = histories === true ? undefined : (absolute(histories) as string);
   const wanted = file === undefined ? 'event logs' : 'one event log';
   if (logs.length === 0 || (file !== undefined && logs.length > 1))

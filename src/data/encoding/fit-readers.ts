@@ -1,11 +1,12 @@
 import { createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
-import type { Fit } from '../../features/feature.js';
+import type { Field, Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { FieldFitter, ReadColumns } from '../../features/kinds/kind.js';
 import { fieldColumn, fieldFitter, fieldReader, isCompared } from '../../features/kinds/kinds.js';
 import { eventReaders, eventStorage } from '../rows/event-columns.js';
 import { labelReaders } from '../rows/label-columns.js';
+import type { LateColumns } from '../rows/late-columns.js';
 import { labelStorage, type RowFormat } from '../rows/row-format.js';
 
 /** Starts the fit of each field that owns one, by name. */
@@ -30,16 +31,24 @@ export interface FitReaders {
   readonly late: readonly ReadColumns[];
   /** Compare the rows that are valid by then; raw rows are compared when they are fitted. */
   readonly together: readonly ReadColumns[];
+  /** Readers of columns that are computed of the rows that are valid by then. */
+  readonly last: readonly ReadColumns[];
   readonly fitters: readonly FieldFitter[];
   /** Block of the labels, and of the fields that are not fitted. */
   readonly block: RowBlock;
   readonly columns: readonly BlockColumn[];
 }
 
-/** Creates the readers of a fit: a row with any invalid value is not observed. */
-export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): FitReaders {
+/**
+ * Creates the readers of a fit: a row with any invalid value is not observed.
+ * @param last columns that are computed of the rows that are valid otherwise
+ */
+export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>, last?: LateColumns): FitReaders {
   const labels = labelReaders(format.labels);
   const [readers, late]: [ReadColumns[], ReadColumns[]] = [[...labels.readers], []];
+  const ofLast: ReadColumns[] = last === undefined ? [] : [last.read];
+  const readersOf = (field: Field): ReadColumns[] =>
+    last?.isReadBy(field) === true ? ofLast : isCompared(field) ? late : readers;
   const columns = labelStorage(format);
   const fitters: FieldFitter[] = [];
   for (const field of format.fields) {
@@ -47,16 +56,17 @@ export function fitReaders(format: RowFormat, fits: ReadonlyMap<string, Fit>): F
     if (fit === undefined) {
       if (field.logged !== undefined) continue;
       const encoded = { ...field, ...cleanEncoder(field.encoder(undefined), field) };
-      (isCompared(field) ? late : readers).push(fieldReader(encoded));
+      readersOf(field).push(fieldReader(encoded));
       columns.push(fieldColumn(encoded));
       continue;
     }
     const fitter = fieldFitter(field, cleanFit(fit, field));
     fitters.push(fitter);
-    (isCompared(field) ? late : readers).push((rows) => fitter.check(rows));
+    readersOf(field).push((rows) => fitter.check(rows));
   }
   readers.push(...eventReaders(format.fields, format.spec.cells));
   columns.push(...eventStorage(format.fields));
   const together = fitters.flatMap(({ checkTogether }) => checkTogether ?? []);
-  return { readers, late: [...late, ...labels.late], together, fitters, block: createRowBlock(columns, 0), columns };
+  const block = createRowBlock(columns, 0);
+  return { readers, late: [...late, ...labels.late], together, last: ofLast, fitters, block, columns };
 }

@@ -4,6 +4,7 @@ import type { Batch } from '../../core/batch.js';
 import type { Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { FileColumns } from '../readers/cell-file.js';
+import type { LateColumns } from '../rows/late-columns.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { invalidRows, RowReader } from '../rows/row-reader.js';
@@ -22,13 +23,17 @@ export class RowFitter {
   #isChosen: Chooser | undefined;
   #count = 0;
 
-  /** @param leftOut rows that were excluded before */
-  constructor(format: RowFormat, policy: RejectPolicy, leftOut: LeftOut = new Map()) {
+  /**
+   * @param leftOut rows that were excluded before
+   * @param last columns that are computed of the rows that are valid otherwise
+   */
+  constructor(format: RowFormat, policy: RejectPolicy, leftOut: LeftOut = new Map(), last?: LateColumns) {
     this.#format = format;
     this.#policy = policy;
     this.#fits = startFits(format);
-    this.#readers = fitReaders(format, this.#fits);
-    this.#reader = new RowReader(format, this.#readers.readers, [...this.#readers.late, ...this.#readers.together]);
+    this.#readers = fitReaders(format, this.#fits, last);
+    const { readers, late, together, last: ofLast } = this.#readers;
+    this.#reader = new RowReader(format, readers, [...late, ...together, ...ofLast]);
     this.#leftOut = new Map(leftOut);
     this.startFile();
   }

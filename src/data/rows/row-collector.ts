@@ -9,6 +9,7 @@ import type { FileColumns } from '../readers/cell-file.js';
 import { eventReaders } from './event-columns.js';
 import { createKeyReaders, type KeyReaders } from './key-readers.js';
 import { labelReaders } from './label-columns.js';
+import type { LateColumns } from './late-columns.js';
 import type { BadRow } from './rejects.js';
 import { storedColumns, type EncodedFormat, type RowFormat } from './row-format.js';
 import { invalidRows, RowReader } from './row-reader.js';
@@ -164,17 +165,21 @@ export class RowCollector {
  * Creates a collector of encoded rows.
  * @param kept columns whose texts are kept
  * @param first readers before all others
+ * @param last columns that are computed of the rows that are valid otherwise
  */
 export function rowEncoder(
   file: FileColumns,
   format: EncodedFormat,
   kept: readonly string[] = [],
   first: readonly ReadColumns[] = [],
+  last?: LateColumns,
 ): RowCollector {
   const keys = createKeyReaders(format.keys, format.spec.cells);
   const labels = labelReaders(format.labels);
+  const own = format.fields.filter((field) => last?.isReadBy(field) !== true);
   const readersOf = (isLate: boolean): readonly ReadColumns[] =>
-    format.fields.filter((field) => field.logged === undefined && isCompared(field) === isLate).map(fieldReader);
+    own.filter((field) => field.logged === undefined && isCompared(field) === isLate).map(fieldReader);
+  const others = format.fields.filter((field) => !own.includes(field)).map(fieldReader);
   return new RowCollector(file, {
     format,
     columns: storedColumns(format),
@@ -186,7 +191,7 @@ export function rowEncoder(
       ...keys.readers,
       ...kept.map(textCheck),
     ],
-    late: [...readersOf(true), ...labels.late],
+    late: [...readersOf(true), ...labels.late, ...(last === undefined ? [] : [last.read]), ...others],
     keys,
     kept,
   });

@@ -1,22 +1,16 @@
 import { ChunkRows } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
-import { createCleaner, type CellOptions } from '../../features/cells.js';
+import { userError } from '../../core/errors.js';
+import type { CellOptions } from '../../features/cells.js';
 import { readTexts } from '../../features/computed.js';
 import { EventLogBuilder } from '../../features/event-log-builder.js';
-import {
-  valuesName,
-  type EventLog,
-  type EventValues,
-  type LogColumn,
-  type SortedEvents,
-} from '../../features/event-log.js';
+import { valuesName, type EventLog, type EventValues, type SortedEvents } from '../../features/event-log.js';
 import { BadValue, type ListForm } from '../../features/feature.js';
 import { listReading } from '../../features/kinds/bag.js';
-import { arrayReader, itemRows } from '../../features/kinds/one-value.js';
-import { logColumn, splitLogged } from '../../features/logged-items.js';
+import { itemRows } from '../../features/kinds/one-value.js';
+import { eventValueReader, joinUses, listLogUses, type LogUse } from '../../features/log-uses.js';
 import { momentReader } from '../../features/moment.js';
 import { refuseUnequal } from '../../features/sequence-items.js';
-import { parseNumber, parseText } from '../../features/parse.js';
 import { textReader } from '../../features/vocabulary/string-pool.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import { recipe } from '../cache/cache.js';
@@ -24,23 +18,13 @@ import { dialectOf } from '../dialect.js';
 import { readChunks } from '../pipeline.js';
 import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
 import { refuseInvalid } from '../rows/row-reader.js';
-import type { SequencesOptions } from '../sequence-options.js';
+import { fileLogs, type FileLogOptions, type SequencesOptions } from '../sequence-options.js';
 import { cachedEvents } from './cached-events.js';
 import { reportShare } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
 import { findFiles } from './find-files.js';
 import { openEach } from './lookups.js';
 import type { Access } from './source.js';
-
-/** A column that fields read, and how they read it. */
-interface Use {
-  readonly log: string;
-  readonly column: LogColumn;
-  readonly form: ListForm;
-  readonly cells: CellOptions;
-  /** @throws InvalidValueError for an item that a field cannot read */
-  readonly check: (text: string) => void;
-}
 
 /** Version of the stored events. */
 const LAYOUT = 1;
@@ -55,26 +39,25 @@ export async function withEventLogs(
   options: SequencesOptions = {},
   access: Access = {},
 ): Promise<RowFormat> {
-  const uses = listUses(format, Object.keys(options));
+  const ofFiles = fileLogs(options);
+  const uses = listLogUses(format.fields, Object.keys(options));
+  refuseHistories(uses, options);
   if (uses.length === 0) return format;
   const logs = await openEach('data.sequences', new Set(uses.map(({ log }) => log)), (name) => {
-    const own = joinUses(uses.filter(({ log }) => log === name));
-    return openLog(name, options[name]!, own, format.spec.cells ?? {}, access);
+    const own = usesByValues(uses.filter(({ log }) => log === name));
+    return openLog(name, ofFiles[name]!, own, format.spec.cells ?? {}, access);
   });
   return rowFormatOf({ ...format.spec, logs });
 }
 
-function listUses({ fields }: RowFormat, logs: readonly string[]): readonly Use[] {
-  return fields.flatMap(({ computed, cells = {}, startFit, encoder }): readonly Use[] => {
-    const list = computed?.itemLists?.columns[computed.listIndex!];
-    const [log] = splitLogged(list?.name ?? '', logs) ?? [];
-    if (list === undefined || log === undefined) return [];
-    const column = logColumn(list, log, cells);
-    const check = column.values === 'text' ? (startFit()?.check ?? encoder(undefined).encode) : () => undefined;
-    const checkItem = (text: string): void => {
-      if (text !== '') check(text);
-    };
-    return [{ log, column, form: list.form, cells, check: checkItem }];
+/** @throws UserError (config) for events that are rows of the data, which a stream has */
+function refuseHistories(uses: readonly LogUse[], options: SequencesOptions): void {
+  const own = uses.find(({ log }) => options[log]!.of !== undefined);
+  if (own === undefined) return;
+  throw userError('config', {
+    key: `data.sequences.${own.log}.of`,
+    message: 'has the events of a stream',
+    fix: 'train with --follow, or set file to a log of the events',
   });
 }
 
@@ -85,25 +68,20 @@ interface ChunkEvents {
   readonly rowOf: Uint32Array | undefined;
 }
 
-/** Returns the columns that several fields read, by the names of their values; an item must suit all of them. */
-function joinUses(uses: readonly Use[]): ReadonlyMap<string, Use> {
-  const joined = new Map<string, Use>();
+/** Returns the columns of a log that fields read, by the names of their values. */
+function usesByValues(uses: readonly LogUse[]): ReadonlyMap<string, LogUse> {
+  const joined = new Map<string, LogUse>();
   for (const use of uses) {
     const name = valuesName(use.column);
-    const known = joined.get(name);
-    const check = (text: string): void => {
-      known?.check(text);
-      use.check(text);
-    };
-    joined.set(name, { ...use, check });
+    joined.set(name, joinUses(joined.get(name), use));
   }
   return joined;
 }
 
 async function openLog(
   name: string,
-  options: SequencesOptions[string],
-  uses: ReadonlyMap<string, Use>,
+  options: FileLogOptions,
+  uses: ReadonlyMap<string, LogUse>,
   cells: CellOptions,
   access: Access,
 ): Promise<EventLog> {
@@ -125,7 +103,7 @@ async function openLog(
 }
 
 /** Returns whether a check accepts all texts. */
-function areValid(values: EventValues, check: Use['check']): boolean {
+function areValid(values: EventValues, check: LogUse['check']): boolean {
   if ('numbers' in values) return true;
   const text = textReader(values.texts);
   try {
@@ -140,9 +118,9 @@ function areValid(values: EventValues, check: Use['check']): boolean {
 /** Reads the events of files, and sorts them. */
 async function sortEvents(
   name: string,
-  { file, key, time, per }: SequencesOptions[string],
+  { file, key, time, per }: FileLogOptions,
   { files }: CellParts,
-  uses: ReadonlyMap<string, Use>,
+  uses: ReadonlyMap<string, LogUse>,
   cells: CellOptions,
   access: Access,
 ): Promise<SortedEvents> {
@@ -153,7 +131,10 @@ async function sortEvents(
     all.map(({ column }) => column),
   );
   const readTimes = momentReader(TIME, per === 'user' ? {} : cells);
-  const readers = new Map([...uses].map(([values, use]) => [values, valueReader(values, use, per)]));
+  const readers = new Map(
+    // Items of lists are already clean.
+    [...uses].map(([values, use]) => [values, eventValueReader(values, use, per === 'user' ? {} : use.cells)]),
+  );
   const onShare = (share: number): void => reportShare(access, `reading events of ${file}`, share);
   for await (const { chunk, file: index, line } of readChunks(sources, onShare)) {
     const rows = new ChunkRows(chunk);
@@ -182,29 +163,8 @@ async function sortEvents(
 /** Name of the column of times among the events of a chunk; others have the names of their values. */
 const TIME = 'time';
 
-/** Creates a function that reads the values of events, valid until the next call. */
-function valueReader(
-  name: string,
-  { column: { values }, cells, check }: Use,
-  per: SequencesOptions[string]['per'],
-): (events: ChunkRows) => readonly string[] | Float64Array {
-  // Items of lists are already clean.
-  const own = per === 'user' ? {} : cells;
-  if (values === 'time') return momentReader(name, own);
-  if (values === 'number') {
-    const clean = createCleaner(own) ?? ((text: string) => text);
-    const encode = (text: string): number => parseNumber(clean(text));
-    return arrayReader([name], { encode, numberColumns: [name] }, Float64Array);
-  }
-  return (events) => {
-    const texts = readTexts(events, name, own);
-    events.eachKept([name], (event) => check(parseText(texts[event]!)));
-    return texts;
-  };
-}
-
 /** Returns the rows of a chunk as events. */
-function asEvents(rows: ChunkRows, time: string, uses: ReadonlyMap<string, Use>): ChunkEvents {
+function asEvents(rows: ChunkRows, time: string, uses: ReadonlyMap<string, LogUse>): ChunkEvents {
   const columns = new Map([...uses].map(([values, { column }]) => [values, rows.column(column.column)]));
   return { events: new ChunkRows({ ...rows.chunk, columns: columns.set(TIME, rows.column(time)) }), rowOf: undefined };
 }
@@ -213,7 +173,7 @@ function asEvents(rows: ChunkRows, time: string, uses: ReadonlyMap<string, Use>)
 function splitLists(
   rows: ChunkRows,
   time: { readonly column: string; readonly form: ListForm; readonly cells: CellOptions },
-  uses: ReadonlyMap<string, Use>,
+  uses: ReadonlyMap<string, LogUse>,
 ): ChunkEvents {
   const form = { ...time.form, areNumbers: true };
   const times = listReading(time.column, form, time.cells).read(rows);

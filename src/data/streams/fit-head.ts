@@ -6,6 +6,7 @@ import { RowFitter } from '../encoding/row-fitter.js';
 import { skipBadRows } from '../rows/rejects.js';
 import type { ChunkStream } from './chunk-stream.js';
 import type { FollowedCounters } from './followed-counters.js';
+import type { FollowedHistories } from './followed-histories.js';
 import type { StreamReading } from './record-stream.js';
 import { rowsOf } from './stream-batches.js';
 
@@ -15,10 +16,16 @@ export interface StreamHead {
   readonly labels: LabeledRows;
 }
 
+/** Columns that are computed of the records in their order, before the first one. */
+export interface HeadColumns {
+  readonly counters?: FollowedCounters | undefined;
+  readonly histories?: FollowedHistories | undefined;
+}
+
 /**
  * Fits vocabularies and scales on the first `fitRows` rows of a stream, or on all if it ends before.
  * @param onShare receives the share of these rows that was read
- * @param counters before the first row
+ * @param before counters and histories before the first row
  * @throws UserError (data) if no row is valid
  */
 export async function fitHead(
@@ -27,17 +34,19 @@ export async function fitHead(
   fitRows: number,
   reading: Omit<StreamReading, 'from' | 'isPreview'>,
   onShare: (share: number) => void,
-  counters?: FollowedCounters,
+  { counters, histories }: HeadColumns = {},
 ): Promise<StreamHead> {
   // Invalid records are reported when they are trained on, unless all are.
   const policy = skipBadRows(undefined, Infinity);
-  const fitter = new RowFitter(format, policy);
+  const fitter = new RowFitter(format, policy, undefined, histories?.late);
   const labels = new Map(labelStorage(format).map(({ name }): [string, number[]] => [name, []]));
   let records = 0;
-  for await (const { chunk, columns, line } of stream.read({ ...reading, from: undefined, isPreview: true })) {
+  const preview = { ...reading, from: undefined, isPreview: true, observer: histories };
+  for await (const { chunk, columns, line } of stream.read(preview)) {
     const end = Math.min(chunk.rows, fitRows - records);
     const first = rowsOf(chunk, 0, end);
-    const rows = fitter.observe(counters?.add(first, columns) ?? first, columns, line);
+    const counted = counters?.add(first, columns) ?? first;
+    const rows = fitter.observe(histories?.add(counted, columns) ?? counted, columns, line);
     counters?.move();
     for (const [name, values] of labels) {
       const column = fitter.labels.get(name)!;

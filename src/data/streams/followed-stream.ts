@@ -5,11 +5,13 @@ import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
 import type { DataOptions } from '../options.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { dialectOf } from '../dialect.js';
+import { historyColumns, itemColumns, type HistoryPlan } from '../histories/history-plan.js';
 import { joinedColumns, joinedEvents } from '../join-options.js';
 import { sampleWriter } from '../replay/numbered-samples.js';
 import type { ChunkStream } from './chunk-stream.js';
 import type { DeadLetters } from './dead-letters.js';
 import type { FollowedCounters } from './followed-counters.js';
+import type { FollowedHistories } from './followed-histories.js';
 import { joinedSamples } from './joined-samples.js';
 import { joinStreams } from './joined-stream.js';
 import type { StreamReading } from './record-stream.js';
@@ -27,10 +29,13 @@ export async function openFollowed(
   data: DataOptions,
   format: RowFormat,
   { time }: FollowOptions,
+  histories: readonly HistoryPlan[] = [],
 ): Promise<ChunkStream> {
   const counters = data.counters && new CounterPlan(data.counters, data);
-  const columns = new Set([...columnsOf(format), ...(counters?.columns ?? []), ...(time === undefined ? [] : [time])]);
-  for (const name of counters?.names ?? []) columns.delete(name);
+  const times = time === undefined ? [] : [time];
+  const read = [columnsOf(format), counters?.columns ?? [], historyColumns(histories), times];
+  const columns = new Set(read.flat());
+  for (const name of [...(counters?.names ?? []), ...itemColumns(histories)]) columns.delete(name);
   const dialect = dialectOf(data);
   const { train = [], join } = data;
   if (join === undefined) return openChunkStream(train, { columns: [...columns], dialect });
@@ -46,6 +51,7 @@ export interface Followed {
   readonly stream: ChunkStream;
   readonly format: EncodedFormat;
   readonly counters?: FollowedCounters | undefined;
+  readonly histories?: FollowedHistories | undefined;
   readonly options: FollowOptions;
   readonly batchRows: number;
   /** Receives invalid records, and writes them when their batch was trained on. */
@@ -70,13 +76,14 @@ export class FollowedStream {
    * @throws UserError (data), and the signal's reason
    */
   async *batches(reading: Omit<StreamReading, 'from'>): AsyncGenerator<StreamBatch> {
-    const { stream, format, counters, batchRows, letters, state, onSchemaChange } = this.#followed;
+    const { stream, format, counters, histories, batchRows, letters, state, onSchemaChange } = this.#followed;
     const writeSamples = sampleWriter(format);
     const batches = readStreamBatches(
       {
         stream,
         format,
         counters,
+        histories,
         batchRows,
         first: this.#watermark.readers(),
         schema: new SchemaWatch(),
@@ -95,9 +102,10 @@ export class FollowedStream {
 
   /** Moves the position after a batch, before the next one is requested. */
   moveAfter({ cursor, records }: StreamBatch): void {
-    const { counters, letters, state } = this.#followed;
+    const { counters, histories, letters, state } = this.#followed;
     letters.write();
     counters?.move();
+    histories?.move(cursor);
     Object.assign(state, this.#watermark.now, { cursor, records: state.records + records });
   }
 }

@@ -1,11 +1,14 @@
 import type { InvalidLine } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
 import { SAMPLE_COLUMN } from '../../delay/columns.js';
+import { cellText } from '../../features/cell-text.js';
 import { utf8Column } from '../../features/utf8-column.js';
 import { formatTime } from '../../text/dates.js';
 import { joinedColumns, joinedEvents, type JoinOptions } from '../join-options.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import type { StreamChunk } from './chunk-stream.js';
+import { RECORD_COLUMN } from './join-observer.js';
+import { beginOfValue, endOfValue } from './packed-row.js';
 import type { StreamCursor } from './record-stream.js';
 import { allocateMemory, copyWords, type Memory } from './spilled-rows.js';
 import type { InvalidRecord, RecordPlace } from './timed-rows.js';
@@ -23,6 +26,7 @@ export class JoinedRecords {
   readonly #numColumns: number;
   readonly #numEvents: number;
   readonly #isNumbered: boolean;
+  readonly #isObserved: boolean;
   readonly #columns: FileColumns;
   /** Values of the columns of all rows. */
   #memory: Memory = allocateMemory(FIRST_BYTES);
@@ -33,6 +37,8 @@ export class JoinedRecords {
   readonly #eventTimes: Float64Array;
   /** By row: its number among the records of the same row of the log. */
   readonly #numbers = new Float64Array(CHUNK_RECORDS);
+  /** By row: its number among the records of all logs. */
+  readonly #records = new Float64Array(CHUNK_RECORDS);
   #lines: number[] = [];
   #places: RecordPlace[] = [];
   #invalid: InvalidLine[] = [];
@@ -40,13 +46,19 @@ export class JoinedRecords {
   /**
    * @param path name of the records
    * @param columns names of the columns of the rows
-   * @param isNumbered whether records are numbered
+   * @param numbering whether records of the same row are numbered, and whether rows have `RECORD_COLUMN`
    */
-  constructor(path: string, columns: readonly string[], options: JoinOptions, isNumbered: boolean) {
+  constructor(
+    path: string,
+    columns: readonly string[],
+    options: JoinOptions,
+    { isNumbered, isObserved }: { readonly isNumbered: boolean; readonly isObserved: boolean },
+  ) {
     this.#options = options;
     this.#numColumns = columns.length;
     this.#numEvents = joinedEvents(options).length;
     this.#isNumbered = isNumbered;
+    this.#isObserved = isObserved;
     const header = [...columns, ...joinedColumns(options), ...(isNumbered ? [SAMPLE_COLUMN] : [])];
     this.#columns = { path, header, indices: new Map(header.map((name, c) => [name, c])) };
     this.#ends = new Uint32Array(CHUNK_RECORDS * (this.#numColumns + 1));
@@ -70,6 +82,7 @@ export class JoinedRecords {
     const first = row * this.#numEvents;
     for (let e = 0; e < this.#numEvents; e++) this.#eventTimes[first + e] = rows.eventTime(slot, e);
     this.#numbers[row] = rows.numRecords(slot);
+    this.#records[row] = rows.recordOf(slot);
     this.#places.push(rows.placeOf(slot));
   }
 
@@ -87,6 +100,7 @@ export class JoinedRecords {
     const [rows, numLines] = [lines.length, places.length];
     const columns = new Map(this.#listColumns(rows).map((column, c) => [this.#columns.header[c]!, column]));
     const all = [...columns.values()];
+    if (this.#isObserved) columns.set(RECORD_COLUMN, countColumn(this.#records));
     this.#usedWords = 0;
     this.#lines = [];
     this.#places = [];
@@ -101,6 +115,27 @@ export class JoinedRecords {
       },
       placeOf: (line) => places[line]!,
     };
+  }
+
+  /** Returns the text of a column of a waiting row, or of an event of it. */
+  textOf(rows: WaitingRows, slot: number, name: string): string {
+    const at = this.#columns.indices.get(name)!;
+    if (at >= this.#numColumns) return this.#eventText(rows, slot, at - this.#numColumns);
+    const { memory, offset } = rows.read(slot);
+    const { buffer, byteOffset, length } = memory.bytes;
+    const bytes = Buffer.from(buffer, byteOffset, length);
+    const begin = beginOfValue(memory, offset, this.#numColumns, at);
+    return cellText(bytes, begin, endOfValue(memory, offset, this.#numColumns, at));
+  }
+
+  /** Returns the text of a column of an event: whether it happened, or its time. */
+  #eventText(rows: WaitingRows, slot: number, column: number): string {
+    const timeMs = rows.eventTime(slot, column >> 1);
+    const hasHappened = !Number.isNaN(timeMs);
+    if (column % 2 === 0) return hasHappened ? '1' : '0';
+    const { timeFormat } = this.#options;
+    if (!hasHappened) return '';
+    return timeFormat === 'iso' ? formatTime(timeMs) : String(timeFormat === 'seconds' ? timeMs / 1000 : timeMs);
   }
 
   #copyValues(rows: WaitingRows, slot: number, row: number): void {

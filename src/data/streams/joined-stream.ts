@@ -1,11 +1,12 @@
-import { z } from 'zod';
 import { storedTime } from '../../delay/columns.js';
-import { count, percent } from '../../text/number-text.js';
 import { joinedEvents, type JoinedEvent, type JoinOptions } from '../join-options.js';
 import type { ChunkStream, StreamChunk } from './chunk-stream.js';
 import { TimeHeap, type TimedSlot } from '../replay/time-heap.js';
 import type { CellBytes } from './cell-bytes.js';
 import { parseStreamCursor } from './cursor.js';
+import { EventMatches } from './event-matches.js';
+import { joinCursor, type JoinCursor } from './join-cursor.js';
+import type { JoinObserver, ReadCell } from './join-observer.js';
 import { JoinedRecords } from './joined-records.js';
 import type { JoinedSamples } from './joined-samples.js';
 import { RowPacker } from './packed-row.js';
@@ -16,18 +17,6 @@ import { WaitingRows } from './waiting-rows.js';
 
 /** Number of rows between two positions from which the waiting rows can be found again. */
 const ROWS_PER_MARK = 1 << 12;
-/** Number of events after which their share without a row is checked. */
-const CHECKED_EVENTS = 10_000;
-
-const cursorSchema = z.strictObject({
-  /** Positions of the logs: that of the rows, then those of the events. Null at the first record. */
-  logs: z.array(z.unknown()),
-  /** Records after these positions that were yielded before. */
-  skip: z.int().min(0),
-  /** Latest time of a record before these positions, in milliseconds since 1970; null if there is none. */
-  timeMs: z.number().nullable().default(null),
-});
-type JoinCursor = z.output<typeof cursorSchema>;
 
 /** Positions of the logs before a row. */
 interface Mark {
@@ -35,6 +24,8 @@ interface Mark {
   readonly logs: readonly StreamCursor[];
   /** Latest time of a record before. */
   readonly timeMs: number | null;
+  /** Records of all logs before. */
+  readonly records: number;
   // Of the rows from here to the next mark, with the invalid records between them:
   /** Records that were yielded. */
   yielded: number;
@@ -65,7 +56,7 @@ export function joinStreams(
 ): ChunkStream {
   return {
     name: rows.name,
-    read: (reading) => new Join(rows, logs, columns, options, samples).read(reading),
+    read: (reading) => new Join(rows, logs, columns, options, samples, reading.observer).read(reading),
     async lag() {
       const lags = await Promise.all([rows, ...logs].map((each) => each.lag()));
       return lags.some((lag) => lag === undefined) ? undefined : sumLags(lags as StreamLag[]);
@@ -96,10 +87,12 @@ class Join {
   readonly #output: JoinedRecords;
   #outputMarks: Mark[] = [];
   readonly #marks: Mark[] = [];
-  readonly #matches: { events: number; unmatched: number }[];
-  readonly #warned = new Set<number>();
+  readonly #matches: EventMatches;
+  readonly #observer: JoinObserver | undefined;
   #onWarning: StreamReading['onWarning'] = () => undefined;
   #rows = 0;
+  /** Records of all logs that were read. */
+  #records = 0;
   #nowMs = -Infinity;
   #skip = 0;
 
@@ -109,7 +102,9 @@ class Join {
     columns: readonly string[],
     options: JoinOptions,
     samples: JoinedSamples | undefined,
+    observer: JoinObserver | undefined,
   ) {
+    this.#observer = observer;
     this.#name = rows.name;
     this.#options = options;
     this.#samples = samples;
@@ -122,14 +117,16 @@ class Join {
     this.#inputs = [open(rows, columns), ...logs.map((log) => open(log, [options.key]))];
     this.#packer = new RowPacker(columns.length);
     this.#waiting = new WaitingRows(columns.length, this.#keyColumn, logs.length, options.memory * 2 ** 20);
-    this.#output = new JoinedRecords(rows.name, columns, options, samples !== undefined);
-    this.#matches = this.#events.map(() => ({ events: 0, unmatched: 0 }));
+    const isObserved = observer !== undefined;
+    this.#output = new JoinedRecords(rows.name, columns, options, { isNumbered: samples !== undefined, isObserved });
+    this.#matches = new EventMatches(this.#events);
   }
 
   async *read(reading: StreamReading): AsyncGenerator<StreamChunk> {
-    const from = reading.from === undefined ? undefined : parseStreamCursor(this.#name, cursorSchema, reading.from);
+    const from = reading.from === undefined ? undefined : parseStreamCursor(this.#name, joinCursor, reading.from);
     this.#skip = from?.skip ?? 0;
     this.#nowMs = from?.timeMs ?? -Infinity;
+    this.#records = from?.records ?? 0;
     this.#onWarning = (text) => reading.onWarning(text);
     for (const [i, input] of this.#inputs.entries()) input.start({ ...reading, from: from?.logs[i] ?? undefined });
     try {
@@ -179,6 +176,8 @@ class Join {
     if (problem !== undefined) this.#refuse(problem);
     else if (log === 0) this.#addRow(input);
     else this.#addEvent(input, log - 1);
+    this.#observer?.onRead(this.#records);
+    this.#records++;
     input.advance();
   }
 
@@ -187,6 +186,7 @@ class Join {
       number: this.#rows,
       logs: this.#inputs.map(({ position }) => position ?? null),
       timeMs: this.#nowMs === -Infinity ? null : this.#nowMs,
+      records: this.#records,
       yielded: 0,
       open: 0,
       neededUntil: this.#rows,
@@ -209,7 +209,8 @@ class Join {
       this.#refuse({ expected, cells: input.cells, place });
       return;
     }
-    const slot = this.#waiting.add(packer, place, this.#rows++, timeMs);
+    const slot = this.#waiting.add(packer, { place, number: this.#rows++, timeMs, record: this.#records });
+    this.#observer?.onRow(this.#records, this.#cellsOf(slot));
     this.#marks.at(-1)!.open++;
     this.#await(slot);
   }
@@ -219,30 +220,20 @@ class Join {
     const [key] = input.values as [CellBytes];
     key.read(input.row);
     const slot = this.#waiting.find(key.bytes, key.begin, key.end);
-    const match = this.#matches[event]!;
-    match.events++;
     const isInTime = slot !== undefined && this.#isOpen(slot, event, input.timeMs, timeMs);
-    if (!isInTime) {
-      match.unmatched++;
-      this.#checkMatches(event);
-    }
+    const warning = this.#matches.count(event, isInTime);
+    if (warning !== undefined) this.#onWarning(warning);
     // The first event counts.
-    else if (Number.isNaN(this.#waiting.eventTime(slot, event))) {
+    if (isInTime && Number.isNaN(this.#waiting.eventTime(slot, event))) {
       this.#waiting.setEvent(slot, event, timeMs);
+      this.#observer?.onEvent(this.#records, this.#events[event]!.name, this.#cellsOf(slot));
       this.#await(slot);
     }
   }
 
-  /** Warns once if most events of a log have no row. */
-  #checkMatches(event: number): void {
-    const { events, unmatched } = this.#matches[event]!;
-    if (events < CHECKED_EVENTS || this.#warned.has(event) || 2 * unmatched < events) return;
-    this.#warned.add(event);
-    const { name } = this.#events[event]!;
-    this.#onWarning(
-      `data.join.events.${name}: ${percent(unmatched / events)} of ${count(events)} events have no row that waits ` +
-        'for them; check key, within and the order of the logs',
-    );
+  /** Returns a function that reads the columns of a waiting row, and of the events that happened. */
+  #cellsOf(slot: number): ReadCell {
+    return (name) => this.#output.textOf(this.#waiting, slot, name);
   }
 
   /** Whether an event belongs to a row, if it happened at one time and counts from another one on. */
@@ -324,14 +315,20 @@ class Join {
   /** Returns the records to yield as a chunk. */
   #takeChunk(): StreamChunk {
     this.#dropMarks();
-    const { logs, timeMs } = this.#marks[0]!;
+    const { logs, timeMs, records } = this.#marks[0]!;
     const before = this.#marks.reduce((sum, { yielded }) => sum + yielded, 0);
     for (const mark of this.#outputMarks) {
       mark.yielded++;
       mark.open--;
     }
     this.#outputMarks = [];
-    return this.#output.take((numRecords): JoinCursor => ({ logs: [...logs], skip: before + numRecords, timeMs }));
+    const positionAfter = (numRecords: number): JoinCursor => ({
+      logs: [...logs],
+      skip: before + numRecords,
+      timeMs,
+      records,
+    });
+    return this.#output.take(positionAfter);
   }
 
   /** Drops the marks before the last one from which everything that is needed can be found again. */

@@ -1,3 +1,5 @@
+import type { JoinObserver } from './join-observer.js';
+
 /** Position in a stream, between two records. JSON, which only the source of the stream understands; or undefined. */
 export type StreamCursor = unknown;
 
@@ -27,6 +29,8 @@ export interface StreamReading {
   readonly endsWhenEmpty: boolean;
   /** Ends a wait for records; its reason is thrown. */
   readonly signal: AbortSignal;
+  /** Receives the rows and events of a join when they are read. Default: nothing does. */
+  readonly observer?: JoinObserver | undefined;
   /** Receives warnings, such as a lost connection. */
   onWarning(text: string): void;
 }

@@ -9,6 +9,7 @@ import { rowEncoder, type RowCollector } from '../rows/row-collector.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import type { ChunkStream, StreamChunk } from './chunk-stream.js';
 import type { FollowedCounters } from './followed-counters.js';
+import type { FollowedHistories } from './followed-histories.js';
 import type { StreamCursor, StreamReading } from './record-stream.js';
 import type { SchemaChange, SchemaWatch } from './schema-watch.js';
 
@@ -28,6 +29,7 @@ export interface StreamBatchOptions {
   readonly format: EncodedFormat;
   readonly batchRows: number;
   readonly counters?: FollowedCounters | undefined;
+  readonly histories?: FollowedHistories | undefined;
   /** Readers before those of the format. */
   readonly first: readonly ReadColumns[];
   readonly schema: SchemaWatch;
@@ -50,7 +52,7 @@ export async function* readStreamBatches(
   const addItems = itemAdder(format.fields);
   const encoder = new RowEncoder({ format, ...options });
   let records = 0;
-  for await (const each of stream.read(reading)) {
+  for await (const each of stream.read({ ...reading, observer: options.histories })) {
     const change = options.schema.observe(each);
     if (change !== undefined) options.onSchemaChange(change);
     const { chunk } = each;
@@ -71,6 +73,7 @@ export async function* readStreamBatches(
 class RowEncoder {
   readonly #format: EncodedFormat;
   readonly #counters: FollowedCounters | undefined;
+  readonly #histories: FollowedHistories | undefined;
   readonly #first: readonly ReadColumns[];
   readonly #onReject: (row: BadRow) => void;
   #collector: RowCollector | undefined;
@@ -80,11 +83,13 @@ class RowEncoder {
   constructor({
     format,
     counters,
+    histories,
     first,
     onReject,
-  }: Pick<StreamBatchOptions, 'format' | 'counters' | 'first' | 'onReject'>) {
+  }: Pick<StreamBatchOptions, 'format' | 'counters' | 'histories' | 'first' | 'onReject'>) {
     this.#format = format;
     this.#counters = counters;
+    this.#histories = histories;
     this.#first = counters === undefined ? first : [...first, counters.refuseLate];
     this.#onReject = onReject;
   }
@@ -101,10 +106,11 @@ class RowEncoder {
   add({ columns, line, placeOf }: StreamChunk, rows: Chunk): number {
     const records = rows.rows + (rows.invalid?.length ?? 0);
     if (records === 0) return 0;
-    this.#collector ??= rowEncoder(columns, this.#format, [], this.#first);
+    this.#collector ??= rowEncoder(columns, this.#format, [], this.#first, this.#histories?.late);
     if (this.#file !== undefined && this.#file !== columns) this.#collector.startFile(columns);
     this.#file = columns;
-    this.#collector.add(this.#counters?.add(rows, columns) ?? rows, line);
+    const counted = this.#counters?.add(rows, columns) ?? rows;
+    this.#collector.add(this.#histories?.add(counted, columns) ?? counted, line);
     const { rejects } = this.#collector;
     const added = rejects.slice(this.#numRejects);
     this.#numRejects = rejects.length;

@@ -14,9 +14,19 @@ export interface WaitingRow {
   readonly numWords: number;
 }
 
+/** What is known of a row besides its values. */
+interface RowFacts {
+  readonly place: RecordPlace;
+  /** Number of the row. */
+  readonly number: number;
+  readonly timeMs: number;
+  /** Number of the row among the records of all logs. */
+  readonly record: number;
+}
+
 /**
  * Rows that wait for events, found by their keys. Values of the oldest are on disk beyond a memory limit; the rest
- * takes about 64 bytes per row. Rows are named by slots, which are used again.
+ * takes about 72 bytes per row. Rows are named by slots, which are used again.
  */
 export class WaitingRows {
   readonly #numColumns: number;
@@ -33,6 +43,7 @@ export class WaitingRows {
   #numbers = new Float64Array(FIRST_SLOTS);
   #addresses = new Float64Array(FIRST_SLOTS);
   #lines = new Float64Array(FIRST_SLOTS);
+  #records = new Float64Array(FIRST_SLOTS);
   #pathNumbers = new Uint32Array(FIRST_SLOTS);
   #numWords = new Uint32Array(FIRST_SLOTS);
   #hashes = new Uint32Array(FIRST_SLOTS);
@@ -60,17 +71,18 @@ export class WaitingRows {
 
   /** Bytes in memory. */
   get memoryBytes(): number {
-    return this.#rows.memoryBytes + this.#times.length * (48 + 8 * this.#numEvents) + this.#table.byteLength;
+    return this.#rows.memoryBytes + this.#times.length * (56 + 8 * this.#numEvents) + this.#table.byteLength;
   }
 
   /** Adds a row whose key no waiting row has; returns its slot. */
-  add({ memory, numWords }: RowPacker, { path, line }: RecordPlace, number: number, timeMs: number): number {
+  add({ memory, numWords }: RowPacker, { place: { path, line }, number, timeMs, record }: RowFacts): number {
     const slot = this.#free.pop() ?? this.#used++;
     if (slot === this.#times.length) this.#grow();
     this.#times[slot] = timeMs;
     this.#numbers[slot] = number;
     this.#addresses[slot] = this.#rows.add(memory.words, numWords);
     this.#lines[slot] = line;
+    this.#records[slot] = record;
     this.#pathNumbers[slot] = this.#numberOfPath(path);
     this.#numWords[slot] = numWords;
     this.#hashes[slot] = murmur3(memory.bytes, this.#keyBegin(memory, 0), this.#keyEnd(memory, 0), SEED);
@@ -113,6 +125,11 @@ export class WaitingRows {
   /** Number of the row in a slot. */
   numberOf(slot: number): number {
     return this.#numbers[slot]!;
+  }
+
+  /** Number of the row in a slot among the records of all logs. */
+  recordOf(slot: number): number {
+    return this.#records[slot]!;
   }
 
   /** Time of an event of a row; NaN if it did not happen. */
@@ -206,6 +223,7 @@ export class WaitingRows {
     this.#numbers = larger(this.#numbers, new Float64Array(slots));
     this.#addresses = larger(this.#addresses, new Float64Array(slots));
     this.#lines = larger(this.#lines, new Float64Array(slots));
+    this.#records = larger(this.#records, new Float64Array(slots));
     this.#pathNumbers = larger(this.#pathNumbers, new Uint32Array(slots));
     this.#numWords = larger(this.#numWords, new Uint32Array(slots));
     this.#hashes = larger(this.#hashes, new Uint32Array(slots));

@@ -82,6 +82,11 @@ export class TextCounter {
     return this.#size;
   }
 
+  /** All strings: that with an id is at index id - 1. Valid until the next string is added. */
+  get texts(): StringPool {
+    return this.#table;
+  }
+
   /** Returns all strings by id; index 0 is empty. */
   numbered(): StringPool {
     const { bytes, offsets } = this.#table;

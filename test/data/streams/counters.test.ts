@@ -57,7 +57,7 @@ async function follow({ data: keys, options = counters(), batchRows = 1, resumeA
   let state: StreamState = firstStreamState();
   let own = FollowedCounters.start(plan);
   const first = await openFollowed(data, format, settings);
-  const { fitted } = await fitHead(first, format, 1000, reading, () => undefined, own.preview());
+  const { fitted } = await fitHead(first, format, 1000, reading, () => undefined, { counters: own.preview() });
   await first.close();
   for (let isResumed = false; ; isResumed = true) {
     const stream = await openFollowed(data, format, settings);

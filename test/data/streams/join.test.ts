@@ -283,11 +283,12 @@ describe('waiting rows', () => {
       const slot = rows.find(cells[1].bytes, cells[1].begin, cells[1].end);
       expect(slot).toBe(known.get(key));
       const place = { path: `path ${step % 3}`, line: step };
-      if (slot === undefined) known.set(key, rows.add(packer, place, step, step));
+      if (slot === undefined) known.set(key, rows.add(packer, { place, number: step, timeMs: step, record: 2 * step }));
       else if (random.uniform() < 0.6) {
         const number = rows.numberOf(slot);
         expect(rows.placeOf(slot)).toEqual({ path: `path ${number % 3}`, line: number });
         rows.remove(slot);
+        expect(rows.recordOf(slot)).toBe(2 * number);
         known.delete(key);
       }
     }

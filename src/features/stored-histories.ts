@@ -1,0 +1,47 @@
+import type { StoredTensor } from '../io/safetensors.js';
+import { EventStore } from './event-store.js';
+import { eventsOfTensors, eventTensors, type StoredEvents } from './stored-events.js';
+
+/** Events of several logs, as tensors whose names begin with that of the log. */
+export type HistoryTensors = ReadonlyMap<string, StoredTensor>;
+
+/** Converts the events of logs to tensors. */
+export function joinHistories(logs: Iterable<readonly [name: string, events: StoredEvents]>): HistoryTensors {
+  return new Map(
+    [...logs].flatMap(([name, events]) =>
+      Array.from(eventTensors(events), ([tensor, data]) => [`${name}.${tensor}`, data] as const),
+    ),
+  );
+}
+
+/**
+ * Converts tensors to the events of logs, by name.
+ * @throws Error if they are invalid
+ */
+export function splitHistories(tensors: HistoryTensors): ReadonlyMap<string, StoredEvents> {
+  const logs = new Map<string, Map<string, StoredTensor>>();
+  for (const [name, tensor] of tensors) {
+    // Names of logs have no dot.
+    const dot = name.indexOf('.');
+    const log = logs.get(name.slice(0, dot)) ?? new Map<string, StoredTensor>();
+    logs.set(name.slice(0, dot), log.set(name.slice(dot + 1), tensor));
+  }
+  return new Map(Array.from(logs, ([name, own]) => [name, eventsOfTensors(own)]));
+}
+
+/**
+ * Adds the events of deltas to those of the full checkpoint before them.
+ * @param deltas in order
+ * @throws Error if they do not follow each other
+ */
+export function mergeHistories(full: HistoryTensors, deltas: readonly HistoryTensors[]): HistoryTensors {
+  if (deltas.length === 0) return full;
+  const stores = new Map(Array.from(splitHistories(full), ([name, events]) => [name, EventStore.of(name, events)]));
+  for (const delta of deltas)
+    for (const [name, events] of splitHistories(delta)) {
+      const store = stores.get(name);
+      if (store === undefined) throw new Error(`the full checkpoint has no '${name}'`);
+      store.append(events);
+    }
+  return joinHistories(Array.from(stores, ([name, store]) => [name, store.store()]));
+}
