@@ -169,6 +169,31 @@ describe('a model that was trained on a stream with events among its rows', () =
     expect(predictions.map((each) => each === null)).toEqual([false, true, true]);
   });
 
+  it('answers rows that lack counters and events', async () => {
+    const cwd = scratchFolder();
+    const run = join(cwd, 'run');
+    const rows = ROWS.slice(0, 10 * BATCH_ROWS);
+    const count = '{ item_clicks: { by: item, of: click, within: 1h } }';
+    const set = [
+      `data.counters={ time: at, format: seconds, tolerance: 0s, count: ${count} }`,
+      'features.popular={ type: numeric, fields: [item_clicks], scaling: log1p }',
+    ];
+    await followClicks(writeClickedStream(cwd, rows), run, { set });
+    const requests = REQUESTS.map((row) => ({ ...row, at: rows.at(-1)!.at + 60 }));
+    const model = await modelOf(run);
+    const expected = [...model.predict(requests.map((row) => withClicks(rows, row)))['ctr']!];
+    expect([...model.predict(requests)['ctr']!]).toEqual(expected);
+    const server = await serverOfTest({ paths: [run], isLast: true, workers: 2 });
+    expect(await ask(server, { rows: requests })).toEqual(expected);
+    // Counters alone, events alone, and neither.
+    const counted = requests.map((row) => ({ ...row, item_clicks: 3 }));
+    const both = counted.map((row) => ({ ...withClicks(rows, row), item_clicks: 3 }));
+    expect(await ask(server, { rows: requests.map((row) => withClicks(rows, row)) })).toEqual(expected);
+    expect(await ask(server, { rows: counted })).toEqual([...model.predict(both)['ctr']!]);
+    expect(await ask(server, { rows: both })).toEqual([...model.predict(both)['ctr']!]);
+    expect([...model.predict(both)['ctr']!]).not.toEqual(expected);
+  });
+
   it('predicts rows of files with the events of its checkpoint', async () => {
     const [data, out] = [join(folder, 'rows.csv'), join(folder, 'out.csv')];
     writeFileSync(
