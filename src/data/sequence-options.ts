@@ -78,7 +78,8 @@ export function* checkSequences(options: SequencesOptions, join: JoinOptions | u
     if (of === undefined) continue;
     if (isJoined && time !== undefined && time !== timeColumn(of))
       yield { path: [name, 'time'], message: `is not the time of the event ${of}; remove it` };
-    if (own.per === 'user') yield { path: [name, 'per'], message: 'applies to a file; remove it, since rows are events' };
+    if (own.per === 'user')
+      yield { path: [name, 'per'], message: 'applies to a file; remove it, since rows are events' };
     for (const key of FILE_KEYS)
       if (own[key] !== undefined)
         yield { path: [name, key], message: 'applies to a file; remove it, since rows have the format of data' };

@@ -24,8 +24,8 @@ interface SlotValues extends StoredColumn {
 }
 
 /**
- * Events of a stream by user, in the order in which they are added. A row sees the newest events of its user among those
- * that were added before it was read, if they are earlier than the row.
+ * Events of a stream by user, in the order in which they are added. A row sees the newest events of its user among
+ * those that were added before it was read, if they are earlier than the row.
  *
  * The stream is read again from a position. The store keeps all events after it, and of those before it the newest ones
  * of each user, which the rows after the position may see. Slots of other events are used again.

@@ -47,8 +47,8 @@ export function joinUses(known: LogUse | undefined, use: LogUse): LogUse {
 }
 
 /**
- * Creates a function that reads the values of events, valid until the next call: texts, of which a missing one is empty,
- * or numbers.
+ * Creates a function that reads the values of events, valid until the next call: texts, of which a missing one is
+ * empty, or numbers.
  * @param name of the column
  */
 export function eventValueReader(

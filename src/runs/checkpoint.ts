@@ -8,9 +8,8 @@ import type { ProgramState } from '../engines/engine.js';
 import { UserError } from '../core/errors.js';
 import { renameMetrics } from '../evaluation/metric-renames.js';
 import type { Fitted } from '../features/feature-types.js';
-import { storedFitted } from '../features/fitted.js';
 import type { HistoryTensors } from '../features/stored-histories.js';
-import { loadedLookups, lookupTensors, type LookupTables } from '../features/lookups.js';
+import { loadedLookups, type LookupTables } from '../features/lookups.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { writeSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { listParts, countElements, type HostTensor } from '../core/tensor.js';
@@ -42,9 +41,9 @@ import {
   type DeltaDigests,
   type DeltaPartDigests,
   type Digests,
-  type OptionalFile,
   type PartDigests,
 } from './manifest.js';
+import { writeChanges, writeConstants } from './optional-files.js';
 import { quantizeTables } from './quantized-tables.js';
 import { checkpointsFolder, listCheckpoints, listRemovable, type Retention } from './retention.js';
 import type { Sections } from './run-state.js';
@@ -204,43 +203,6 @@ async function writeUpdate(folder: string, checkpoint: Checkpoint, state: string
   });
 }
 
-/** Writes changed vocabularies, and the counters, the rows of the window and the events of a stream, if any. */
-async function writeChanges(folder: string, delta: Delta): Promise<Partial<DeltaDigests>> {
-  const digests = await allSettledOrThrow(
-    DELTA_FILES.map(async (name) => [FILES[name], await writeAny(join(folder, FILES[name]), delta[name])] as const),
-  );
-  return Object.fromEntries(digests);
-}
-
-/** Parts of a delta that it may lack, by the name of their file. */
-const DELTA_FILES = ['growth', 'counters', 'window', 'histories'] as const;
-
-/** Writes tensors, if there are any. */
-async function writeAny(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest | undefined> {
-  return tensors.size > 0 ? writeSafetensors(path, tensors) : undefined;
-}
-
-/** Writes the files of a full checkpoint that steps do not change, its vocabularies, and those of its stream. */
-export async function writeConstants(
-  folder: string,
-  checkpoint: Pick<Checkpoint, 'fitted' | 'counters' | 'lookups' | 'window' | 'histories'>,
-): Promise<Pick<Digests, typeof FILES.features | OptionalFile>> {
-  const { fitted, counters, lookups, window = new Map(), histories = new Map() } = checkpoint;
-  const features = storedFitted(fitted);
-  const optional: Record<OptionalFile, ReadonlyMap<string, StoredTensor>> = {
-    [FILES.vocabularies]: features.tensors,
-    [FILES.counters]: counters,
-    [FILES.lookups]: lookupTensors(lookups),
-    [FILES.window]: window,
-    [FILES.histories]: histories,
-  };
-  const [json, ...others] = await allSettledOrThrow<[FileDigest, ...(readonly [string, FileDigest | undefined])[]]>([
-    writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
-    ...Object.entries(optional).map(async ([name, own]) => [name, await writeAny(join(folder, name), own)] as const),
-  ]);
-  return { [FILES.features]: json, ...Object.fromEntries(others) };
-}
-
 /**
  * Adapts tensors for writing. Tensors are read one at a time and in parts; each part is checked for non-finite values
  * before it is written.
@@ -303,7 +265,13 @@ export interface CheckpointReading {
  */
 export async function readCheckpoint(
   folder: string,
-  { withOptimizer = false, withCounters = true, withHistories = true, tables = 'f32', ...memory }: CheckpointReading = {},
+  {
+    withOptimizer = false,
+    withCounters = true,
+    withHistories = true,
+    tables = 'f32',
+    ...memory
+  }: CheckpointReading = {},
 ): Promise<Checkpoint> {
   const chain = await readChain(folder);
   const { base, files } = chain;

@@ -180,7 +180,10 @@ function isOver(sinceMs: number, minutes: number | undefined): boolean {
 
 /** The last full checkpoint of this process and the deltas after it. */
 class DeltaChain {
-  readonly #options: Pick<CheckpointerOptions, 'run' | 'journal' | 'vocabularies' | 'counters' | 'window' | 'histories' | 'peers'>;
+  readonly #options: Pick<
+    CheckpointerOptions,
+    'run' | 'journal' | 'vocabularies' | 'counters' | 'window' | 'histories' | 'peers'
+  >;
   #last: CheckpointId | undefined;
   #fullBytes = 0;
   #deltas: readonly { readonly name: string; readonly bytes: number }[] = [];

@@ -222,7 +222,10 @@ export async function readSavedState(run: string): Promise<RunState | undefined>
 }
 
 /** Returns the state to resume from a checkpoint; its program state is read once. */
-export function resumedFrom(path: string, { program: saved, fitted, counters, window, histories }: Checkpoint): Resumed {
+export function resumedFrom(
+  path: string,
+  { program: saved, fitted, counters, window, histories }: Checkpoint,
+): Resumed {
   let program: ProgramState | undefined = saved;
   return {
     checkpoint: path,

@@ -6,10 +6,11 @@ import { userError } from '../core/errors.js';
 import { writeFolder, writeSynced, type FileDigest } from '../io/disk.js';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.js';
 import { allSettledOrThrow } from './await-all.js';
-import { writeConstants, type Checkpoint } from './checkpoint.js';
+import type { Checkpoint } from './checkpoint.js';
 import { readCounters, readFitted, readTensors } from './checkpoint-tensors.js';
 import { loadedLookups } from '../features/lookups.js';
 import { checkSize, damaged, digestSchema, FILES, MANIFEST, parseJson, readText } from './manifest.js';
+import { writeConstants } from './optional-files.js';
 
 /** Version of the format of stored trees; others are rejected. */
 const FORMAT_VERSION = 1;

@@ -57,7 +57,7 @@ function* listUnsupported({ data, tasks, training }: Experiment): Generator<Prob
   yield* checkSchedule(training);
 }
 
-/** Event logs in files are read before training: rows that arrive later would have histories without the events since then. */
+/** Event logs in files are read before training: later rows would have histories without the events since then. */
 function* listGrowingLogs({ data: { sequences } }: Experiment): Generator<Problem> {
   for (const name of Object.keys(fileLogs(sequences)))
     yield {

@@ -229,7 +229,8 @@ async function trainModel(
     progressive,
     beforeBatch: ({ batch }) => growVocabularies(vocabularies, model, batch, followed.lateness.watermark ?? undefined),
     moveAfter: (batch) => followed.moveAfter(batch),
-    onWindow: (window) => reportWindow(session, run, window, { loop, progressive, state, vocabularies, counters, histories }),
+    onWindow: (window) =>
+      reportWindow(session, run, window, { loop, progressive, state, vocabularies, counters, histories }),
     beforeStep: (step) => checkpointer.beforeStep(step),
     dueInMs: () => checkpointer.dueInMs(),
     signal,

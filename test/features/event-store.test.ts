@@ -148,7 +148,9 @@ describe('a store of events', () => {
     store.mark();
     const full = store.store();
     const other = EventStore.of('clicks', full);
-    expect(() => other.append(full)).toThrow('expected the events after number 1 for 3 items, found those after 0 for 3');
+    expect(() => other.append(full)).toThrow(
+      'expected the events after number 1 for 3 items, found those after 0 for 3',
+    );
     const tensors = eventTensors(full);
     const load = (changed: typeof tensors): void => createStore().append(eventsOfTensors(changed));
     expect(() => load(tensors)).not.toThrow();
@@ -156,7 +158,10 @@ describe('a store of events', () => {
       expect(() => load(new Map([...tensors].filter(([own]) => own !== name))), name).toThrow();
       const longer = new Map(tensors);
       const { data } = tensors.get(name)!;
-      longer.set(name, { shape: [data.length + 1], data: new (data.constructor as typeof Uint32Array)(data.length + 1) });
+      longer.set(name, {
+        shape: [data.length + 1],
+        data: new (data.constructor as typeof Uint32Array)(data.length + 1),
+      });
       expect(() => load(longer), name).toThrow();
     }
   });

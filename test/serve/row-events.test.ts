@@ -17,6 +17,7 @@ import {
   writeClickedStream,
   type Shown,
 } from '../support/clicked-stream.js';
+import { JOINED_CONFIG, joinedDay, LAST, writeJoinedStream } from '../support/history-stream.js';
 import { scratchFolder } from '../support/scratch.js';
 import { serverOfTest, type TestServer } from '../support/served.js';
 
@@ -27,6 +28,14 @@ const ROWS = drawShown(40 * BATCH_ROWS);
 const NOW = ROWS.at(-1)!.at + 60;
 const REQUESTS = Array.from({ length: 30 }, (_, i) => ({ user: `u${i % 13}`, item: `i${i % 15}`, at: NOW }));
 const OPTIONS = { device: 'cpu', threads: 1 } as const;
+
+/** A record of a joined log. */
+interface JoinedRow {
+  readonly id: string;
+  readonly at: number;
+  readonly user: string;
+  readonly item: string;
+}
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-row-events-'));
 const trained = join(folder, 'trained');
@@ -192,6 +201,37 @@ describe('a model that was trained on a stream with events among its rows', () =
     expect(await ask(server, { rows: counted })).toEqual([...model.predict(both)['ctr']!]);
     expect(await ask(server, { rows: both })).toEqual([...model.predict(both)['ctr']!]);
     expect([...model.predict(both)['ctr']!]).not.toEqual(expected);
+  });
+
+  it('has the events of a join', { timeout: 120_000 }, async () => {
+    const cwd = scratchFolder();
+    const { logs } = joinedDay(3000);
+    const run = join(cwd, 'run');
+    await followClicks(writeJoinedStream(cwd, JOINED_CONFIG, logs), run);
+    const rowOf = new Map(logs.rows.map(({ text }) => JSON.parse(text) as JoinedRow).map((row) => [row.id, row]));
+    // A click counts within a minute of its row. Clicks are in order of time.
+    const clicks = logs.clicks.flatMap(({ at, text }) => {
+      const row = rowOf.get((JSON.parse(text) as JoinedRow).id)!;
+      return at <= row.at + 60 ? [{ ...row, clicked: at }] : [];
+    });
+    const at = 6000;
+    const requests = Array.from({ length: 40 }, (_, i) => ({ user: `u${i + 20}`, item: `i${i % 30}`, at }));
+    const lists = requests.map((row): Row => {
+      const own = clicks.filter(({ user }) => user === row.user).slice(-LAST);
+      return { ...row, 'clicks.item': own.map(({ item }) => item), 'clicks.click_time': own.map((e) => e.clicked) };
+    });
+    const model = await modelOf(run);
+    const expected = [...model.predict(lists)['ctr']!];
+    expect([...model.predict(requests)['ctr']!]).toEqual(expected);
+    const server = await serverOfTest({ paths: [run], isLast: true });
+    expect(await ask(server, { rows: requests })).toEqual(expected);
+    const [data, out] = [join(cwd, 'rows.jsonl'), join(cwd, 'out.csv')];
+    writeFileSync(data, requests.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    await predict(run, { ...OPTIONS, data, out });
+    const found = readFileSync(out, 'utf8').trimEnd().split('\n').slice(1);
+    expect(found.map((line) => Math.fround(Number(line.split(',')[0])))).toEqual(expected);
+    // Times are seconds since the start of the day.
+    expect(() => model.predict([{ user: 'u30', item: 'i1' }])).toThrow(/"at".*is missing/);
   });
 
   it('predicts rows of files with the events of its checkpoint', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { randomStream } from '../../src/core/random.js';
 
 const [USERS, ITEMS] = [50, 30];
-const COUNTERS = 'checkpoints/last/counters.safetensors';
+const [COUNTERS, HISTORIES] = ['checkpoints/last/counters.safetensors', 'checkpoints/last/histories.safetensors'];
 const FIRST_SECOND = 1_700_000_000;
 
 /** A file of a stream. */
@@ -99,6 +99,8 @@ export function streamTrace(run: string): Record<string, unknown> {
     ) as unknown,
     metrics: withoutTimes(read('metrics.jsonl')),
     rejects: read('rejects.csv'),
-    counters: existsSync(join(run, COUNTERS)) ? read(COUNTERS) : undefined,
+    ...Object.fromEntries(
+      [COUNTERS, HISTORIES].map((path) => [path, existsSync(join(run, path)) ? read(path) : undefined]),
+    ),
   };
 }

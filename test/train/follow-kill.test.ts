@@ -13,6 +13,10 @@ const LONGEST_MS = 1500;
 
 const SCHEDULES = {
   full: [],
+  'histories of clicks': [
+    '--set=data.sequences={ clicks: { of: click, key: user, time: time, until: time } }',
+    '--set=features.history={ type: sequence, fields: [{ name: clicks.item, target: item }], encoder: pooling }',
+  ],
   'deltas with counters': [
     '--set=checkpoints.everySteps=null',
     '--set=checkpoints.delta.everySteps=1',
@@ -23,7 +27,7 @@ const SCHEDULES = {
 };
 
 describe('training on a stream that is written meanwhile', () => {
-  it.each(['full', 'deltas with counters'] as const)(
+  it.each(['full', 'histories of clicks', 'deltas with counters'] as const)(
     `gives the same bytes as one run on the final log, killed ${KILLS} times: %s`,
     { timeout: 120_000 + KILLS * 20_000 },
     async (schedule) => {

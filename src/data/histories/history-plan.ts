@@ -19,7 +19,7 @@ export interface HistoryPlan extends EventStoreOptions, HistoryOptions {
 /**
  * Plans the histories that the fields of a format read, whose events are rows of the data.
  * @param join of the rows; default: none
- * @throws UserError (config) for a column that fields read in different ways, or that is not known when an event is read
+ * @throws UserError (config) for a column that fields read in different ways, or that a join does not know in time
  */
 export function planHistories(
   { fields, spec }: RowFormat,
@@ -64,13 +64,18 @@ function isReadAlike(a: LogUse, b: LogUse): boolean {
 function refuseReading(log: string, { column: { column } }: LogUse): Error {
   return userError('config', {
     key: `data.sequences.${log}`,
-    message: `has the column ${column}, which features read in different ways: as ids, numbers or times, or cleaned by other rules`,
-    fix: 'read it in one way in all sequences',
+    message: `has the column ${column}, which features read as different kinds, or clean by different rules`,
+    fix: 'read it as ids, as numbers or as times in all sequences, with the same nullValues and trim',
   });
 }
 
 /** @throws UserError (config) for a column that a join does not know when an event is read */
-function checkKnown(name: string, { key, of, time, until }: HistoryOptions, used: readonly string[], join: JoinOptions): void {
+function checkKnown(
+  name: string,
+  { key, of, time, until }: HistoryOptions,
+  used: readonly string[],
+  join: JoinOptions,
+): void {
   const own = Object.hasOwn(join.events, of) ? [timeColumn(of)] : [];
   const later = [key, until, time, ...used].find((each) => joinedColumns(join).includes(each) && !own.includes(each));
   if (later === undefined) return;

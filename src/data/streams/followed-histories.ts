@@ -79,7 +79,11 @@ export class FollowedHistories implements JoinObserver {
   }
 
   /** Continues from the events of a checkpoint. */
-  static resume(plans: readonly HistoryPlan[], join: JoinOptions | undefined, tensors: HistoryTensors): FollowedHistories {
+  static resume(
+    plans: readonly HistoryPlan[],
+    join: JoinOptions | undefined,
+    tensors: HistoryTensors,
+  ): FollowedHistories {
     const stored = splitHistories(tensors);
     const stores = plans.map((plan) => {
       const store = new EventStore(plan.name, plan);

@@ -332,7 +332,9 @@ class Join {
   /** Returns the records to yield as a chunk. */
   #takeChunk(): StreamChunk {
     const records = this.#output.splice(0);
-    const valid = records.flatMap(({ texts, record = 0 }, line) => (texts === undefined ? [] : [{ texts, record, line }]));
+    const valid = records.flatMap(({ texts, record = 0 }, line) =>
+      texts === undefined ? [] : [{ texts, record, line }],
+    );
     const textColumn = (c: number): Column => ({ type: 'text', text: (row) => valid[row]!.texts[c]! });
     const columns = new Map(this.#fileColumns.header.map((name, c) => [name, textColumn(c)]));
     if (this.#observer !== undefined)
