@@ -46,7 +46,7 @@ export function eventFinder(
 }
 
 /** Returns the number of the times `begin` to `end`, which are sorted, that are before a time. */
-function countBefore(times: Float64Array, begin: number, end: number, until: number): number {
+export function countBefore(times: Float64Array, begin: number, end: number, until: number): number {
   let [low, high] = [begin, end];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);

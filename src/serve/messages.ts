@@ -2,6 +2,8 @@
 // HTTP thread free.
 
 import type { CounterQuery } from '../data/counters/given-counters.js';
+import type { EventSources } from '../data/objects/event-source.js';
+import type { FoundHistories, HistoryQueries } from '../data/objects/given-histories.js';
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { OnMissing } from '../data/objects/given-rows.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
@@ -61,17 +63,21 @@ export interface AnsweredBundle {
   readonly counts: CountsByColumn;
 }
 
-/** Reply to a bundle with rows that lack counters, which the HTTP thread has. */
-export interface CounterQuestion {
-  /** Number that the values refer to. */
+/** Reply to a bundle with rows that lack counters, or events of the checkpoint, which the HTTP thread has. */
+export interface Question {
+  /** Number of the bundle. */
   readonly id: number;
-  readonly query: CounterQuery;
+  readonly counters?: CounterQuery | undefined;
+  readonly histories?: HistoryQueries | undefined;
 }
 
-/** Values of the counters of a bundle; the reply is the bundle's. */
-export interface CounterValues {
-  readonly id: number;
-  readonly values: readonly Float32Array[];
+/** What a bundle lacks; the reply is the bundle's. */
+export interface Supplement {
+  /** Number of the bundle. */
+  readonly supplements: number;
+  /** Values of the counters. */
+  readonly counters?: readonly Float32Array[] | undefined;
+  readonly histories?: FoundHistories | undefined;
 }
 
 /** Settings of the prediction threads of a model. */
@@ -96,6 +102,8 @@ export interface PredictThreadSpec extends PredictorSpec {
   readonly stored: Checkpoint;
   readonly savedMs: number;
   readonly logs: EventLogs | undefined;
+  /** Logs whose events the HTTP thread has. */
+  readonly streamed: EventSources;
 }
 
 /** A table of a model. */

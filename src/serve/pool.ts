@@ -1,7 +1,10 @@
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { LiveCounters } from '../data/counters/live-counters.js';
+import type { EventSources } from '../data/objects/event-source.js';
+import type { LiveEvents } from '../data/objects/live-events.js';
 import { readCheckpoint, type Checkpoint } from '../runs/checkpoint.js';
 import { loadCounters } from '../trained-model/load-counters.js';
+import { loadEvents, readEventChanges } from '../trained-model/load-events.js';
 import { changesCounters } from '../runs/delta.js';
 import { manifestDigest, readSavedMs } from '../runs/manifest.js';
 import type { EventLogs } from '../trained-model/read-histories.js';
@@ -13,10 +16,10 @@ import {
   type AnsweredBundle,
   type BodyKind,
   type Bundle,
-  type CounterQuestion,
-  type CounterValues,
   type ModelFacts,
   type PredictorSpec,
+  type Question,
+  type Supplement,
   type TableWriterSpec,
 } from './messages.js';
 import { PredictThreads, type PredictThread } from './predict-threads.js';
@@ -65,6 +68,9 @@ const LATE = buildAnswer(
  */
 export class Pool {
   #counters: LiveCounters | undefined;
+  readonly #events: LiveEvents | undefined;
+  /** Digest of the manifest of the checkpoint whose events these are. */
+  #eventsSha256 = '';
   readonly #options: PoolOptions;
   readonly #queue: Waiting[] = [];
   #threads!: PredictThreads;
@@ -74,9 +80,10 @@ export class Pool {
   #isPlanned = false;
   #onIdle: (() => void) | undefined;
 
-  private constructor(options: PoolOptions, counters: LiveCounters | undefined) {
+  private constructor(options: PoolOptions, counters: LiveCounters | undefined, events: LiveEvents | undefined) {
     this.#options = options;
     this.#counters = counters;
+    this.#events = events;
   }
 
   /**
@@ -89,12 +96,15 @@ export class Pool {
     const { isReloaded, workers } = options;
     const sha256 = await manifestDigest(folder);
     const savedMs = await readSavedMs(folder);
-    const pool = new Pool(options, await loadCounters(folder));
+    const events = await loadEvents(folder);
+    const pool = new Pool(options, await loadCounters(folder), events);
+    pool.#eventsSha256 = sha256;
     const memory = { isShared: true, hasSpare: isReloaded, tables };
     const loaded = await readCheckpoint(folder, { withCounters: false, withHistories: false, ...memory });
     const { stored, tokens } = await reserveRows(folder, loaded, { isReloaded, raw });
-    const logs = await readLogs(spec, stored, options);
-    const threads = await PredictThreads.open({ ...spec, stored, savedMs, logs }, workers, {
+    const streamed: EventSources = events?.remoteSources ?? new Map();
+    const logs = await readLogs(spec, stored, streamed, options);
+    const threads = await PredictThreads.open({ ...spec, stored, savedMs, logs, streamed }, workers, {
       onWarning: (text) => options.onWarning(text),
       onChange: () => pool.#dispatch(),
     });
@@ -112,11 +122,16 @@ export class Pool {
    * @throws UserError (checkpoint) for a delta that is missing or invalid; those before it are applied
    */
   async follow(folder: string): Promise<boolean> {
+    // Read first: training may remove deltas once a later one is there.
+    const added = this.#events && (await readEventChanges(this.#eventsSha256, folder));
+    if (this.#events !== undefined && added === undefined) return false;
     const isFollowed = (await this.#follower?.follow(folder)) ?? false;
+    if (!isFollowed) return false;
     // Training on a stream counts events too.
-    if (isFollowed && this.#counters !== undefined && (await changesCounters(folder)))
-      this.#counters = await loadCounters(folder);
-    return isFollowed;
+    if (this.#counters !== undefined && (await changesCounters(folder))) this.#counters = await loadCounters(folder);
+    for (const changes of added?.changes ?? []) this.#events!.append(changes);
+    this.#eventsSha256 = added?.sha256 ?? this.#eventsSha256;
+    return true;
   }
 
   /** Counters of the model, which all threads share; undefined for a model without any. */
@@ -225,24 +240,30 @@ export class Pool {
   }
 
   async #askThread({ thread }: PredictThread, bundle: Bundle): Promise<AnsweredBundle> {
-    const reply = (await thread.ask(bundle, [bundle.bytes.buffer as ArrayBuffer])) as AnsweredBundle | CounterQuestion;
-    if (!('query' in reply)) return reply;
-    const values = this.#counters!.read(reply.query);
-    return (await thread.ask({ id: reply.id, values } satisfies CounterValues)) as AnsweredBundle;
+    const reply = (await thread.ask(bundle, [bundle.bytes.buffer as ArrayBuffer])) as AnsweredBundle | Question;
+    if (!('id' in reply)) return reply;
+    const { id, counters, histories } = reply;
+    const supplement: Supplement = {
+      supplements: id,
+      counters: counters && this.#counters!.read(counters),
+      histories: histories && this.#events!.find(histories),
+    };
+    return (await thread.ask(supplement)) as AnsweredBundle;
   }
 }
 
-/** Reads the event logs of a model; undefined if none is requested. */
+/** Reads the event logs of files of a model; undefined if none is requested. */
 async function readLogs(
   { folder, histories = false }: PredictorSpec,
   stored: Checkpoint,
+  streamed: EventSources,
   { onWarning }: PoolOptions,
 ): Promise<EventLogs | undefined> {
   if (histories === false) return undefined;
   // The HTTP thread loads no model otherwise.
   const { readHistories } = await import('../trained-model/read-histories.js');
   const { trainedModelOf } = await import('../trained-model/trained-model.js');
-  return readHistories(trainedModelOf(folder, stored), histories, onWarning);
+  return readHistories(trainedModelOf(folder, stored), histories, new Set(streamed.keys()), onWarning);
 }
 
 function buildAnswer(status: number, message: string, fix: string): Answered {

@@ -2,39 +2,46 @@ import { workerData } from 'node:worker_threads';
 import { compileGivenModel, type GivenModel } from '../trained-model/load-model.js';
 import { trainedModelOf } from '../trained-model/trained-model.js';
 import type { UncountedRows } from '../data/counters/given-counters.js';
+import type { GivenRows } from '../data/objects/given-rows.js';
+import { logSource } from '../data/objects/event-source.js';
+import type { UnlistedRows } from '../data/objects/given-histories.js';
 import { answerWith, type Answer } from '../system/thread.js';
 import { answerBundle, readBundle, type ReadBundle } from './answer-bundle.js';
 import type {
   AnsweredBundle,
   Bundle,
-  CounterQuestion,
-  CounterValues,
   ModelFacts,
   PredictorReady,
   PredictThreadSpec,
   PreparedDelta,
+  Question,
+  Supplement,
 } from './messages.js';
 
 // Prediction thread: loads a model and answers bundles of requests.
 
 // Passed by `PredictThreads`.
-const { folder, stored, savedMs, logs, name, limits, raw, precision } = workerData as PredictThreadSpec;
-const loading = compileGivenModel(trainedModelOf(folder, stored, raw), { logs, precision, raw }).then((model) => ({
-  model,
-  facts: toFacts(model, savedMs),
-}));
+const { folder, stored, savedMs, logs, streamed, name, limits, raw, precision } = workerData as PredictThreadSpec;
+const loading = load();
 // Avoids an unhandled rejection; the first request receives the error.
 loading.catch(() => undefined);
 
-/** Bundles that wait for the values of their counters, by number. */
-const waiting = new Map<number, { readonly bundle: ReadBundle; readonly uncounted: UncountedRows }>();
+/** A bundle that waits for what its rows lack. */
+interface WaitingBundle {
+  readonly bundle: ReadBundle;
+  readonly uncounted: UncountedRows | undefined;
+  readonly unlisted: UnlistedRows | undefined;
+}
+
+/** By number. */
+const waiting = new Map<number, WaitingBundle>();
 let numBundles = 0;
 
 answerWith(async (request) => {
   const loaded = await loading;
   const { model } = loaded;
   if (request === undefined) return { result: { facts: loaded.facts, tables: model.tables } satisfies PredictorReady };
-  const message = request as Bundle | CounterValues | PreparedDelta;
+  const message = request as Bundle | Supplement | PreparedDelta;
   // Rows are predicted at once, so that no bundle has rows of two versions.
   if ('moved' in message) {
     model.switchTo(message, message.moved, message.tokens);
@@ -42,17 +49,37 @@ answerWith(async (request) => {
     return { result: loaded.facts };
   }
   const { facts } = loaded;
-  if ('values' in message) {
-    const { bundle, uncounted } = waiting.get(message.id)!;
-    waiting.delete(message.id);
-    return toReply(answerBundle(model, facts, { ...bundle, rows: uncounted.fill(message.values) }));
+  if ('supplements' in message) {
+    const { bundle, ...lacking } = waiting.get(message.supplements)!;
+    waiting.delete(message.supplements);
+    return toReply(answerBundle(model, facts, { ...bundle, rows: supplement(bundle.rows, lacking, message) }));
   }
   const bundle = readBundle(facts, limits, message);
   const uncounted = model.findUncounted(bundle.rows);
-  if (uncounted === undefined) return toReply(answerBundle(model, facts, bundle));
-  waiting.set(++numBundles, { bundle, uncounted });
-  return { result: { id: numBundles, query: uncounted.query } satisfies CounterQuestion };
+  const unlisted = model.findUnlisted(bundle.rows);
+  if (uncounted === undefined && unlisted === undefined) return toReply(answerBundle(model, facts, bundle));
+  waiting.set(++numBundles, { bundle, uncounted, unlisted });
+  const question: Question = { id: numBundles, counters: uncounted?.query, histories: unlisted?.queries };
+  return { result: question };
 });
+
+async function load(): Promise<{ readonly model: GivenModel; facts: ModelFacts }> {
+  const trained = trainedModelOf(folder, stored, raw);
+  const { fields } = trained.format;
+  const ofFiles = [...(logs ?? [])].map(([log, events]) => [log, logSource(log, events, fields)] as const);
+  const model = await compileGivenModel(trained, { events: new Map([...ofFiles, ...streamed]), precision, raw });
+  return { model, facts: toFacts(model, savedMs) };
+}
+
+/** Adds what rows lack. */
+function supplement(
+  rows: GivenRows,
+  { uncounted, unlisted }: Omit<WaitingBundle, 'bundle'>,
+  { counters, histories }: Supplement,
+): GivenRows {
+  const counted = uncounted?.fill(counters!) ?? rows;
+  return unlisted?.fill(histories!, counted) ?? counted;
+}
 
 function toFacts(model: GivenModel, savedMs: number): ModelFacts {
   const { step, checkpoint, inputs, outputs } = model;

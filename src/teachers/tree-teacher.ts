@@ -37,7 +37,7 @@ export const treeTeacher: TeacherKind = {
 /** Returns the format of rows without labels, with the encoders of the training set. */
 async function featureFormat({ data, features }: Experiment, { fitted, lookups }: StoredTrees): Promise<EncodedFormat> {
   const format = rowFormatOf({ tasks: [], groups: Object.values(features), cells: data, lookups });
-  return encodedFormat(await withEventLogs(format, data.sequences), fitted);
+  return encodedFormat(await withEventLogs(format, data), fitted);
 }
 
 interface OpenedTrees {

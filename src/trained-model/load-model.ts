@@ -7,7 +7,8 @@ import {
   type Row,
 } from '../data/objects/given-rows.js';
 import { ObjectReader, type CountsByColumn } from '../data/objects/object-reader.js';
-import { GivenHistories } from '../data/objects/given-histories.js';
+import type { EventSources } from '../data/objects/event-source.js';
+import { GivenHistories, type UnlistedRows } from '../data/objects/given-histories.js';
 import { rankedRows, type RankedRows } from '../data/objects/ranked-rows.js';
 import { badRowsError, type BadRow } from '../data/objects/row-problems.js';
 import { tableTensor, type Program } from '../engines/engine.js';
@@ -17,7 +18,6 @@ import { userError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
 import { findUncounted, type UncountedRows } from '../data/counters/given-counters.js';
 import { combinePredictions, listPredictedOutputs, type Output } from '../evaluation/outputs.js';
-import type { EventLogs } from '../features/event-log.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
 import { listInputs, type ModelInput } from '../features/model-input.js';
 import type { TokenTable } from '../features/vocabulary/token-table.js';
@@ -28,7 +28,7 @@ import { Explainer, type Explanation } from './explainer.js';
 import { listCountedInputs, listReadCounters, listRequired } from './counted-inputs.js';
 import { loadCounters, noCounters } from './load-counters.js';
 import { CandidateRanker, type RankedOutput } from './rank-rows.js';
-import { readHistories, type Histories } from './read-histories.js';
+import { openHistories, type Histories } from './read-histories.js';
 import { compileTrained, readTrainedModel, resolveOutputs, type TrainedModel } from './trained-model.js';
 
 export type { ModelInput };
@@ -60,7 +60,7 @@ export interface LoadOptions {
    * Event logs to load, in the format of the config's `data.sequences`: true for those of the config, or the file,
    * directory or glob of the only one. A row that has the key of a log, and no column of it, gets the events of the key
    * before the time of the row. A row without a time is as of now, if the times are dates or Unix seconds. Default:
-   * none, rows have the items as lists.
+   * none, rows have the items as lists. Events of a stream are in its checkpoints, and always loaded.
    */
   readonly histories?: Histories | undefined;
   /** Precision of matrix products; `bf16` is faster on processors with AVX-512-BF16. Default: `f32`. */
@@ -153,13 +153,15 @@ export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | '
   switchTo(next: OtherWeights, moved: MovedRows, tokens: ReadonlyMap<string, TokenTable>): void;
   /** Finds the counters that rows lack; undefined if they lack none. */
   findUncounted(given: GivenRows): UncountedRows | undefined;
+  /** Finds the events of another thread that rows lack; undefined if they lack none. */
+  findUnlisted(given: GivenRows): UnlistedRows | undefined;
   /**
-   * Predicts rows that have all counters.
+   * Predicts rows that have all counters, and the events of another thread.
    * @param onCounts called once, when all rows are encoded
    */
   predictGiven(given: GivenRows, options?: GivenOptions): Predictions;
   /**
-   * Predicts candidates of a user that have all counters.
+   * Predicts candidates of a user that have all counters, and the events of another thread.
    * @param onCounts called once, with counts as of whole rows
    */
   rankGiven(given: RankedRows, options?: GivenOptions): Predictions;
@@ -194,7 +196,7 @@ export async function loadModel(path: string, { raw, histories, precision, table
     isShared: true,
     tables,
   });
-  const model = await compileGivenModel(trained, { logs: await readHistories(trained, histories), precision });
+  const model = await compileGivenModel(trained, { events: await openHistories(trained, histories), precision });
   const { checkpoint, step, inputs, outputs } = model;
   const counters = await loadCounters(checkpoint);
   const count = (given: GivenRows): GivenRows => {
@@ -227,18 +229,18 @@ export async function loadModel(path: string, { raw, histories, precision, table
 
 /** Options of a model that predicts given rows. */
 interface GivenModelOptions extends Pick<LoadOptions, 'precision' | 'raw'> {
-  /** Event logs with the items of rows that lack them; default: none. */
-  readonly logs?: EventLogs | undefined;
+  /** Events of rows that lack items; default: none. */
+  readonly events?: EventSources | undefined;
 }
 
 /** Compiles a model to predict on the calling thread, without the state of its counters. */
 export async function compileGivenModel(
   trained: TrainedModel,
-  { logs, precision, raw }: GivenModelOptions = {},
+  { events, precision, raw }: GivenModelOptions = {},
 ): Promise<GivenModel> {
   const engine = await createEngine({ device: 'cpu', threads: 1 });
   const program = compileTrained(trained, engine, () => undefined, { isRanked: true, precision });
-  return new CompiledModel(trained, program, { logs, raw });
+  return new CompiledModel(trained, program, { events, raw });
 }
 
 /** Program and ranker of a model that is not disposed. */
@@ -267,7 +269,7 @@ class CompiledModel implements GivenModel {
   constructor(
     trained: TrainedModel,
     program: Program,
-    { logs = new Map(), raw = false }: Pick<GivenModelOptions, 'logs' | 'raw'>,
+    { events = new Map(), raw = false }: Pick<GivenModelOptions, 'events' | 'raw'>,
   ) {
     const { folder, checkpoint, experiment, format } = trained;
     const { name, data } = experiment;
@@ -278,7 +280,7 @@ class CompiledModel implements GivenModel {
     this.#plan = data.counters && new CounterPlan(data.counters, data);
     this.#counterNames = this.#plan === undefined ? [] : listReadCounters(this.#plan, fields);
     this.#reader = new ObjectReader(fields, data.decimal);
-    this.#histories = new GivenHistories(fields, logs, { cells: format.spec.cells, decimal: data.decimal });
+    this.#histories = new GivenHistories(fields, events, { cells: format.spec.cells, decimal: data.decimal });
     this.#live = { program, ranker: new CandidateRanker(program, fields, data.decimal, this.#plan) };
     this.name = name;
     this.#checkpoint = folder;
@@ -311,6 +313,10 @@ class CompiledModel implements GivenModel {
     this.#outputs = outputs;
     this.#checkpoint = next.folder;
     this.#step = next.program.step;
+  }
+
+  findUnlisted(given: GivenRows): UnlistedRows | undefined {
+    return this.#histories.findUnlisted(given);
   }
 
   findUncounted(given: GivenRows): UncountedRows | undefined {

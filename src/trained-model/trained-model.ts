@@ -14,6 +14,7 @@ import { refuseOtherWeights } from '../engines/restore.js';
 import { resolveMeasuring, type Measuring } from '../evaluation/options.js';
 import { listOutputs, type Output } from '../evaluation/outputs.js';
 import { computeLayout, vocabularyBytes } from '../features/feature-types.js';
+import { splitHistories } from '../features/stored-histories.js';
 import type { Graph } from '../graph/graph.js';
 import { buildModel, listLookups } from '../models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../optimizers/optimizers.js';
@@ -112,13 +113,15 @@ export function resolveOutputs(
 }
 
 /**
- * Returns the model for rows of files, whose items are in event logs; rows of a program have their items.
+ * Returns the model for rows of files, whose items are in event logs or in the checkpoint; rows of a program have their
+ * items.
  * @param access has the cache of sorted events; default: none
  * @throws UserError (data) for a log that cannot be read
  */
 export async function withEvents(model: TrainedModel, access?: Access): Promise<TrainedModel> {
   const { format, checkpoint, experiment } = model;
-  const logged = await withEventLogs(format, experiment.data.sequences, access);
+  const streamed = checkpoint.histories && splitHistories(checkpoint.histories);
+  const logged = await withEventLogs(format, experiment.data, access, streamed);
   return logged === format ? model : { ...model, format: encodedFormat(logged, checkpoint.fitted) };
 }
 

@@ -42,7 +42,7 @@ async function openLog(file: string, options: Opening = {}): Promise<Opened> {
   const [reports, warnings]: [string[], string[]] = [[], []];
   const format = await withEventLogs(
     rowFormatOf({ tasks, groups: [group] }),
-    sequencesOptions.parse({ log: { file, key: 'user', time: 't', until: 'now', ...log } }),
+    { sequences: sequencesOptions.parse({ log: { file, key: 'user', time: 't', until: 'now', ...log } }) },
     {
       ...(folder !== null && { cache: { folder, onWarning: (text) => void warnings.push(text) } }),
       onProgress: ({ what }) => void reports.push(what),
@@ -121,8 +121,9 @@ describe('the cache of sorted events', () => {
         encoder: 'pooling',
       }),
     );
-    const options = sequencesOptions.parse({ log: { file, key: 'user', time: 't', until: 'now' } });
-    await expect(withEventLogs(rowFormatOf({ tasks, groups }), options)).rejects.toThrow(/events\.csv:3: .*integer id/);
+    const sequences = sequencesOptions.parse({ log: { file, key: 'user', time: 't', until: 'now' } });
+    const read = withEventLogs(rowFormatOf({ tasks, groups }), { sequences });
+    await expect(read).rejects.toThrow(/events\.csv:3: .*integer id/);
   });
 
   it('is read again if a file changes, and not if it is only touched', async () => {

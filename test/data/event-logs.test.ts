@@ -57,7 +57,9 @@ function formatOf(last = 5): RowFormat {
 
 type Options = { readonly file: string } & Readonly<Record<string, unknown>>;
 const withLog = (format: RowFormat, log: Options): Promise<RowFormat> =>
-  withEventLogs(format, sequencesOptions.parse({ log: { key: 'user', time: 't', until: 'now', ...log } }));
+  withEventLogs(format, {
+    sequences: sequencesOptions.parse({ log: { key: 'user', time: 't', until: 'now', ...log } }),
+  });
 
 /** Fits a format on a file and reads its batches: ids and weights per row, by field. */
 async function read(format: RowFormat, file: string, options: Partial<Reading> = {}): Promise<unknown> {

@@ -57,10 +57,8 @@ async function open({ options, header, listsOf }: (typeof SOURCES)[keyof typeof 
   const events = eventItems.map((item) => `${userOf(item)},${10 * item},${item},${item + 0.5}`);
   const file = scratchFile('events.csv', ['user,t,item,price', ...events, ''].join('\n'));
   const logs = Object.entries(options).map(([name, log]) => [name, { ...log, file }] as const);
-  const format = await withEventLogs(
-    rowFormatOf({ tasks, groups: [spec] }),
-    sequencesOptions.parse(Object.fromEntries(logs)),
-  );
+  const sequences = sequencesOptions.parse(Object.fromEntries(logs));
+  const format = await withEventLogs(rowFormatOf({ tasks, groups: [spec] }), { sequences });
   const path = scratchFile('rows.csv', [header, ...lines, ''].join('\n'));
   const source = await openSource(path, columnsOf(format), { delimiter: ',' });
   const encoded = encodedFormat(format, await source.fit(format, { policy: refuseBadRows }));

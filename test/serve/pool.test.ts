@@ -16,6 +16,7 @@ vi.mock('../../src/runs/manifest.js', () => ({
   readSavedMs: () => Promise.resolve(0),
 }));
 vi.mock('../../src/trained-model/load-counters.js', () => ({ loadCounters: () => Promise.resolve(undefined) }));
+vi.mock('../../src/trained-model/load-events.js', () => ({ loadEvents: () => Promise.resolve(undefined) }));
 
 const FACTS: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', savedMs: 0, inputs: [], outputs: [] };
 const ANSWER: Answered = { status: 200, body: '{}', rows: 1 };

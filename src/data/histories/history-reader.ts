@@ -1,12 +1,10 @@
 import { ChunkRows } from '../../chunks/chunk.js';
-import type { Column } from '../../chunks/column.js';
 import { createCleaner } from '../../features/cells.js';
 import { readTexts } from '../../features/computed.js';
+import { eventTest } from '../../features/event-test.js';
 import { eventValueReader } from '../../features/log-uses.js';
 import { momentReader } from '../../features/moment.js';
 import { parseText } from '../../features/parse.js';
-import { isDecimal } from '../../text/decimal.js';
-import { InvalidValueError } from '../../text/invalid-value.js';
 import type { HistoryPlan } from './history-plan.js';
 
 /** The users of rows, empty if missing, and their times. Valid until the next call. */
@@ -50,7 +48,7 @@ export class HistoryReader {
   readEvents(rows: ChunkRows): HistoryEvents {
     const { key, of, cells } = this.#plan;
     const events = new ChunkRows(rows.chunk);
-    const happened = labelReader(rows.column(of), createCleaner(cells));
+    const happened = eventTest(rows.column(of), createCleaner(cells));
     for (let row = 0; row < rows.count; row++) if (!rows.isKept(row) || !happened(row)) events.exclude(row, '');
     const users = readTexts(events, key, cells);
     events.eachKept([key], (row) => void parseText(users[row]!));
@@ -66,17 +64,3 @@ export class HistoryReader {
 }
 
 const NO_TIMES = new Float64Array(0);
-
-/** Returns whether a row has 1 in a column; any other value is no event, since labels may be missing. */
-function labelReader(column: Column, clean = (text: string): string => text): (row: number) => boolean {
-  const text = (row: number): string => column.numberText?.(row, false) ?? column.text(row);
-  return (row) => {
-    try {
-      const own = clean(text(row));
-      return own === '1' || (isDecimal(own) && Number(own) === 1);
-    } catch (error) {
-      if (!(error instanceof InvalidValueError)) throw error;
-      return false;
-    }
-  };
-}

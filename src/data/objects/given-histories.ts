@@ -1,14 +1,13 @@
 import { ChunkRows } from '../../chunks/chunk.js';
-import type { Column } from '../../chunks/column.js';
-import { quoted, userError, type Problem } from '../../core/errors.js';
+import { quoted, type Problem } from '../../core/errors.js';
 import type { CellOptions } from '../../features/cells.js';
-import { areUnixSeconds, type EventLog, type EventLogs, type LogColumn } from '../../features/event-log.js';
+import { readTexts } from '../../features/computed.js';
 import type { Field } from '../../features/feature.js';
-import { logColumn, splitLogged } from '../../features/logged-items.js';
 import type { ModelInput } from '../../features/model-input.js';
-import { eventColumn, eventFinder, type RowEvents } from '../../features/row-events.js';
+import { momentReader, type ReadMoments } from '../../features/moment.js';
 import { wallClockMs } from '../../system/clock.js';
 import type { DialectOptions } from '../dialect.js';
+import { readLogOf, type EventQuery, type EventSource, type EventSources, type FoundEvents } from './event-source.js';
 import { ABSENT, columnKey, isAbsent, presentColumn, type GivenRows } from './given-rows.js';
 import { sliceGiven, type RankedRows } from './ranked-rows.js';
 
@@ -20,189 +19,220 @@ interface ColumnReading {
   readonly decimal?: DialectOptions['decimal'];
 }
 
-/** An event log, and the columns of lists that it has. */
-interface History {
+/** Events, and the columns of lists that they replace. */
+interface History extends EventSource {
   readonly name: string;
-  readonly log: EventLog;
-  /** Values of all events, by the column of the rows that would list them. */
-  readonly columns: ReadonlyMap<string, Column>;
+  /** Columns of the rows that would list the values. */
+  readonly columns: readonly string[];
   /** Maximum number of events that a sequence reads. */
   readonly last: number;
-  /** Whether rows without a time are as of now, since the unit of the times is known. */
-  readonly isClocked: boolean;
-  readonly find: (rows: ChunkRows) => RowEvents;
+  readonly readUntil: ReadMoments;
 }
 
-/** The events of rows in a log. */
-interface FoundEvents extends Pick<RowEvents, 'users' | 'lengths'> {
-  /** Whether a row has lists, which are read in their place. */
+/** Events that rows lack, by the name of their log. Plain data. */
+export type HistoryQueries = ReadonlyMap<string, EventQuery>;
+export type FoundHistories = ReadonlyMap<string, FoundEvents>;
+
+/** Rows that lack events which another thread has. */
+export interface UnlistedRows {
+  readonly queries: HistoryQueries;
+  /** Adds the events to these rows, which may have other columns by now. */
+  fill(found: FoundHistories, rows: GivenRows): GivenRows;
+}
+
+/** The events that rows without lists need. */
+interface NeededEvents {
+  readonly query: EventQuery;
+  /** Index in the query of each row, -1 for a row without events. */
+  readonly indices: Int32Array;
+  /** Whether a row has lists, which are read in place of events. */
   readonly areGiven: readonly boolean[];
   /** Reasons for which the events of a row are unknown. */
   readonly problems: ReadonlyMap<number, Omit<Problem, 'where'>>;
 }
 
-/** Event logs with the items that rows of a program lack: the events of their key before their time. */
+/** Adds the items that rows of a program lack: the events of their key before their time. */
 export class GivenHistories {
   readonly #histories: readonly History[];
-  readonly #decimal: DialectOptions['decimal'];
+  readonly #reading: ColumnReading;
 
-  /**
-   * @param fields of a model, which read the items as lists
-   * @throws UserError (usage) for a column whose texts several fields clean in different ways
-   */
-  constructor(fields: readonly Field[], logs: EventLogs, { cells, decimal }: ColumnReading) {
-    this.#decimal = decimal;
-    this.#histories = [...logs].map(([name, log]) => createHistory(name, log, fields, cells ?? {}));
+  /** @param fields of a model, which read the items as lists */
+  constructor(fields: readonly Field[], sources: EventSources, reading: ColumnReading) {
+    this.#reading = reading;
+    this.#histories = [...sources].map(([name, source]): History => {
+      const { columns, last } = readLogOf(name, fields);
+      const readUntil = momentReader(source.until, reading.cells ?? {});
+      return { ...source, name, columns: [...columns.keys()], last, readUntil };
+    });
   }
 
   /** Returns the columns that a model reads, and the key and the time of each log; rows may lack those it replaces. */
   listInputs(inputs: readonly ModelInput[]): readonly ModelInput[] {
     const optional = new Set(
-      this.#histories.flatMap(({ log, columns, isClocked }) => [...columns.keys(), ...(isClocked ? [log.until] : [])]),
+      this.#histories.flatMap(({ until, columns, isClocked }) => [...columns, ...(isClocked ? [until] : [])]),
     );
     const names = new Set(inputs.map(({ name }) => name));
-    const added = new Set(
-      this.#histories.flatMap(({ log }) => [log.key, log.until]).filter((name) => !names.has(name)),
-    );
+    const added = new Set(this.#histories.flatMap(({ key, until }) => [key, until]).filter((name) => !names.has(name)));
     return [
       ...inputs.map((input): ModelInput => (optional.has(input.name) ? { ...input, optional: true } : input)),
       ...[...added].map((name): ModelInput => ({ name, holds: 'text', optional: true })),
     ];
   }
 
+  /** Finds the events that rows lack and another thread has; undefined if they lack none. */
+  findUnlisted(given: GivenRows): UnlistedRows | undefined {
+    const elsewhere = this.#histories.filter(({ find }) => find === undefined);
+    const needed = elsewhere.map((history) => {
+      const timed = withNow(history, given);
+      return { history, timed, events: findNeeded(history, timed, this.#reading) };
+    });
+    if (needed.every(({ events }) => !events.areGiven.includes(false))) return undefined;
+    return {
+      queries: new Map(needed.map(({ history: { name }, events }) => [name, events.query])),
+      fill: (found, rows) =>
+        needed.reduce(
+          (filled, { history, timed, events }) => fillRows(history, filled, timed, events, found.get(history.name)!),
+          rows,
+        ),
+    };
+  }
+
   /**
-   * Adds the items of logs to rows without any. A key without events has null.
+   * Adds the events of this thread to rows without items. A key without events has null.
    * @param isWhole whether to add all events of a row; default: those that sequences read
    */
   fill(given: GivenRows, isWhole = false): GivenRows {
-    const fillOne = (rows: GivenRows, history: History): GivenRows =>
-      fillRows(isWhole ? { ...history, last: Infinity } : history, rows, this.#decimal);
-    return this.#histories.reduce(fillOne, given);
+    return this.#histories.reduce(
+      (rows, history) => this.#fillOne(isWhole ? { ...history, last: Infinity } : history, rows),
+      given,
+    );
   }
 
-  /** Adds the items of logs to candidates; those of the user once. */
+  /** Adds the events of this thread to candidates; those of the user once. */
   fillRanked(ranked: RankedRows): RankedRows {
     return this.#histories.reduce(({ rows, candidateColumns }, history): RankedRows => {
-      const lists = [...history.columns.keys()];
-      const isOfUser = ![history.log.key, history.log.until, ...lists].some((name) => candidateColumns.has(name));
+      const { key, until, columns } = history;
+      const isOfUser = ![key, until, ...columns].some((name) => candidateColumns.has(name));
       return {
-        rows: fillRows(history, rows, this.#decimal, isOfUser),
-        candidateColumns: isOfUser ? candidateColumns : new Set([...candidateColumns, ...lists]),
+        rows: this.#fillOne(history, rows, isOfUser),
+        candidateColumns: isOfUser ? candidateColumns : new Set([...candidateColumns, ...columns]),
       };
     }, ranked);
   }
+
+  /** @param isOfUser whether all rows have the events of the first one */
+  #fillOne(history: History, given: GivenRows, isOfUser = false): GivenRows {
+    const { find } = history;
+    if (find === undefined) return given;
+    const timed = withNow(history, given);
+    const searched = isOfUser ? sliceGiven(timed, 0, Math.min(1, given.count)) : timed;
+    const needed = findNeeded(history, searched, this.#reading);
+    return fillRows(history, timed, timed, needed, find(needed.query), isOfUser);
+  }
 }
 
-/** @param isOfUser whether all rows have the events of the first one */
-function fillRows(history: History, given: GivenRows, decimal: DialectOptions['decimal'], isOfUser = false): GivenRows {
-  const { log, columns, last, isClocked } = history;
-  const timed = isClocked ? withDefault(given, log.until, wallClockMs() / 1000) : given;
-  const searched = isOfUser ? sliceGiven(timed, 0, Math.min(1, given.count)) : timed;
-  const { areGiven, users, lengths, problems } = findEvents(history, searched, decimal);
-  const indexOf = (row: number): number => (isOfUser ? 0 : row);
-  const listOf = (index: number, values: Column): readonly string[] | null => {
-    const first = log.firsts[users[index]!]!;
-    const end = first + lengths[index]!;
-    const begin = Math.max(first, end - last);
-    return users[index] === 0 ? null : Array.from({ length: end - begin }, (_, i) => values.text(begin + i));
-  };
+/**
+ * @param timed rows with a time, if `given` may lack one
+ * @param isOfUser whether all rows have the events of the first one
+ */
+function fillRows(
+  { columns, until }: History,
+  given: GivenRows,
+  timed: GivenRows,
+  { indices, areGiven, problems }: NeededEvents,
+  { offsets, areKnown, columns: found }: FoundEvents,
+  isOfUser = false,
+): GivenRows {
+  const rowOf = (row: number): number => (isOfUser ? 0 : row);
   return {
-    ...timed,
+    ...given,
     valuesOf(column) {
-      const own = timed.valuesOf(column);
-      const values = columns.get(column);
-      if (values === undefined) return own;
+      const own = given.valuesOf(column);
+      if (column === until) return timed.valuesOf(column);
+      if (!columns.includes(column)) return own;
+      const texts = found.get(column)!;
+      const lists = areKnown.map((isKnown, i) => (isKnown ? texts.slice(offsets[i], offsets[i + 1]) : null));
       return (row) => {
-        const index = indexOf(row);
-        if (areGiven[index]!) return own(row);
-        return problems.has(index) ? ABSENT : listOf(index, values);
+        if (areGiven[rowOf(row)]!) return own(row);
+        if (problems.has(rowOf(row))) return ABSENT;
+        return lists[indices[rowOf(row)]!] ?? null;
       };
     },
     absentProblem: (row, column) =>
-      (columns.has(column) ? problems.get(indexOf(row)) : undefined) ?? given.absentProblem?.(row, column),
+      (columns.includes(column) ? problems.get(rowOf(row)) : undefined) ?? given.absentProblem?.(row, column),
   };
 }
 
-function createHistory(name: string, log: EventLog, fields: readonly Field[], cells: CellOptions): History {
-  const columns = new Map<string, { readonly own: LogColumn; readonly cleaning: string }>();
-  let last = 0;
-  for (const { computed, cells: ownCells } of fields) {
-    const { itemLists, listIndex } = computed ?? {};
-    const list = itemLists?.columns[listIndex!];
-    if (list === undefined || splitLogged(list.name, [name]) === undefined) continue;
-    last = Math.max(last, itemLists!.last!);
-    const own = logColumn(list, name, ownCells);
-    const cleaning = JSON.stringify(ownCells ?? {});
-    const known = columns.get(list.name);
-    const isText = own.values === 'text';
-    if (isText && known?.own.values === 'text' && known.cleaning !== cleaning) throw refuseCleaning(list.name);
-    // Fields that read numbers read them from texts, too.
-    if (known === undefined || isText) columns.set(list.name, { own, cleaning });
-  }
-  return {
-    name,
-    log,
-    columns: new Map([...columns].map(([column, { own }]) => [column, eventColumn(log, own)])),
-    last,
-    isClocked: areUnixSeconds(log.times),
-    find: eventFinder(log, cells),
-  };
-}
-
-function refuseCleaning(column: string): Error {
-  return userError('usage', {
-    where: 'histories',
-    key: columnKey([column]),
-    message: 'is read by features with different nullValues or trim',
-    fix: 'train with the same ones for all of them, or send the items of events with each row',
-  });
-}
-
-/** Returns rows with a value for a column that they lack. */
-function withDefault(given: GivenRows, column: string, value: number): GivenRows {
+/** Returns rows with the present time in place of one that they lack, if its unit is known. */
+function withNow({ until, isClocked }: History, given: GivenRows): GivenRows {
+  if (!isClocked) return given;
+  const now = wallClockMs() / 1000;
   return {
     ...given,
     valuesOf(name) {
       const own = given.valuesOf(name);
-      return name === column ? (row) => (isAbsent(own(row)) ? value : own(row)) : own;
+      return name === until ? (row) => (isAbsent(own(row)) ? now : own(row)) : own;
     },
   };
 }
 
-/** Finds the events of rows that have none of the lists. */
-function findEvents(
-  { name, log, columns, find }: History,
-  given: GivenRows,
-  decimal: DialectOptions['decimal'],
-): FoundEvents {
+/** Finds which events the rows without lists need. Rows with the same key and time need the same ones. */
+function findNeeded(history: History, given: GivenRows, { cells = {}, decimal }: ColumnReading): NeededEvents {
+  const { name, key, until, columns, last, readUntil } = history;
   const { count } = given;
-  const lists = [...columns.keys()].map((column) => given.valuesOf(column));
+  const lists = columns.map((column) => given.valuesOf(column));
   const areGiven = Array.from({ length: count }, (_, row) => lists.some((valueAt) => !isAbsent(valueAt(row))));
-  const [keyAt, untilAt] = [given.valuesOf(log.key), given.valuesOf(log.until)];
-  const read = new Map([log.key, log.until].map((column) => [column, presentColumn(given, column, decimal)]));
+  const [keyAt, untilAt] = [given.valuesOf(key), given.valuesOf(until)];
+  const read = new Map([key, until].map((column) => [column, presentColumn(given, column, decimal)]));
   const rows = new ChunkRows({ rows: count, numLines: count, columns: read, cellsOf: () => [] });
-  const { users, lengths } = find(rows);
+  const untils = readUntil(rows);
+  const keys = readTexts(rows, key, cells);
   const problems = new Map<number, Omit<Problem, 'where'>>();
-  for (const [row, { columns: refused = [log.until], error }] of rows.problems()) {
+  for (const [row, { columns: refused = [until], error }] of rows.problems()) {
     if (areGiven[row]!) continue;
-    const found = quoted(refused[0] === log.key ? keyAt(row) : untilAt(row));
+    const found = quoted(refused[0] === key ? keyAt(row) : untilAt(row));
     const fix = error.cure ?? 'correct the row';
     problems.set(row, { key: columnKey(refused), message: `expected ${error.expected}, found ${found}`, fix });
   }
   for (let row = 0; row < count; row++) {
-    const missing = keyAt(row) === ABSENT ? log.key : isAbsent(untilAt(row)) ? log.until : undefined;
-    if (missing !== undefined && !areGiven[row]!)
-      problems.set(row, missingProblem(name, log, missing, [...columns.keys()]));
+    const missing = keyAt(row) === ABSENT ? key : isAbsent(untilAt(row)) ? until : undefined;
+    if (missing !== undefined && !areGiven[row]!) problems.set(row, missingProblem(name, key, missing, columns));
   }
-  return { areGiven, users, lengths, problems };
+  const needs = (row: number): boolean => !areGiven[row]! && !problems.has(row) && keys[row] !== '';
+  const { indices, distinct } = numberDistinct(count, (row) =>
+    needs(row) ? `${untils[row]} ${keys[row]}` : undefined,
+  );
+  const times = Float64Array.from(distinct, (row) => untils[row]!);
+  return {
+    query: { keys: distinct.map((row) => keys[row]!), untils: times, last, columns },
+    indices,
+    areGiven,
+    problems,
+  };
 }
 
-function missingProblem(
-  name: string,
-  { key }: EventLog,
-  column: string,
-  lists: readonly string[],
-): Omit<Problem, 'where'> {
+/** Numbers the distinct texts of rows, -1 for none; `distinct` has the first row of each. */
+function numberDistinct(
+  count: number,
+  textOf: (row: number) => string | undefined,
+): { readonly indices: Int32Array; readonly distinct: readonly number[] } {
+  const indices = new Int32Array(count).fill(-1);
+  const distinct: number[] = [];
+  const known = new Map<string, number>();
+  for (let row = 0; row < count; row++) {
+    const text = textOf(row);
+    if (text === undefined) continue;
+    const index = known.get(text) ?? distinct.length;
+    if (index === distinct.length) {
+      known.set(text, index);
+      distinct.push(row);
+    }
+    indices[row] = index;
+  }
+  return { indices, distinct };
+}
+
+function missingProblem(name: string, key: string, column: string, lists: readonly string[]): Omit<Problem, 'where'> {
   const use =
     column === key
       ? `whose events in '${name}' are its history`

@@ -77,5 +77,6 @@ export function sliceGiven(rows: GivenRows, begin: number, end: number): GivenRo
     },
     namesOf: (row) => rows.namesOf(begin + row),
     placeOf: (row) => rows.placeOf(begin + row),
+    absentProblem: (row, column) => rows.absentProblem?.(begin + row, column),
   };
 }

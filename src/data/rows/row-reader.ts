@@ -70,7 +70,7 @@ export class RowReader {
 }
 
 /** Adds the columns that the names of directories set. */
-function withConstants(chunk: Chunk, { constants }: FileColumns): Chunk {
+export function withConstants(chunk: Chunk, { constants }: FileColumns): Chunk {
   if (constants === undefined) return chunk;
   const indices = new Uint32Array(chunk.rows);
   const columns = [...constants].map(([name, value]): [string, Column] => {

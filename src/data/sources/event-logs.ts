@@ -1,6 +1,5 @@
 import { ChunkRows } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
-import { userError } from '../../core/errors.js';
 import type { CellOptions } from '../../features/cells.js';
 import { readTexts } from '../../features/computed.js';
 import { EventLogBuilder } from '../../features/event-log-builder.js';
@@ -11,54 +10,53 @@ import { itemRows } from '../../features/kinds/one-value.js';
 import { eventValueReader, joinUses, listLogUses, type LogUse } from '../../features/log-uses.js';
 import { momentReader } from '../../features/moment.js';
 import { refuseUnequal } from '../../features/sequence-items.js';
+import type { StoredEvents } from '../../features/stored-events.js';
 import { textReader } from '../../features/vocabulary/string-pool.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import { recipe } from '../cache/cache.js';
-import { dialectOf } from '../dialect.js';
+import type { DataOptions } from '../options.js';
 import { readChunks } from '../pipeline.js';
 import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
-import { refuseInvalid } from '../rows/row-reader.js';
-import { fileLogs, type FileLogOptions, type SequencesOptions } from '../sequence-options.js';
+import { refuseInvalid, withConstants } from '../rows/row-reader.js';
+import { fileLogs, rowHistories } from '../sequence-options.js';
 import { cachedEvents } from './cached-events.js';
 import { reportShare } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
-import { findFiles } from './find-files.js';
+import { rowsOfFile, rowsOfSets, type EventRows } from './event-rows.js';
 import { openEach } from './lookups.js';
 import type { Access } from './source.js';
+import { streamedLog } from './streamed-log.js';
 
 /** Version of the stored events. */
 const LAYOUT = 1;
 
 /**
  * Reads the event logs that the fields of a format use; returns the format with them.
+ * @param data section of a config: its `sequences`, and the rows that are events
  * @param access reads sorted events from its cache, if it has one
+ * @param streamed events of the checkpoint of a stream, by log, in place of files
  * @throws UserError (data) with the problems of all logs
  */
 export async function withEventLogs(
   format: RowFormat,
-  options: SequencesOptions = {},
+  data: Partial<DataOptions> = {},
   access: Access = {},
+  streamed: ReadonlyMap<string, StoredEvents> = new Map(),
 ): Promise<RowFormat> {
-  const ofFiles = fileLogs(options);
-  const uses = listLogUses(format.fields, Object.keys(options));
-  refuseHistories(uses, options);
+  const { cells = {} } = format.spec;
+  const [ofFiles, ofRows] = [fileLogs(data.sequences), rowHistories(data.sequences)];
+  const uses = listLogUses(format.fields, Object.keys(data.sequences ?? {}));
   if (uses.length === 0) return format;
-  const logs = await openEach('data.sequences', new Set(uses.map(({ log }) => log)), (name) => {
+  const logs = await openEach('data.sequences', new Set(uses.map(({ log }) => log)), async (name) => {
     const own = usesByValues(uses.filter(({ log }) => log === name));
-    return openLog(name, ofFiles[name]!, own, format.spec.cells ?? {}, access);
+    const [file, stored] = [ofFiles[name], streamed.get(name)];
+    if (file !== undefined) return openLog({ name, rows: rowsOfFile(file), uses: own, cells }, access);
+    // A config has either a file or rows.
+    const history = ofRows[name]!;
+    if (stored !== undefined) return streamedLog(name, history, own, stored);
+    return openLog({ name, rows: rowsOfSets(name, history, data, cells), uses: own, cells }, access);
   });
   return rowFormatOf({ ...format.spec, logs });
-}
-
-/** @throws UserError (config) for events that are rows of the data, which a stream has */
-function refuseHistories(uses: readonly LogUse[], options: SequencesOptions): void {
-  const own = uses.find(({ log }) => options[log]!.of !== undefined);
-  if (own === undefined) return;
-  throw userError('config', {
-    key: `data.sequences.${own.log}.of`,
-    message: 'has the events of a stream',
-    fix: 'train with --follow, or set file to a log of the events',
-  });
 }
 
 /** The events of a chunk as rows of one value per column. */
@@ -78,23 +76,25 @@ function usesByValues(uses: readonly LogUse[]): ReadonlyMap<string, LogUse> {
   return joined;
 }
 
-async function openLog(
-  name: string,
-  options: FileLogOptions,
-  uses: ReadonlyMap<string, LogUse>,
-  cells: CellOptions,
-  access: Access,
-): Promise<EventLog> {
-  const { file, key, time, until, per, ...dialect } = options;
-  const columns = [...new Set([key, time, ...[...uses.values()].map(({ column }) => column.column)])];
-  // Names of directories are not columns of events.
-  const files = findFiles(file).map((each) => ({ ...each, constants: new Map<string, string>() }));
-  const parts = await CellParts.open(files, { columns, dialect: dialectOf(dialect) });
+/** How a log is read. */
+interface LogReading {
+  readonly name: string;
+  readonly rows: EventRows;
+  readonly uses: ReadonlyMap<string, LogUse>;
+  /** Cleaning of all columns. */
+  readonly cells: CellOptions;
+}
+
+async function openLog(reading: LogReading, access: Access): Promise<EventLog> {
+  const { rows, uses, cells } = reading;
+  const { key, time, until, per, files, dialect, selection } = rows;
+  const read = [key, time, ...[...uses.values()].map(({ column }) => column.column), ...rows.columns];
+  const parts = await CellParts.open(files, { columns: [...new Set(read)], dialect });
   const events = await cachedEvents(
     parts,
     {
-      recipe: recipe('events', [LAYOUT, { key, time, per, cells }, [...uses.keys()], ...parts.recipe]),
-      read: () => sortEvents(name, options, parts, uses, cells, access),
+      recipe: recipe('events', [LAYOUT, { key, time, per, cells, ...selection }, [...uses.keys()], ...parts.recipe]),
+      read: () => sortEvents(reading, parts, access),
       isValid: ({ columns: stored }) => [...uses].every(([values, { check }]) => areValid(stored.get(values)!, check)),
     },
     access,
@@ -117,13 +117,11 @@ function areValid(values: EventValues, check: LogUse['check']): boolean {
 
 /** Reads the events of files, and sorts them. */
 async function sortEvents(
-  name: string,
-  { file, key, time, per }: FileLogOptions,
+  { name, rows: selected, uses, cells }: LogReading,
   { files }: CellParts,
-  uses: ReadonlyMap<string, LogUse>,
-  cells: CellOptions,
   access: Access,
 ): Promise<SortedEvents> {
+  const { key, time, per } = selected;
   const sources = files.map(({ rows }) => rows);
   const all = [...uses.values()];
   const builder = new EventLogBuilder(
@@ -135,15 +133,16 @@ async function sortEvents(
     // Items of lists are already clean.
     [...uses].map(([values, use]) => [values, eventValueReader(values, use, per === 'user' ? {} : use.cells)]),
   );
-  const onShare = (share: number): void => reportShare(access, `reading events of ${file}`, share);
+  let skipped = 0;
+  const onShare = (share: number): void => reportShare(access, `reading events of ${selected.path}`, share);
   for await (const { chunk, file: index, line } of readChunks(sources, onShare)) {
-    const rows = new ChunkRows(chunk);
-    const check = (): void => refuseInvalid(rows, chunk, sources[index]!.columns, line);
+    const { columns: file } = sources[index]!;
+    const rows = new ChunkRows(withConstants(chunk, file));
+    const check = (): void => (selected.isSkipping ? undefined : refuseInvalid(rows, chunk, file, line));
+    selected.exclude(rows, line);
     if (per === 'event') refuseLists(rows, [key, time, ...all.map(({ column }) => column.column)]);
     const keys = readTexts(rows, key, cells);
-    rows.eachKept([key], (row) => {
-      if (keys[row] === '') throw new BadValue('a key', 'remove the row, or add its key');
-    });
+    selected.checkKeys(rows, keys);
     const timeUse = { column: time, form: all[0]!.form, cells };
     const { events, rowOf } = per === 'user' ? splitLists(rows, timeUse, uses) : asEvents(rows, time, uses);
     check();
@@ -154,9 +153,14 @@ async function sortEvents(
       rows.refuse(rowOf?.[event] ?? event, [column ?? time], error);
     }
     check();
-    for (let event = 0; event < events.count; event++)
-      builder.add(keys[rowOf?.[event] ?? event]!, times[event]!, (own) => values.get(own)![event]!);
+    for (let event = 0; event < events.count; event++) {
+      const row = rowOf?.[event] ?? event;
+      if (rows.isKept(row)) builder.add(keys[row]!, times[event]!, (own) => values.get(own)![event]!);
+    }
+    skipped += rows.problems().length;
   }
+  if (skipped > 0)
+    access.cache?.onWarning?.(`${selected.path}: ${skipped} invalid rows are not events of data.sequences.${name}`);
   return builder.finish();
 }
 

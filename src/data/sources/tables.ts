@@ -6,13 +6,14 @@ import type { Access } from './source.js';
 
 /**
  * Reads the side tables and event logs that the fields of a format use; returns the format with them.
+ * @param data section of a config; event logs may be rows of its sets
  * @param access has the cache of sorted events; default: none
  * @throws UserError (data) with the problems of all tables, or of all logs
  */
 export async function withTables(
   format: RowFormat,
-  { lookups, sequences }: Partial<Pick<DataOptions, 'lookups' | 'sequences'>> = {},
+  data: Partial<DataOptions> = {},
   access?: Access,
 ): Promise<RowFormat> {
-  return withEventLogs(await withLookups(format, lookups), sequences, access);
+  return withEventLogs(await withLookups(format, data.lookups), data, access);
 }

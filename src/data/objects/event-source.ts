@@ -1,0 +1,121 @@
+import type { Column } from '../../chunks/column.js';
+import { userError } from '../../core/errors.js';
+import { areUnixSeconds, type EventLog, type LogColumn } from '../../features/event-log.js';
+import type { Field } from '../../features/feature.js';
+import { logColumn, splitLogged } from '../../features/logged-items.js';
+import { countBefore, eventColumn } from '../../features/row-events.js';
+import { idOf } from '../../features/vocabulary/text-table.js';
+import { createUtf8Writer } from '../../features/vocabulary/utf8.js';
+import { columnKey } from './given-rows.js';
+
+/** Keys whose events are read, each before a time. Plain data. */
+export interface EventQuery {
+  readonly keys: readonly string[];
+  /** Exclusive. */
+  readonly untils: Float64Array;
+  /** Maximum number of events per key: the newest. */
+  readonly last: number;
+  /** Columns of the rows that would list the values. */
+  readonly columns: readonly string[];
+}
+
+/** Events of the keys of a query, each key's from the oldest to the newest. Plain data. */
+export interface FoundEvents {
+  /** Where the events of each key begin; the last element is the end. */
+  readonly offsets: Uint32Array;
+  /** Whether each key has events, at any time. */
+  readonly areKnown: readonly boolean[];
+  /** Texts of the values of all events, by column. */
+  readonly columns: ReadonlyMap<string, readonly string[]>;
+}
+
+export type FindEvents = (query: EventQuery) => FoundEvents;
+
+/** Events by key and time, and how rows find theirs. */
+export interface EventSource {
+  /** Columns of the rows: the key, and the time before which the events are read. */
+  readonly key: string;
+  readonly until: string;
+  /** Whether rows without a time are as of now, since the unit of the times is known. */
+  readonly isClocked: boolean;
+  /** Undefined if another thread has the events. */
+  readonly find?: FindEvents | undefined;
+}
+
+/** Event sources by the name of their log in the config. */
+export type EventSources = ReadonlyMap<string, EventSource>;
+
+/** What fields read of an event log. */
+export interface ReadLog {
+  /** Columns of the log, by the column of the rows that would list their values. */
+  readonly columns: ReadonlyMap<string, LogColumn>;
+  /** Maximum number of events that a sequence reads. */
+  readonly last: number;
+}
+
+/** Lists what the fields of a model, which read the items as lists, read of an event log. */
+export function readLogOf(name: string, fields: readonly Field[]): ReadLog {
+  const columns = new Map<string, LogColumn>();
+  let last = 0;
+  for (const { computed, cells } of fields) {
+    const { itemLists, listIndex } = computed ?? {};
+    const list = itemLists?.columns[listIndex!];
+    if (list === undefined || splitLogged(list.name, [name]) === undefined) continue;
+    last = Math.max(last, itemLists!.last!);
+    const own = logColumn(list, name, cells);
+    // Fields that read numbers read them from texts, too.
+    if (!columns.has(list.name) || own.values === 'text') columns.set(list.name, own);
+  }
+  return { columns, last };
+}
+
+/**
+ * Returns the source of an event log of files.
+ * @throws UserError (usage) for a column whose texts several fields clean in different ways
+ */
+export function logSource(name: string, log: EventLog, fields: readonly Field[]): EventSource {
+  refuseCleanings(name, fields);
+  const { firsts, times, users, key, until } = log;
+  const read = new Map([...readLogOf(name, fields).columns].map(([column, own]) => [column, eventColumn(log, own)]));
+  const utf8 = createUtf8Writer();
+  return {
+    key,
+    until,
+    isClocked: areUnixSeconds(times),
+    find({ keys, untils, last, columns }) {
+      const ids = keys.map((text) => idOf(users, utf8.bytes, 0, utf8.write(text)));
+      const offsets = new Uint32Array(keys.length + 1);
+      const events: number[] = [];
+      for (const [i, user] of ids.entries()) {
+        const first = firsts[user]!;
+        const end = first + countBefore(times, first, firsts[user + 1]!, untils[i]!);
+        for (let event = Math.max(first, end - last); event < end; event++) events.push(event);
+        offsets[i + 1] = events.length;
+      }
+      const textsOf = (values: Column): readonly string[] => events.map((event) => values.text(event));
+      return {
+        offsets,
+        areKnown: ids.map((user) => user > 0),
+        columns: new Map(columns.map((column) => [column, textsOf(read.get(column)!)])),
+      };
+    },
+  };
+}
+
+/** Refuses different cleanings: texts of a log are stored once, and clean. */
+function refuseCleanings(name: string, fields: readonly Field[]): void {
+  const known = new Map<string, string>();
+  for (const field of fields)
+    for (const [column, { values }] of readLogOf(name, [field]).columns) {
+      if (values !== 'text') continue;
+      const cleaning = JSON.stringify(field.cells ?? {});
+      if ((known.get(column) ?? cleaning) !== cleaning)
+        throw userError('usage', {
+          where: 'histories',
+          key: columnKey([column]),
+          message: 'is read by features with different nullValues or trim',
+          fix: 'train with the same ones for all of them, or send the items of events with each row',
+        });
+      known.set(column, cleaning);
+    }
+}
