@@ -55,7 +55,7 @@ function recorder() {
       record.commands.push({ ...inner.record, usage, summary });
     },
     positional: (name, options) => record.positionals.push({ name, ...options }),
-    option: (name, options) => record.options.push({ name, ...options }),
+    option: (name, options) => options.hidden === true || record.options.push({ name, ...options }),
     example: (command, text) => record.examples.push({ command, text }),
     epilogue: (text) => record.epilogues.push(text),
   };

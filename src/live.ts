@@ -31,7 +31,7 @@ const POLL_MS = 200;
  * Trains on the stream of a config and serves the newest weights, in two processes that are started again when they
  * end. The server keeps answering while training is down. Ends when the signal is aborted, when the stream ends, or if
  * training cannot start because of the config.
- * @returns exit code of training
+ * @returns exit code of training, or that of the server if it refuses its options
  * @throws UserError (config) if the config is invalid
  */
 export async function live({ config, set, name, mtl, trainArgs, serveArgs, signal, ...report }: LiveOptions) {
@@ -55,13 +55,29 @@ export async function live({ config, set, name, mtl, trainArgs, serveArgs, signa
     supervision,
   ).finally(stop);
   const serving = untilCheckpoint(run, stopped.signal).then((isThere) =>
-    isThere
-      ? supervise({ name: 'serve', command: [...mtl, 'serve', run, '--follow', ...serveArgs] }, supervision)
-      : null,
+    isThere ? superviseServer([...mtl, 'serve', run, '--follow', ...serveArgs], supervision) : null,
   );
-  const [code] = await Promise.all([training, serving]);
+  const isRefused = serving.then((code) => {
+    // The server cannot start because of its options.
+    if (code === EXIT_CODES.usage) stop();
+    return code === EXIT_CODES.usage;
+  });
+  const [code] = await Promise.all([training, isRefused]);
   signal.removeEventListener('abort', stop);
-  return code ?? EXIT_CODES.bug;
+  return (await isRefused) ? EXIT_CODES.usage : (code ?? EXIT_CODES.bug);
+}
+
+/** Runs the server; options that it refuses at its first start are refused at others too. */
+function superviseServer(command: readonly string[], supervision: Supervision): Promise<number | null> {
+  let numEnds = 0;
+  return supervise(
+    {
+      name: 'serve',
+      command,
+      isFinal: (code) => code === EXIT_CODES.done || (++numEnds === 1 && code === EXIT_CODES.usage),
+    },
+    supervision,
+  );
 }
 
 /** Waits until a run has a checkpoint; returns false if the signal is aborted before. */

@@ -11,6 +11,7 @@ import { isTaken } from './runs/lock.js';
 import { manifestDigest } from './runs/manifest.js';
 import { existingRun } from './runs/run-list.js';
 import { runName, runsRoot, shownPath } from './runs/runs-root.js';
+import { refuseAlarms } from './runs/stream-alarms.js';
 
 /** Maximum number of comparisons if the channel changes during each. */
 const MAX_ROUNDS = 5;
@@ -19,6 +20,8 @@ export interface PromoteOptions extends PredictedData {
   /** Undefined for the previous run of the channel. */
   readonly run: string | undefined;
   readonly to: string;
+  /** Whether to promote a run of a stream whose last window has alarms. Default: false. */
+  readonly ignoreAlarms?: boolean | undefined;
   /** Undefined to promote without a comparison. */
   readonly gate: GateOptions | undefined;
 }
@@ -45,13 +48,13 @@ export interface PromoteResult {
  * channel during the comparison, compares again with its new run.
  * @throws UserError (usage), (data), (checkpoint), (disk); a run that is not better is not an error
  */
-export async function promote({ run, to, gate, ...comparison }: PromoteOptions): Promise<PromoteResult> {
+export async function promote({ run, to, gate, ignoreAlarms, ...comparison }: PromoteOptions): Promise<PromoteResult> {
   const root = runsRoot();
   const namedRun = run === undefined ? undefined : existingRun(run);
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     const channel = readChannel(to, root);
     const candidate = namedRun ?? previousRun(channel, root);
-    const result = await decide(channel, candidate, root, { run, to, gate, ...comparison });
+    const result = await decide(channel, candidate, root, { run, to, gate, ignoreAlarms, ...comparison });
     if (!result.isPromoted || result.reason === 'present') return result;
     if (await record(channel, candidate, root, result, comparison.onWarning)) return result;
     comparison.onWarning(`${channel.path}: another mtl promote changed the channel; comparing again`);
@@ -67,7 +70,7 @@ async function decide(
   channel: Channel,
   candidate: string,
   root: string,
-  { run, gate: options, ...comparison }: PromoteOptions,
+  { run, gate: options, ignoreAlarms = false, ...comparison }: PromoteOptions,
 ): Promise<PromoteResult> {
   const present = channel.run === null ? null : join(root, channel.run);
   const facts = {
@@ -79,9 +82,11 @@ async function decide(
   };
   if (isTaken(candidate))
     throw userError('usage', { where: facts.run, message: 'the run is being trained', fix: 'wait for it or stop it' });
-  if (present === null) return { ...facts, isPromoted: true, reason: 'first' };
-  const presentExists = existsSync(present);
+  const presentExists = present !== null && existsSync(present);
   if (presentExists && realpathSync(present) === candidate) return { ...facts, isPromoted: true, reason: 'present' };
+  // The channel had its previous run already.
+  if (run !== undefined && !ignoreAlarms) await refuseAlarms(candidate);
+  if (present === null) return { ...facts, isPromoted: true, reason: 'first' };
   if (options === undefined) return { ...facts, isPromoted: true, reason: run === undefined ? 'previous' : 'ungated' };
   if (!presentExists)
     throw userError('checkpoint', {

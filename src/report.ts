@@ -12,12 +12,14 @@ import { diff, type DiffOptions } from './diff.js';
 import { resolveMeasuring } from './evaluation/options.js';
 import type { Reference } from './report/comparison.js';
 import { renderPage, type Page } from './charts/page.js';
+import { readServer, type LiveServer } from './report/live-server.js';
 import { drawReport } from './report/page.js';
 import { readReportedRun, type ReportedRun } from './report/reported-run.js';
+import { isCompared, type ShownComparison } from './report/shown-comparison.js';
 import { missingRun } from './runs/run-folder.js';
 import { findPreviousRun } from './runs/run-list.js';
 import { RESOLVED, SOURCE } from './runs/run-log.js';
-import { runPath, shownPath } from './runs/runs-root.js';
+import { runPath, runsRoot, shownPath } from './runs/runs-root.js';
 
 /** File name of the report in a run directory. */
 export const REPORT = 'report.html';
@@ -26,6 +28,10 @@ export interface ReportOptions {
   readonly runs: readonly string[];
   /** Output file; default: report.html in the directory of the one run, or in the working directory. */
   readonly out?: string | undefined;
+  /** A server that compares one of the runs with another one; default: none. */
+  readonly server?: LiveServer | undefined;
+  /** Cancels the requests to it. */
+  readonly signal?: AbortSignal | undefined;
   /** Configs of runs that are already loaded, by the paths in `runs`; the others are read from the run directories. */
   readonly known?: ReadonlyMap<string, Experiment>;
   /** How to predict the test set with two runs to pair their rows; default: recorded metrics, without pairs. */
@@ -36,14 +42,17 @@ export interface ReportOptions {
  * Writes a self-contained HTML page about one run, or about several to compare. One run is compared with the previous
  * run of its config name, several with the first.
  * @returns the path of the page
- * @throws UserError (usage) if a path is no run; (disk) if the page cannot be written
+ * @throws UserError (usage) if a path is no run, or the server compares none of them; (disk) if the page cannot be
+ * written
  */
-export async function report({ runs, out, known, predict }: ReportOptions): Promise<string> {
+export async function report({ runs, out, known, server, signal, predict }: ReportOptions): Promise<string> {
   const experiments = new Map(runs.map((run) => [resolveRun(run), known?.get(run)]));
   const folders = [...experiments.keys()];
   const path = out ?? (folders.length === 1 ? join(folders[0]!, REPORT) : REPORT);
+  const live = server && (await readServer(server, signal ?? new AbortController().signal));
+  if (live !== undefined) refuseOthers(folders, live);
   const compared: ReportedRun[] = [];
-  for (const { folder, run, reference } of readCompared(folders, (read) => experiments.get(read)))
+  for (const { folder, run, reference } of readCompared(folders, runsRoot(), (read) => experiments.get(read), live))
     compared.push(
       reference === undefined
         ? run
@@ -56,10 +65,13 @@ export async function report({ runs, out, known, predict }: ReportOptions): Prom
 /**
  * Draws the report of one run or several from recorded metrics alone.
  * @param folders run directories, with links followed
+ * @param root directory of all runs
  */
-export function drawRecorded(folders: readonly string[]): Page {
+export function drawRecorded(folders: readonly string[], root = runsRoot()): Page {
   return drawReport(
-    readCompared(folders).map(({ run, reference }) => (reference ? { ...run, references: [reference.run] } : run)),
+    readCompared(folders, root).map(({ run, reference }) =>
+      reference ? { ...run, references: [reference.run] } : run,
+    ),
   );
 }
 
@@ -73,15 +85,21 @@ interface ComparedRun {
 /** Reads runs. One run is compared with the previous run of its config name, several with the first. */
 function readCompared(
   folders: readonly string[],
+  root: string,
   getKnown: (folder: string) => Experiment | undefined = () => undefined,
+  live?: ShownComparison,
 ): readonly ComparedRun[] {
   const previous = folders.length === 1 ? findPreviousRun(folders[0]!) : undefined;
   const all = previous === undefined ? folders : [previous, ...folders];
   const names = shortenNames(all);
-  const [first, ...others] = all.map((folder, r): ComparedRun => ({
-    folder,
-    run: readReportedRun(folder, names[r]!, readConfig(folder, getKnown(folder)), wallClockMs()),
-  })) as [ComparedRun, ...ComparedRun[]];
+  const read = (folder: string, name: string): ReportedRun => {
+    const run = readReportedRun(folder, root, name, readConfig(folder, getKnown(folder)), wallClockMs());
+    return live !== undefined && isCompared(folder, live) ? { ...run, live: [...run.live, live] } : run;
+  };
+  const [first, ...others] = all.map((folder, r): ComparedRun => ({ folder, run: read(folder, names[r]!) })) as [
+    ComparedRun,
+    ...ComparedRun[],
+  ];
   if (previous === undefined) return [first, ...others.map((other) => ({ ...other, reference: first }))];
   const run = { ...first.run, name: `previous run ${first.run.name}` };
   return others.map((other) => ({ ...other, reference: { ...first, run } }));
@@ -103,6 +121,15 @@ async function pairRows(
     predict.signal.throwIfAborted();
     return { note: `${unpaired}: ${error instanceof Error ? error.message : String(error)}.` };
   }
+}
+
+function refuseOthers(folders: readonly string[], live: ShownComparison): void {
+  if (folders.some((folder) => isCompared(folder, live))) return;
+  throw userError('usage', {
+    where: `--live ${live.source}`,
+    message: `the server compares ${live.candidate} with ${live.present}, found ${folders.join(', ')}`,
+    fix: 'name one of them',
+  });
 }
 
 /** Resolves a run to its directory, following links. */

@@ -36,6 +36,8 @@ export interface ServeOptions {
   readonly workers: number;
   /** Whether to serve the last checkpoint of a run in place of its best. Default: false. */
   readonly isLast?: boolean | undefined;
+  /** Whether newer checkpoints of streams are served if their last window has alarms. Default: false. */
+  readonly ignoreAlarms?: boolean | undefined;
   /**
    * Polling interval for newer checkpoints in milliseconds, which are also watched for; undefined disables reloading.
    */
@@ -87,7 +89,7 @@ export async function serve({
 }: ServeOptions): Promise<Server> {
   if (canaryOptions !== undefined) refuseSeveral(canaryOptions, paths);
   const facts = (): readonly ModelFacts[] => models.names.map((name) => models.pool(name).facts);
-  const metrics = new ServeMetrics(facts);
+  const metrics = new ServeMetrics(facts, (name) => models.isHeld(name));
   const models = await ServedModels.load(paths, names, limits, {
     ...served,
     isLast,
@@ -96,8 +98,8 @@ export async function serve({
     onBundle: (...counted) => metrics.countBundle(...counted),
     onReload: (...reloaded) => metrics.countReload(...reloaded),
   });
-  const { onWarning } = served;
-  const canary = await startCanary(canaryOptions, paths, metrics, { models, onWarning, onBug });
+  const { onWarning, ignoreAlarms } = served;
+  const canary = await startCanary(canaryOptions, paths, metrics, { models, ignoreAlarms, onWarning, onBug });
   const reload = async (): Promise<void> => {
     await models.reload();
     await canary?.followReload();

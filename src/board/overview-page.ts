@@ -1,6 +1,6 @@
 import { html, renderTable, type Html, type Part } from '../charts/html.js';
 import type { DrawnSection, Page } from '../charts/page.js';
-import { channelsByRun } from '../runs/channels.js';
+import { channelsByRun, listLiveDecisions, nameDecision, type LiveDecision } from '../runs/channels.js';
 import type { ListedRun } from '../runs/run-list.js';
 import { stateLine } from '../study/trial-text.js';
 import { count, duration } from '../text/number-text.js';
@@ -20,20 +20,29 @@ export const overviewPage: BoardPage = {
     const shown = query.has('all') ? folders : folders.slice(0, MAX_RUNS);
     const runs = shown.flatMap((folder) => watch.read(folder) ?? []);
     const studies = listStudies(watch);
+    const decisions = listLiveDecisions(watch.root);
     const version = [
       folders.length,
+      decisions.length,
       ...runs.map((run) => `${run.folder} ${run.version} ${run.speeds.length}`),
       ...studies.map((name) => studyVersion(watch, name)),
     ].join('\n');
-    return { version, draw: () => drawOverview(watch, runs, folders.length, studies) };
+    return { version, draw: () => drawOverview(watch, runs, { total: folders.length, studies, decisions }) };
   },
 };
 
 async function drawOverview(
   watch: RunWatch,
   runs: readonly WatchedRun[],
-  total: number,
-  studies: readonly string[],
+  {
+    total,
+    studies,
+    decisions,
+  }: {
+    readonly total: number;
+    readonly studies: readonly string[];
+    readonly decisions: readonly LiveDecision[];
+  },
 ): Promise<Page> {
   const running = runs.filter(({ about }) => about.state === 'running');
   const facts = html`<p class="about">${watch.root} · ${count(total)} runs · ${count(running.length)} running</p>`;
@@ -42,7 +51,7 @@ async function drawOverview(
     facts,
     sections: [
       ...(running.length === 0 ? [] : [drawRunning(watch, running)]),
-      drawAll(watch, runs, total),
+      drawAll(watch, runs, total, decisions),
       ...(studies.length === 0 ? [] : [await drawStudies(watch, studies)]),
     ],
   };
@@ -58,16 +67,24 @@ function drawRunning(watch: RunWatch, runs: readonly WatchedRun[]): DrawnSection
     count(about.step),
     speeds.length === 0 ? '-' : count(speeds.at(-1)!.stepsPerSecond),
     about.model ?? '-',
+    about.alarms.length === 0 ? '-' : html`<span class="worse">${about.alarms.length}</span>`,
   ]);
-  const header = ['run', 'best', 'loss', 'epochs', 'left', 'steps', 'steps/s', 'model'];
+  const header = ['run', 'best', 'loss', 'epochs', 'left', 'steps', 'steps/s', 'model', 'alarms'];
   return {
     title: 'Running',
-    about: 'Speed is that between the last two log entries. The time left does not include validation.',
+    about:
+      'Speed is that between the last two log entries. The time left does not include validation. Alarms are those ' +
+      'of the last window of a stream.',
     body: renderTable(header, rows),
   };
 }
 
-function drawAll(watch: RunWatch, runs: readonly WatchedRun[], total: number): DrawnSection {
+function drawAll(
+  watch: RunWatch,
+  runs: readonly WatchedRun[],
+  total: number,
+  decisions: readonly LiveDecision[],
+): DrawnSection {
   const channels = channelsByRun(watch.root);
   const rows = runs.map(({ folder, about }): readonly Part[] => {
     const name = nameOf(watch, folder);
@@ -80,9 +97,10 @@ function drawAll(watch: RunWatch, runs: readonly WatchedRun[], total: number): D
       duration(about.elapsedMs),
       about.startedAt?.replace('T', ' ').replace(/:\d+\.\d+Z$/, '') ?? '-',
       (channels.get(folder) ?? []).join(', '),
+      describeDecision(decisions.findLast(({ run }) => run === name)),
     ];
   });
-  const header = ['run', 'best', 'state', 'epochs', 'model', 'time', 'started (UTC)', 'channels'];
+  const header = ['run', 'best', 'state', 'epochs', 'model', 'time', 'started (UTC)', 'channels', 'live'];
   const more: Html | undefined =
     runs.length === total
       ? undefined
@@ -109,6 +127,11 @@ async function drawStudies(watch: RunWatch, names: readonly string[]): Promise<D
     about: 'Sweeps of parameters.',
     body: renderTable(['study', 'metric', 'progress'], rows, 'texts'),
   };
+}
+
+/** Describes the last decision about a run by live requests. */
+function describeDecision(decision: LiveDecision | undefined): string {
+  return decision === undefined ? '' : `${nameDecision(decision)}, ${decision.channel}`;
 }
 
 function epochsOf({ epoch, epochs }: ListedRun): string {

@@ -2,6 +2,7 @@ import { html, renderTable, type Html } from '../charts/html.js';
 import type { DrawnSection, Page } from '../charts/page.js';
 import { linePlot } from '../charts/plot.js';
 import { drawRecorded } from '../report.js';
+import { listLiveDecisions } from '../runs/channels.js';
 import { readEvents } from '../runs/run-list.js';
 import { refusal } from '../serve/refusal.js';
 import type { BoardPage } from './board-page.js';
@@ -19,7 +20,9 @@ export const runPage: BoardPage = {
     if (names.length === 0)
       throw refusal(404, { where: '?run', message: 'expected a run', fix: 'select runs on the first page' });
     const runs = names.map((name) => findRun(watch, name));
-    return { version: runs.map(({ version }) => version).join(), draw: () => drawRuns(runs) };
+    const decisions = listLiveDecisions(watch.root).length;
+    const version = `${runs.map((run) => run.version).join()} ${decisions}`;
+    return { version, draw: () => drawRuns(runs, watch.root) };
   },
 };
 
@@ -31,8 +34,9 @@ function findRun(watch: RunWatch, name: string): WatchedRun {
   return run;
 }
 
-function drawRuns(runs: readonly WatchedRun[]): Page {
-  const { sections, ...report } = drawRecorded(runs.map(({ folder }) => folder));
+function drawRuns(runs: readonly WatchedRun[], root: string): Page {
+  const folders = runs.map(({ folder }) => folder);
+  const { sections, ...report } = drawRecorded(folders, root);
   return { ...report, sections: [...sections, ...drawSpeeds(runs), ...drawEvents(runs)] };
 }
 

@@ -6,7 +6,7 @@ import { optionalFraction, optionalInt, optionalNumber } from './options.js';
 const group = 'Canary:';
 const [DEFAULT_SHARE_PERCENT, DEFAULT_AFTER, DEFAULT_CONFIDENCE, DEFAULT_KEEP] = [5, 10_000, 0.95, '1h'];
 
-/** Declares the options of `mtl serve` for a second model. */
+/** Declares the options of `mtl serve` and `mtl live` for a second model. */
 export const canaryOptions = {
   canary: { group, type: 'string', requiresArg: true, describe: 'Run that answers a share of the requests' },
   shadow: {
@@ -91,6 +91,19 @@ export function readCanaryOptions(given: CanaryArguments): ServeOptions['canary'
     keepMs: parseDuration(keep),
     rule: promoteIf === undefined ? undefined : { metric: promoteIf, after, confidence },
   };
+}
+
+/** Returns the arguments of `mtl serve` with these values. */
+export function listCanaryArguments({
+  canary,
+  shadow,
+  share,
+  shareBy,
+  keep,
+}: Pick<CanaryArguments, 'canary' | 'shadow' | 'share' | 'shareBy' | 'keep'>): readonly string[] {
+  return Object.entries({ canary, shadow, share, 'share-by': shareBy, keep }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}=${value}`],
+  );
 }
 
 function requireNone(options: Readonly<Record<string, unknown>>, required: string): void {

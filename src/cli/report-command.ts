@@ -3,6 +3,7 @@ import { report, type ReportOptions } from '../report.js';
 import { shareLine } from './format.js';
 import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
+import { readToken } from './token.js';
 
 export interface ReportArguments
   extends
@@ -10,11 +11,13 @@ export interface ReportArguments
     Pick<NonNullable<ReportOptions['predict']>, 'limit' | 'verifyData' | 'device' | 'threads'> {
   /** Whether to compare recorded metrics, without predicting rows again. */
   readonly isRecorded: boolean;
+  /** Address of a server that compares a run. */
+  readonly live: string | undefined;
   readonly json: boolean;
 }
 
 /** Runs `mtl report` and prints the path of the page. Returns the exit code. */
-export async function runReport({ runs, out, isRecorded, json, ...options }: ReportArguments): Promise<number> {
+export async function runReport({ runs, out, isRecorded, live, json, ...options }: ReportArguments): Promise<number> {
   const { screen, warn, result } = createOutput(json);
   return runUntilSignal(
     (signal) => warn(`${signal}: stopping`),
@@ -26,7 +29,8 @@ export async function runReport({ runs, out, isRecorded, json, ...options }: Rep
           screen.live(() => shareLine(what, share)),
         signal,
       };
-      const path = await report({ runs, out, predict: isRecorded ? undefined : predict });
+      const server = live === undefined ? undefined : { url: live, token: readToken() };
+      const path = await report({ runs, out, server, signal, predict: isRecorded ? undefined : predict });
       screen.print(`written to ${path}`);
       result({ runs, report: path });
       return EXIT_CODES.done;

@@ -285,10 +285,11 @@ function firstMetrics(runs: readonly ListedRun[]): readonly string[] {
 }
 
 function formatCsv(runs: readonly ShownRun[]): string {
-  const rows = runs.map(({ metrics, changes, channels, baseline, ...run }) => ({
+  const rows = runs.map(({ metrics, changes, channels, alarms, baseline, ...run }) => ({
     ...run,
     changes: changes.join(' '),
     channels: channels.join(' '),
+    alarms: alarms.join('; '),
     ...flattenMetrics({ metrics }),
     ...(baseline !== null && flattenMetrics({ metrics: { [`${baseline.name} ${baseline.split}`]: baseline.metrics } })),
   })) as readonly Record<string, string | number | null>[];

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { EXIT_CODES, printable, userError } from '../core/errors.js';
+import { EXIT_CODES, printable } from '../core/errors.js';
 import type { PredictionPrecision } from '../engines/precision.js';
 import { serve } from '../serve.js';
 import type { TableFormat } from '../tables/row-formats.js';
@@ -8,6 +8,7 @@ import { readCanaryOptions, type CanaryArguments } from './canary-options.js';
 import { isLoopback } from './loopback.js';
 import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
+import { readToken, TOKEN } from './token.js';
 
 export interface ServeArguments extends CanaryArguments {
   readonly paths: readonly string[];
@@ -19,6 +20,7 @@ export interface ServeArguments extends CanaryArguments {
   readonly workers: number | undefined;
   readonly reload: boolean;
   readonly follow: boolean;
+  readonly ignoreAlarms: boolean;
   readonly reloadEvery: number;
   readonly maxBody: number;
   readonly maxRows: number;
@@ -33,8 +35,6 @@ export interface ServeArguments extends CanaryArguments {
 
 /** Maximum polling interval of a running training, if the file system reports no changes. */
 const MAX_FOLLOW_MS = 500;
-/** Environment variable with the token that requests must send. */
-const TOKEN = 'MTL_TOKEN';
 
 /** Runs `mtl serve` until a signal ends it. Returns the exit code. */
 export async function runServe({
@@ -45,6 +45,7 @@ export async function runServe({
   workers,
   reload,
   follow,
+  ignoreAlarms,
   reloadEvery,
   maxBody,
   maxRows,
@@ -74,6 +75,7 @@ export async function runServe({
         token,
         workers: workers ?? Math.max(1, availableParallelism() - 1),
         isLast: follow,
+        ignoreAlarms,
         reloadMs: follow ? Math.min(MAX_FOLLOW_MS, 1000 * reloadEvery) : reload ? 1000 * reloadEvery : undefined,
         canary: canaryOptions,
         limits: { bytes: maxBody * 2 ** 20, rows: maxRows },
@@ -96,12 +98,4 @@ export async function runServe({
       return EXIT_CODES.done;
     },
   );
-}
-
-/** @throws UserError (usage) if the token is blank */
-function readToken(): string | undefined {
-  const token = process.env[TOKEN];
-  if (token?.trim() === '')
-    throw userError('usage', { where: TOKEN, message: 'is set but empty', fix: 'unset it, or set it to a token' });
-  return token;
 }

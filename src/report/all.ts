@@ -4,6 +4,7 @@ import { curves } from './curves.js';
 import { drivers } from './drivers.js';
 import { experts } from './experts.js';
 import { funnel } from './funnel.js';
+import { liveComparison } from './live-comparison.js';
 import { oovSection } from './oov-section.js';
 import { ranking } from './ranking.js';
 import { results } from './results.js';
@@ -17,6 +18,7 @@ import { warnings } from './warnings.js';
 /** The sections of a report, in the order of the page: the answer, its causes, its errors, then details. */
 export const sections: readonly Section[] = [
   results,
+  liveComparison,
   stream,
   drivers,
   segments,

@@ -8,6 +8,7 @@ import { describeRun, readEvents, type ListedRun, type LogEvent } from '../runs/
 import { readScores } from '../runs/score-file.js';
 import { TEACHERS, teachersSchema, type TeacherRecord } from '../runs/teacher-record.js';
 import type { MeasuredModel, Reference } from './comparison.js';
+import { listComparisons, type ShownComparison } from './shown-comparison.js';
 
 /** Name of the file in a run that `mtl importance --out` writes. */
 export const IMPORTANCE = 'importance.json';
@@ -35,6 +36,8 @@ export interface ReportedRun extends MeasuredModel {
   readonly lines: MetricLines;
   /** Share of out-of-vocabulary values by split and field. */
   readonly unknown: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Comparisons with other runs on live requests, oldest first. */
+  readonly live: readonly ShownComparison[];
   /** The runs that its tasks were distilled from. */
   readonly teachers: readonly TeacherRecord[];
   /** Values that differ from the defaults. */
@@ -47,9 +50,13 @@ export interface ReportedRun extends MeasuredModel {
   readonly importance: z.output<typeof importanceSchema> | undefined;
 }
 
-/** Reads a run directory; missing or damaged files are skipped. */
+/**
+ * Reads a run directory; missing or damaged files are skipped.
+ * @param root directory of all runs
+ */
 export function readReportedRun(
   folder: string,
+  root: string,
   name: string,
   config: Pick<ReportedRun, 'changes' | 'config' | 'measures'>,
   nowMs: number,
@@ -64,6 +71,7 @@ export function readReportedRun(
     events: readEvents(folder),
     lines: readMetricLines(folder),
     scores: readScores(folder),
+    live: listComparisons(folder, root),
     teachers: readJson(join(folder, TEACHERS), teachersSchema) ?? [],
     unknown: readJson(join(folder, 'data.json'), dataSchema)?.unknown ?? {},
     ...config,

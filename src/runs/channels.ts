@@ -6,6 +6,7 @@ import { makeFolder, onDisk, writeFileAtomic } from '../io/disk.js';
 import { followLinks, linkTarget, pointLink } from '../io/links.js';
 import { withSlashes } from '../io/slashes.js';
 import { UserError, userError } from '../core/errors.js';
+import { liveFiguresSchema } from './live-figures.js';
 import { LOCK, lockRun, type RunLock } from './lock.js';
 import { CHANNELS } from './run-folder.js';
 import { shownPath } from './runs-root.js';
@@ -15,6 +16,8 @@ import { shownPath } from './runs-root.js';
 
 /** No dots, so that no channel collides with a history or the lock. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+/** End of the file name of a history. */
+const HISTORY = '.jsonl';
 /** A promotion holds the lock for a few milliseconds. */
 const MAX_ATTEMPTS = 50;
 const RETRY_MS = 100;
@@ -53,6 +56,8 @@ const promotionSchema = z.strictObject({
   checkpoint: z.string().nullable(),
   sha256: z.string().nullable(),
   gate: gateSchema.nullable(),
+  /** All figures of a decision by live requests. */
+  live: liveFiguresSchema.optional(),
 });
 /** A line of a channel's history. */
 export type Promotion = z.output<typeof promotionSchema>;
@@ -192,6 +197,27 @@ export function findRejection(name: string, root: string, run: string): Promotio
   return history.slice(history.findLastIndex(isPromotion) + 1).findLast((record) => record.run === run);
 }
 
+/** A promotion or rejection by live requests. */
+export interface LiveDecision extends Promotion {
+  readonly channel: string;
+}
+
+/** Lists the decisions by live requests of all channels, oldest first. */
+export function listLiveDecisions(root: string): readonly LiveDecision[] {
+  const folder = join(root, CHANNELS);
+  const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith(HISTORY)) : [];
+  return files
+    .map((file) => basename(file, HISTORY))
+    .flatMap((channel) => readHistory(channel, root).map((record) => ({ ...record, channel })))
+    .filter(({ gate }) => gate?.split === 'live')
+    .sort((a, b) => (a.time < b.time ? -1 : 1));
+}
+
+/** Returns what a decision did to its run. */
+export function nameDecision({ reason }: Promotion): 'promoted' | 'rejected' {
+  return reason === 'rejected' ? 'rejected' : 'promoted';
+}
+
 /** Whether the channel pointed to the run of a record. */
 const isPromotion = ({ reason }: Promotion): boolean => reason !== 'rejected';
 
@@ -218,7 +244,7 @@ function writeHistory(name: string, root: string, records: readonly Promotion[])
 }
 
 function historyPath(name: string, root: string): string {
-  return join(root, CHANNELS, `${name}.jsonl`);
+  return join(root, CHANNELS, `${name}${HISTORY}`);
 }
 
 /** Reads the records of a channel, in order; skips lines that do not parse. */

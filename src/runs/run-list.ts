@@ -47,6 +47,8 @@ export interface ListedRun {
   readonly metrics: Readonly<Record<string, Report>>;
   /** The baseline that was trained next to it; null if there is none. */
   readonly baseline: Baseline | null;
+  /** Alarms of the last window of a stream. */
+  readonly alarms: readonly string[];
 }
 
 /**
@@ -96,7 +98,7 @@ export function findRuns(root: string, depth = DEPTH): readonly string[] {
 
 /** Reads the state of a run from its files; damaged files are ignored. */
 export function describeRun(folder: string, nowMs: number): ListedRun {
-  const { milestones, steps, results } = readMetricLines(folder);
+  const { milestones, steps, windows, results } = readMetricLines(folder);
   const events = readEvents(folder);
   const start = events.findLast(({ event }) => event === 'start');
   const summary = tryRead(() => readSummary(folder));
@@ -146,6 +148,7 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
         (metrics) => metrics !== undefined && Object.keys(metrics).length > 0,
       ) ?? (best?.valid === undefined ? {} : { valid: best.valid.metrics }),
     baseline: summary?.baseline ?? null,
+    alarms: windows.at(-1)?.alarms ?? [],
   };
 }
 

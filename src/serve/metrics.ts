@@ -26,7 +26,10 @@ function createSeries(registers: readonly Registry[]) {
     bundleRows: histogram('mtl_bundle_rows', 'rows per bundle', POWERS_OF_TWO),
     nulls: counter('mtl_null_values_total', 'null, empty and absent values, by column', columnLabels),
     oov: counter('mtl_oov_values_total', 'out-of-vocabulary values, by column', columnLabels),
-    reloads: counter('mtl_reloads_total', 'newer checkpoints, by kind: deltas, full or failed', ['model', 'kind']),
+    reloads: counter('mtl_reloads_total', 'newer checkpoints, by kind: deltas, full, failed or held', [
+      'model',
+      'kind',
+    ]),
     reloadSeconds: histogram(
       'mtl_reload_seconds',
       'seconds from the save of a checkpoint until all threads use it',
@@ -44,8 +47,11 @@ export class ServeMetrics {
   /** Models whose column series exist. */
   readonly #initialized = new Set<string>();
 
-  /** @param facts returns the currently served models */
-  constructor(facts: () => readonly ModelFacts[]) {
+  /**
+   * @param facts returns the currently served models
+   * @param isHeld whether a newer checkpoint of a model is not served, because of alarms
+   */
+  constructor(facts: () => readonly ModelFacts[], isHeld: (model: string) => boolean) {
     this.#facts = facts;
     new Gauge({
       name: 'mtl_model_info',
@@ -62,6 +68,9 @@ export class ServeMetrics {
       'mtl_model_age_seconds',
       'seconds since the served weights were saved',
       ({ savedMs }) => (wallClockMs() - savedMs) / 1000,
+    );
+    this.#addGauge('mtl_model_held', '1 while newer weights are not served because of alarms', ({ name }) =>
+      Number(isHeld(name)),
     );
     collectDefaultMetrics({ register: this.registry });
   }

@@ -1,10 +1,10 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { didYouMean, quoted, systemCode, UserError, userError } from '../core/errors.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
-import { readAlarms } from '../runs/stream-alarms.js';
 import { readSavedMs } from '../runs/manifest.js';
 import { wallClockMs } from '../system/clock.js';
-import type { BodyLimits, PredictorSpec } from './messages.js';
+import { choosePublishable, type Publishable } from './alarm-hold.js';
+import type { BodyLimits, ModelFacts, PredictorSpec } from './messages.js';
 import { Pool, type PoolOptions } from './pool.js';
 import { refusal, refuseVersion } from './refusal.js';
 
@@ -18,6 +18,8 @@ interface ServedModel {
   pool: Pool;
   /** Message of the last failed reload, to warn only once. */
   lastFailure: string | undefined;
+  /** The newest checkpoint, if it is not served because the last window of its stream has alarms. */
+  held: string | undefined;
 }
 
 /** A model to load, with its name; default: the config name. */
@@ -29,15 +31,17 @@ interface AddedModel extends Pick<ServedModel, 'path' | 'isCandidate' | 'workers
 export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw' | 'histories' | 'precision' | 'tables'> {
   /** Whether the last checkpoint of a run is served in place of its best. */
   readonly isLast: boolean;
+  /** Whether checkpoints of streams are served if their last window has alarms. Default: false. */
+  readonly ignoreAlarms?: boolean | undefined;
   /**
-   * Called after each reload of a checkpoint, and each failure.
+   * Called after each reload of a checkpoint, each failure, and for each checkpoint that is held.
    * @param delayMs time since the checkpoint was saved
    */
   onReload(model: string, kind: ReloadKind, delayMs?: number): void;
 }
 
-/** How a newer checkpoint was loaded: by its deltas alone, or all of it. */
-export type ReloadKind = 'deltas' | 'full' | 'failed';
+/** How a newer checkpoint was loaded: by its deltas alone, or all of it; `held`: not, because of alarms. */
+export type ReloadKind = 'deltas' | 'full' | 'failed' | 'held';
 
 /** Checkpoints in a row that training may remove while they are loaded. */
 const MAX_ATTEMPTS = 5;
@@ -95,6 +99,11 @@ export class ServedModels {
     return this.#listPresent().every(({ pool }) => pool.isLive);
   }
 
+  /** Whether a newer checkpoint of a model is not served, because the last window of its stream has alarms. */
+  isHeld(name: string): boolean {
+    return this.#models.some(({ pool, held }) => pool.facts.name === name && held !== undefined);
+  }
+
   /**
    * Returns the threads of a model.
    * @param name undefined for the only model
@@ -148,10 +157,14 @@ export class ServedModels {
   }
 
   async #add({ name, ...added }: AddedModel): Promise<Pool> {
-    const pool = await this.#open(added, name);
-    const { path } = added;
+    const { path, workers } = added;
+    const newest = this.#resolve(path);
+    const { folder, alarms } = await this.#choose(path, newest);
+    const pool = await this.#open(folder ?? newest, name, workers);
     const other = this.#models.find((model) => model.pool.facts.name === pool.facts.name);
-    this.#models = [...this.#models, { ...added, pool, lastFailure: undefined }];
+    const model: ServedModel = { ...added, pool, lastFailure: undefined, held: undefined };
+    this.#models = [...this.#models, model];
+    this.#hold(model, newest, alarms);
     if (other === undefined) return pool;
     throw userError('usage', {
       where: path,
@@ -160,10 +173,18 @@ export class ServedModels {
     });
   }
 
-  #open({ path, workers }: Pick<ServedModel, 'path' | 'workers'>, name: string | undefined): Promise<Pool> {
+  #choose(path: string, newest: string, served?: ModelFacts): Promise<Publishable> {
+    const { isReloaded, ignoreAlarms = false } = this.#options;
+    // Without reloads, a checkpoint that is held would stay so.
+    return isReloaded && !ignoreAlarms
+      ? choosePublishable(path, newest, served)
+      : Promise.resolve({ folder: newest, alarms: [] });
+  }
+
+  #open(folder: string, name: string | undefined, workers = this.#options.workers): Promise<Pool> {
     const { raw, histories, precision, tables } = this.#options;
-    const spec = { folder: this.#resolve(path), name, limits: this.#limits, raw, histories, precision, tables };
-    return Pool.open(spec, { ...this.#options, workers: workers ?? this.#options.workers });
+    const spec = { folder, name, limits: this.#limits, raw, histories, precision, tables };
+    return Pool.open(spec, { ...this.#options, workers });
   }
 
   #resolve(path: string): string {
@@ -214,7 +235,8 @@ export class ServedModels {
     for (let attempt = 1; ; attempt++) {
       const folder = this.#resolve(model.path);
       try {
-        if (folder !== model.pool.facts.checkpoint) await this.#load(model, folder);
+        if (folder === model.pool.facts.checkpoint) this.#hold(model, folder, []);
+        else if (folder !== model.held) await this.#publish(model, folder);
         return;
       } catch (error) {
         if (existsSync(folder) || attempt === MAX_ATTEMPTS) throw error;
@@ -222,31 +244,45 @@ export class ServedModels {
     }
   }
 
+  /** Serves a newer checkpoint, or the newest one before it if the last window of its stream has alarms. */
+  async #publish(model: ServedModel, newest: string): Promise<void> {
+    const { path, pool } = model;
+    const { folder, alarms } = await this.#choose(path, newest, pool.facts);
+    if (folder !== undefined) await this.#load(model, folder);
+    this.#hold(model, newest, alarms);
+  }
+
+  /** Notes that the newest checkpoint is not served because of alarms; or that it is, without alarms. */
+  #hold(model: ServedModel, newest: string, alarms: readonly string[]): void {
+    const { onWarning, onReload } = this.#options;
+    const { name, checkpoint } = model.pool.facts;
+    const texts = alarms.join('; ');
+    if (alarms.length > 0 && newest !== checkpoint) {
+      onReload(name, 'held');
+      if (model.held === undefined)
+        onWarning(`${name}: serving ${checkpoint} until its stream has no alarms; held ${newest}: ${texts}`);
+      model.held = newest;
+      return;
+    }
+    if (alarms.length > 0) onWarning(`${name}: no checkpoint without alarms; serving ${checkpoint}: ${texts}`);
+    if (model.held !== undefined) onWarning(`${name}: serving ${checkpoint}: its stream has no alarms`);
+    model.held = undefined;
+  }
+
   async #load(model: ServedModel, folder: string): Promise<void> {
     const { onWarning, onReload } = this.#options;
     const previous = model.pool;
     const { checkpoint, name } = previous.facts;
-    const alarms = await readAlarms(folder);
-    if (alarms.length > 0) throw heldBack(folder, alarms);
     const savedMs = await readSavedMs(folder);
     const isFollowed = await previous.follow(folder);
     if (!isFollowed) {
       // The name stays, whatever the new config says.
-      model.pool = await this.#open({ ...model, path: folder }, name);
+      model.pool = await this.#open(folder, name, model.workers);
       onWarning(`${name}: loaded ${model.pool.facts.checkpoint} in place of ${checkpoint}`);
     }
     onReload(name, isFollowed ? 'deltas' : 'full', wallClockMs() - savedMs);
     if (!isFollowed) await previous.close();
   }
-}
-
-/** Returns the reason why weights whose predictions got worse are not served. */
-function heldBack(folder: string, alarms: readonly string[]): UserError {
-  return userError('checkpoint', {
-    where: folder,
-    message: `the last window of its stream has alarms: ${alarms.join('; ')}`,
-    fix: 'a later checkpoint without alarms is served by itself; to serve this one, start mtl serve again',
-  });
 }
 
 function checkNames(paths: readonly string[], names: readonly string[] | undefined): void {

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { board } from '../../src/board.js';
+import { lockRun } from '../../src/runs/lock.js';
 import { needsChromium, openPage } from '../support/chromium.js';
 import { scratchFolder } from '../support/scratch.js';
 import { abortAtStep, smallWorld, trainSmall } from '../support/small-run.js';
@@ -116,6 +117,36 @@ describe('mtl board', () => {
       404,
       expect.stringContaining(message),
     ]);
+  });
+
+  it('shows alarms of a running stream, and the last decision by live requests', async () => {
+    const root = scratchFolder();
+    cpSync(runs, root, { recursive: true });
+    const window = { window: 1, step: 5, rows: 9, records: 9, rejected: 0, elapsedMs: 1, alarms: ['one', 'two'] };
+    const line = JSON.stringify({ ...window, progressive: { metrics: {} } });
+    appendFileSync(join(root, 'esmm', 'one', 'metrics.jsonl'), `${line}\n`);
+    const lock = await lockRun(join(root, 'esmm', 'one'), () => undefined);
+    onTestFinished(() => lock.release());
+    const gate = {
+      ...{ metric: 'ctr.auc', goal: 'higher', confidence: 0.95, margin: 0, data: null, split: 'live', rows: 9 },
+      ...{ present: 0.6, candidate: 0.5, difference: -0.1, low: -0.2, high: -0.05 },
+    };
+    const record = { time: '2026-11-01', run: 'esmm/two', over: 'esmm/one', checkpoint: null, sha256: null, gate };
+    mkdirSync(join(root, 'channels'));
+    const history = join(root, 'channels', 'prod.jsonl');
+    writeFileSync(history, `${JSON.stringify({ ...record, reason: 'better' })}\n`);
+    const { url } = await startBoard(root);
+    const home = await (await fetch(url)).text();
+    expect(home).toContain('<th scope="col">alarms</th>');
+    expect(home).toContain('<span class="worse">2</span>');
+    expect(home).toContain('<td>promoted, prod</td>');
+    expect(await (await fetch(`${url}/run?run=esmm/one`)).text()).toContain('esmm/two: promoted</strong>');
+    await untilUpdate(
+      url,
+      '/',
+      () => appendFileSync(history, `${JSON.stringify({ ...record, time: '2026-11-02', reason: 'rejected' })}\n`),
+      ({ markup = '' }) => markup.includes('<td>rejected, prod</td>'),
+    );
   });
 
   it('refuses the name of another site', async () => {

@@ -101,6 +101,38 @@ describe('the chart of deploy/helm', () => {
     );
   });
 
+  it('compares a second model with that of the channel', (context) => {
+    const render = (canary: object) => {
+      const path = join(scratchFolder(), 'values.yaml');
+      const autoscaling = { minReplicas: 1, maxReplicas: 1 };
+      writeFileSync(path, stringify({ serve: { args: ['--raw'], autoscaling, canary } }));
+      const [{ args, volumeMounts }] = containersOf(
+        find(renderChart(context, '--values', path), 'Deployment mtl-serve'),
+      ) as [Container];
+      return {
+        args: args.slice(args.indexOf('--reload') + 1),
+        mount: volumeMounts.find(({ name }) => name === 'runs'),
+      };
+    };
+    const mount = { name: 'runs', mountPath: '/runs', readOnly: true };
+    expect(render({})).toEqual({ args: ['--raw'], mount });
+    expect(render({ run: 'esmm/004', shareBy: 101, share: 0.5 })).toEqual({
+      args: ['--canary', '/runs/esmm/004', '--keep', '1h', '--share', '0.5', '--share-by', '101', '--raw'],
+      mount,
+    });
+    const rule = { promoteIf: 'ctcvr.logLoss', after: 2_000_000, confidence: 0.99 };
+    expect(render({ run: 'esmm/004', kind: 'shadow', keep: '30m', ...rule })).toEqual({
+      args: [
+        ...['--shadow', '/runs/esmm/004', '--keep', '30m'],
+        ...['--promote-if', 'ctcvr.logLoss', '--after', '2000000', '--confidence', '0.99', '--raw'],
+      ],
+      mount: { ...mount, readOnly: false },
+    });
+    const { status, stderr } = helm(context, 'template', 'mtl', CHART, '--set', 'serve.canary.run=esmm/004');
+    const message = 'labels must reach the pod that predicted';
+    expect([status, stderr]).toEqual([1, expect.stringContaining(message) as string]);
+  });
+
   it('rejects unknown values', (context) => {
     const { status, stderr } = helm(context, 'template', 'mtl', CHART, '--set', 'serve.replica=3');
     expect([status, stderr]).toEqual([1, expect.stringMatching(/\breplica'? (?:is )?not allowed/) as string]);

@@ -41,7 +41,10 @@ const REPORT: CanaryReport = {
 
 describe('deploy/monitoring', () => {
   it('names metrics that the server has', async () => {
-    const metrics = new ServeMetrics(() => []);
+    const metrics = new ServeMetrics(
+      () => [],
+      () => false,
+    );
     addCanaryMetrics(metrics.registry, { report: () => Promise.resolve(REPORT) });
     const text = await metrics.text();
     const known = new Set(Array.from(text.matchAll(/^# TYPE (\S+)/gm), ([, name]) => name!));

@@ -36,8 +36,8 @@ async function until<Found>(what: string, find: () => Found | undefined | Promis
 }
 
 /** Starts mtl live; `output` has what it printed. */
-function startLive(cwd: string) {
-  const child = spawn(process.execPath, [BIN, 'live', 'stream.yaml', '--port', '0', '--workers', '1'], {
+function startLive(cwd: string, ...options: readonly string[]) {
+  const child = spawn(process.execPath, [BIN, 'live', 'stream.yaml', '--port', '0', '--workers', '1', ...options], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -114,6 +114,54 @@ describe('mtl live', { timeout: 300_000 }, () => {
     expect(reloads).toContain('kind="deltas"');
     live.child.kill('SIGTERM');
     expect(await until('the end', () => live.child.exitCode ?? undefined)).toBe(143);
+  });
+
+  it('compares the run in training with a second model', async () => {
+    const cwd = prepare();
+    appendRows(cwd, 300, 1);
+    const train = ['train', 'stream.yaml', '--follow', '--until-end', '--no-report', '--name', 'other'];
+    expect((await mtl(cwd, train)).code).toBe(0);
+    const live = startLive(cwd, '--canary', 'runs/stream/other', '--share', '50', '--share-by', 'user', '--keep', '5m');
+    const url = await until('a server', () => /listening at (http\S+)/.exec(live.output)?.[1]);
+    appendRows(cwd, 500, 1);
+    await until('a delta', async () => {
+      const text = await (await fetch(`${url}/metrics`)).text();
+      return /mtl_reloads_total\{model="stream",kind="deltas"\} [1-9]/.test(text) ? true : undefined;
+    });
+    const models = new Set<string>();
+    for (let user = 0; user < 20; user++) {
+      const init = { method: 'POST', body: `{"rows":[{"user":"u${user}"}]}`, headers: { 'x-request-id': `r${user}` } };
+      models.add(((await (await fetch(`${url}/predict`, init)).json()) as { readonly model: string }).model);
+    }
+    expect(models).toEqual(new Set(['stream', 'stream-canary']));
+    const outcomes = Array.from({ length: 20 }, (_, user) => ({ id: `r${user}`, labels: [{ click: user % 2 }] }));
+    const joined = await fetch(`${url}/outcomes`, { method: 'POST', body: JSON.stringify({ outcomes }) });
+    expect(await joined.json()).toMatchObject({ joined: 20, rows: 20 });
+    expect(await (await fetch(`${url}/canary`)).json()).toMatchObject({ kind: 'canary', state: 'running', share: 0.5 });
+    live.child.kill('SIGTERM');
+    expect(await until('the end', () => live.child.exitCode ?? undefined)).toBe(143);
+  });
+
+  it('ends at once if the second model cannot be compared', async () => {
+    const cwd = prepare();
+    appendRows(cwd, 300, 1);
+    const run = (...options: readonly string[]) => mtl(cwd, ['live', 'stream.yaml', '--port', '0', ...options]);
+    const expectRefusal = async (options: readonly string[], code: number, text: string): Promise<void> => {
+      const ended = await run(...options);
+      expect([ended.code, ended.stdout + ended.stderr]).toEqual([code, expect.stringContaining(text)]);
+    };
+    await expectRefusal(
+      ['--promote-if', 'ctr.auc'],
+      2,
+      'requires a channel, and mtl live serves the run that it trains',
+    );
+    await expectRefusal(['--share', '5'], 2, 'requires --canary RUN');
+    await expectRefusal(['--shadow', 'runs/none'], 4, 'runs/none');
+    writeFileSync(join(cwd, 'other.yaml'), CONFIG.replace('ctr:', 'buy:'));
+    const train = ['train', 'other.yaml', '--follow', '--until-end', '--no-report', '--name', '1'];
+    expect((await mtl(cwd, train)).code).toBe(0);
+    // The server finds this after the first checkpoint.
+    await expectRefusal(['--shadow', 'runs/other/1'], 2, 'tasks.ctr: differs from the present model');
   });
 
   it('ends both processes if it is killed', async () => {

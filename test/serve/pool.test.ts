@@ -146,7 +146,10 @@ describe('probes', () => {
     };
     const app = createApp({
       models,
-      metrics: new ServeMetrics(() => []),
+      metrics: new ServeMetrics(
+        () => [],
+        () => false,
+      ),
       limits: { bytes: 100, rows: 10 },
       timeoutMs: 1000,
       token: undefined,

@@ -1,3 +1,4 @@
+import { canaryOptions } from '../canary-options.js';
 import { intOption, optionalInt, setOption, threadsOption } from '../options.js';
 import { defineCommand } from './command.js';
 
@@ -30,7 +31,20 @@ export const live = defineCommand({
         describe: 'Address to listen on; 0.0.0.0 for all interfaces',
       })
       .option('workers', optionalInt('--workers', 'Prediction threads; default: cores minus one', 64))
+      .option('ignore-alarms', {
+        type: 'boolean',
+        default: false,
+        describe: 'Serve checkpoints whose last window has alarms',
+      })
+      .option('canary', canaryOptions.canary)
+      .option('shadow', canaryOptions.shadow)
+      .option('share', canaryOptions.share)
+      .option('share-by', canaryOptions['share-by'])
+      .option('keep', canaryOptions.keep)
+      // Declared, so that the error has the reason.
+      .option('promote-if', { ...canaryOptions['promote-if'], hidden: true })
       .example('$0 live stream.yaml', '')
+      .example('$0 live stream.yaml --shadow runs/wide/001', '')
       .example('$0 live stream.yaml --set checkpoints.delta.everyMinutes=0.05 --port 9000', ''),
   async run(options) {
     const { runLive } = await import('../live-command.js');

@@ -32,6 +32,11 @@ export const promote = defineCommand({
       )
       .option('rows', intOption('--rows', 10_000_000, 'Maximum number of rows, sampled from all'))
       .option('previous', { type: 'boolean', describe: 'Promote the previous run of the channel' })
+      .option('ignore-alarms', {
+        type: 'boolean',
+        default: false,
+        describe: 'Promote a run of a stream whose last window has alarms',
+      })
       .option('verify-data', verifyDataOption)
       .option('device', deviceOption)
       .option('kernels', kernelsOption)
@@ -43,7 +48,7 @@ export const promote = defineCommand({
       .example('$0 promote runs/daily/2026-11-02 --to prod', '')
       .example('$0 promote runs/latest --to prod --if-better ctcvr.auc --data tomorrow.csv', '')
       .example('$0 promote --to prod --previous', ''),
-  async run({ run, to, ifBetter, data, confidence, margin, rows, previous, verifyData, device, threads, json }) {
+  async run({ run, to, ifBetter, data, confidence, margin, rows, previous, ignoreAlarms, ...options }) {
     if (previous === true && (run !== undefined || ifBetter !== undefined))
       throw userError('usage', {
         where: '--previous',
@@ -66,6 +71,7 @@ export const promote = defineCommand({
     const gate =
       ifBetter === undefined ? undefined : { metric: ifBetter, confidence: confidence ?? 0.95, margin: margin ?? 0 };
     const { runPromote } = await import('../promote-command.js');
-    return runPromote({ run, to, gate, data, limit: rows, verifyData, device, threads, json });
+    const { verifyData, device, threads, json } = options;
+    return runPromote({ run, to, gate, ignoreAlarms, data, limit: rows, verifyData, device, threads, json });
   },
 });

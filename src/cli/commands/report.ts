@@ -19,16 +19,22 @@ export const report = defineCommand({
       })
       .option('rows', intOption('--rows', 1_000_000, 'Maximum number of rows to pair, sampled from all'))
       .option('use-recorded', { type: 'boolean', describe: 'Compare recorded metrics; no paired rows' })
+      .option('live', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Address of a server that compares the run, as in http://127.0.0.1:8080',
+      })
       .option('verify-data', verifyDataOption)
       .option('device', deviceOption)
       .option('kernels', kernelsOption)
       .option('threads', threadsOption)
       .option('json', jsonOption)
       .example('$0 report runs/latest', '')
+      .example('$0 report runs/esmm/004 --live http://127.0.0.1:8080', 'With the state of its canary')
       .example('$0 report runs/esmm/001 runs/mmoe/001 --out compared.html', ''),
-  async run({ runs, out, rows, useRecorded, verifyData, device, threads, json }) {
+  async run({ runs, out, rows, useRecorded, live, verifyData, device, threads, json }) {
     const { runReport } = await import('../report-command.js');
     const isRecorded = useRecorded === true;
-    return runReport({ runs, out, limit: rows, isRecorded, verifyData, device, threads, json });
+    return runReport({ runs, out, live, limit: rows, isRecorded, verifyData, device, threads, json });
   },
 });

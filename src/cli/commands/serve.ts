@@ -48,6 +48,11 @@ export const serve = defineCommand({
         describe: 'Like --reload, and serve the last checkpoint of a run, not the best',
       })
       .option('reload-every', intOption('--reload-every', 10, 'With --reload: polling interval in seconds', 86_400))
+      .option('ignore-alarms', {
+        type: 'boolean',
+        default: false,
+        describe: 'With --reload or --follow: serve checkpoints of streams whose last window has alarms',
+      })
       .option('max-body', intOption('--max-body', 16, 'Maximum request size in MB', 1024))
       .option('max-rows', intOption('--max-rows', 10_000, 'Maximum rows per request', 10_000_000))
       .option('timeout', intOption('--timeout', 30, 'Request timeout in seconds', 3600))

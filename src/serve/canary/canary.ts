@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { printable, UserError, stackOf } from '../../core/errors.js';
@@ -16,6 +15,7 @@ import type { ComparisonSpec, Figures, LabeledRequest } from './live-comparison.
 import { formatLook, type Look } from './looks.js';
 import type { CanaryOptions, Side } from './options.js';
 import { describePair } from './pair.js';
+import { readRequestId } from './request-id.js';
 import { createShare } from './share.js';
 
 /** Dependencies of a canary. */
@@ -23,6 +23,8 @@ export interface CanaryContext {
   readonly models: ServedModels;
   /** Path of the present model. */
   readonly path: string;
+  /** Whether a rule may promote a run of a stream whose last window has alarms. Default: false. */
+  readonly ignoreAlarms?: boolean | undefined;
   /** Receives warnings, and each decision. */
   onWarning(text: string): void;
   /** Receives the stack of unexpected errors. */
@@ -77,9 +79,6 @@ export interface CanaryReport {
 }
 type CanaryModel = Pick<ModelFacts, 'name' | 'version' | 'checkpoint'>;
 
-/** Header with the id of a request, which the client may choose. */
-export const REQUEST_ID = 'x-request-id';
-const VALID_ID = /^[\x21-\x7e]{1,128}$/;
 /** Maximum number of requests that a shadow predicts at a time; further ones are dropped. */
 const MAX_SHADOWED = 64;
 /** Threads of a shadow: it takes no more than one core from the present model. */
@@ -140,8 +139,9 @@ export class Canary {
    */
   static async start(options: CanaryOptions, context: CanaryContext): Promise<Canary | undefined> {
     const { kind, path, rule } = options;
-    const { models, onWarning } = context;
+    const { models, ignoreAlarms = false, onWarning } = context;
     const verdict = rule && new ChannelVerdict(context.path, options, rule, onWarning);
+    if (!ignoreAlarms) await verdict?.refuseAlarms();
     const [name] = models.names;
     const present = models.pool(name);
     const candidate = await models.addCandidate(
@@ -184,7 +184,7 @@ export class Canary {
    */
   assign(pool: Pool, body: Uint8Array, kind: BodyKind, headers: IncomingHttpHeaders): Assignment {
     if (this.#state !== 'running' || pool !== this.#pools.present || kind.version !== undefined) return { pool, kind };
-    const id = readId(headers);
+    const id = readRequestId(headers);
     const side = this.#choose({ id, body, kind, headers });
     if (side === undefined || !this.#pools.candidate.isReady) {
       this.#counts.unassigned++;
@@ -253,7 +253,7 @@ export class Canary {
       waiting: this.#kept.count,
       counts: { ...this.#counts, unlabeled: this.#kept.numExpired },
       looks: this.#looks,
-      figures: await (this.#figures ??= this.#readFigures()),
+      figures: await this.#readCachedFigures(),
     };
   }
 
@@ -301,6 +301,10 @@ export class Canary {
     return added;
   }
 
+  #readCachedFigures(): Promise<Figures> {
+    return (this.#figures ??= this.#readFigures());
+  }
+
   /** Returns no figures if the thread has ended, as without memory; the comparison ends then. */
   async #readFigures(): Promise<Figures> {
     try {
@@ -346,7 +350,15 @@ export class Canary {
 
   async #apply(look: Look): Promise<void> {
     const { models, path } = this.#context;
-    if (!(await this.#verdict!.record(look, this.#facts()))) {
+    const { kind, share } = this.#options;
+    const live = {
+      kind,
+      share: kind === 'canary' ? share : null,
+      looks: this.#looks,
+      figures: await this.#readCachedFigures(),
+    };
+    if (this.#state !== 'running') return;
+    if (!(await this.#verdict!.record(look, this.#facts(), live))) {
       // The channel has another run.
       await models.reload();
       await this.#follow();
@@ -373,17 +385,6 @@ export class Canary {
     this.#context.onWarning(`${this.#names.candidate}: compared from the start, since a model is of another run`);
     await previous.close();
   }
-}
-
-function readId(headers: IncomingHttpHeaders): string {
-  const given = headers[REQUEST_ID];
-  if (given === undefined) return randomUUID();
-  if (typeof given === 'string' && VALID_ID.test(given)) return given;
-  throw refusal(400, {
-    where: REQUEST_ID,
-    message: 'expected at most 128 visible ASCII characters without spaces',
-    fix: 'send another id, or none',
-  });
 }
 
 function refuseLabels(outcome: number, found: number, expected: number): Error {

@@ -9,10 +9,12 @@ import {
   recordRejection,
   type Promotion,
 } from '../../runs/channels.js';
+import type { LiveFigures } from '../../runs/live-figures.js';
 import { isTaken } from '../../runs/lock.js';
 import { manifestDigest } from '../../runs/manifest.js';
 import { existingRun } from '../../runs/run-list.js';
 import { runName, runPath, runsRoot } from '../../runs/runs-root.js';
+import { refuseAlarms } from '../../runs/stream-alarms.js';
 import { wallClockMs } from '../../system/clock.js';
 import type { ModelFacts } from '../messages.js';
 import type { Look } from './looks.js';
@@ -60,6 +62,11 @@ export class ChannelVerdict {
       });
   }
 
+  /** @throws UserError (checkpoint) if the last window of the candidate's stream has alarms */
+  refuseAlarms(): Promise<void> {
+    return refuseAlarms(this.#run);
+  }
+
   /** Returns the time at which the same checkpoint was rejected since the last promotion; undefined if it was not. */
   async findRejection({ checkpoint }: ModelFacts): Promise<string | undefined> {
     const root = runsRoot();
@@ -69,10 +76,15 @@ export class ChannelVerdict {
 
   /**
    * Points the channel at a candidate that is better, or records that it is worse.
+   * @param live figures of both models, for the record
    * @returns false, with nothing changed, if the channel no longer has the run of the present model
    * @throws UserError (disk); (usage) if another process holds the lock
    */
-  async record(look: Look, { present, candidate }: Readonly<Record<Side, ModelFacts>>): Promise<boolean> {
+  async record(
+    look: Look,
+    { present, candidate }: Readonly<Record<Side, ModelFacts>>,
+    live: LiveFigures,
+  ): Promise<boolean> {
     const root = runsRoot();
     const { target, run: over } = readChannel(this.#channel, root);
     const pointed = over === null ? undefined : join(root, over);
@@ -86,6 +98,7 @@ export class ChannelVerdict {
       checkpoint: basename(candidate.checkpoint),
       sha256: await manifestDigest(candidate.checkpoint),
       gate: toGate(look, this.#rule),
+      live,
     };
     if (look.verdict === 'better') return pointChannel(this.#channel, root, target, record, this.#onWarning);
     await recordRejection(this.#channel, root, record, this.#onWarning);

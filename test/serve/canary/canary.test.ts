@@ -5,8 +5,20 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadModel, train, type Row } from '../../../src/index.js';
+import { drawRecorded, report as writeReport } from '../../../src/report.js';
 import type { CanaryReport, JoinedOutcomes } from '../../../src/serve/canary/canary.js';
 import type { CanaryOptions } from '../../../src/serve/canary/options.js';
+import {
+  computeFigures,
+  createUniform,
+  drawLabels,
+  mean,
+  rowLoss,
+  scored,
+  standardError,
+  type Labels,
+  type Predicted,
+} from '../../support/live-oracle.js';
 import { promoteRun } from '../../support/promote-run.js';
 import { servedWorld, serverOfTest, startServer, type TestServer } from '../../support/served.js';
 
@@ -49,7 +61,6 @@ const OTHER = 'runs/other';
 const comparing = (canary: Partial<CanaryOptions>, path = world.run): Promise<TestServer> =>
   serverOfTest({ paths: [path], canary: { kind: 'canary', path: OTHER, share: 0.5, keepMs: 60_000, ...canary } });
 
-type Predicted = Readonly<Record<'ctr' | 'cvr' | 'ctcvr', number>>;
 interface Answer {
   readonly id: string;
   readonly model: string;
@@ -68,7 +79,6 @@ async function ask(server: TestServer, rows: readonly Row[], id?: string): Promi
   }));
   return { ...answer, predictions, id: response.headers['x-request-id'] as string };
 }
-type Labels = readonly { readonly click: number; readonly purchase: number }[];
 const send = (server: TestServer, outcomes: unknown) =>
   server.app.inject({ method: 'POST', url: '/outcomes', payload: { outcomes } });
 const sendLabels = async (server: TestServer, id: string, labels: Labels): Promise<JoinedOutcomes> =>
@@ -77,18 +87,6 @@ const report = async (server: TestServer): Promise<CanaryReport> =>
   (await server.app.inject('/canary')).json<CanaryReport>();
 const metrics = async (server: TestServer): Promise<string> => (await server.app.inject('/metrics')).body;
 
-/** A generator with a fixed seed (Park & Miller 1988). */
-function createUniform(seed: number): () => number {
-  let state = seed;
-  return () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
-}
-/** Draws labels by probabilities. */
-function draw(predictions: readonly Predicted[], uniform: () => number): Labels {
-  return predictions.map(({ ctr, cvr }) => {
-    const click = Number(uniform() < ctr);
-    return { click, purchase: click * Number(uniform() < cvr) };
-  });
-}
 /** Predictions of a run in this process. */
 async function predictWith(run: string, rows: readonly Row[]): Promise<readonly Predicted[]> {
   const model = await loadModel(run);
@@ -96,40 +94,11 @@ async function predictWith(run: string, rows: readonly Row[]): Promise<readonly 
   model.dispose();
   return rows.map((_, row) => ({ ctr: ctr![row]!, cvr: cvr![row]!, ctcvr: ctcvr![row]! }));
 }
-/** A row of an output: its label and its prediction. */
-type Scored = readonly [label: number, prediction: number];
-const scored = (answers: readonly (readonly [readonly Predicted[], Labels])[], output: keyof Predicted): Scored[] =>
-  answers.flatMap(([predictions, labels]) =>
-    labels.flatMap(({ click, purchase }, row): Scored[] =>
-      output === 'cvr' && click === 0 ? [] : [[output === 'ctr' ? click : purchase, predictions[row]![output]]],
-    ),
-  );
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-const rowLoss = ([label, p]: Scored): number => -Math.log(label === 1 ? p : 1 - p);
-/** The figures of rows, from their definitions in float64. */
-function oracle(rows: readonly Scored[]) {
-  const [positives, negatives] = [1, 0].map((class_) => rows.filter(([label]) => label === class_).map(([, p]) => p));
-  const wins = positives!.flatMap((p) => negatives!.map((n) => (p > n ? 1 : p === n ? 0.5 : 0)));
-  const meanLabel = mean(rows.map(([label]) => label));
-  const meanPrediction = mean(rows.map(([, p]) => p));
-  return {
-    rows: rows.length,
-    meanLabel,
-    meanPrediction,
-    auc: mean(wins),
-    logLoss: mean(rows.map(rowLoss)),
-    pcoc: meanPrediction / meanLabel,
-  };
-}
 function expectClose(found: unknown, expected: Readonly<Record<string, number>>): void {
   // Losses clip and round differently in the last digits of float64.
   const close = Object.entries(expected).map(([name, value]) => [name, expect.closeTo(value, 9) as number]);
   expect(found).toEqual(Object.fromEntries(close));
 }
-const standardError = (values: readonly number[]): number => {
-  const center = mean(values);
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - center) ** 2, 0) / (values.length - 1) / values.length);
-};
 const until = async (isSo: () => Promise<boolean>): Promise<void> => {
   while (!(await isSo())) await wait(10);
 };
@@ -165,7 +134,7 @@ describe('mtl serve --canary', () => {
     for (let i = 0; i < 8; i++) {
       const rows = world.rows.slice(25 * i, 25 * (i + 1));
       const { id, model, predictions } = await ask(server, rows, `joined-${i}`);
-      const labels = draw(await predictWith(world.run, rows), uniform);
+      const labels = drawLabels(await predictWith(world.run, rows), uniform);
       expect(await sendLabels(server, id, labels)).toEqual({
         joined: 1,
         rows: 25,
@@ -180,8 +149,8 @@ describe('mtl serve --canary', () => {
     expect(counts.joined).toBe(8);
     for (const output of ['ctr', 'cvr', 'ctcvr'] as const) {
       const [present, candidate] = [
-        oracle(scored(answers.small, output)),
-        oracle(scored(answers['small-canary'], output)),
+        computeFigures(scored(answers.small, output)),
+        computeFigures(scored(answers['small-canary'], output)),
       ];
       expect(present.rows).toBeGreaterThan(10);
       expectClose(figures.present[output], present);
@@ -195,6 +164,11 @@ describe('mtl serve --canary', () => {
       expect(found!.low).toBeCloseTo(difference - half, 9);
       expect(found!.high).toBeCloseTo(difference + half, 9);
     }
+    const path = await writeReport({ runs: [other], out: join(folder, 'live.html'), server: { url: server.url } });
+    const page = readFileSync(path, 'utf8');
+    expect(page).toContain('other: running</strong>');
+    const { auc } = figures.candidate['ctcvr']!;
+    expect(page).toContain(`<td>${figures.present['ctcvr']!['auc']!.toFixed(4)}</td><td>${auc!.toFixed(4)}</td>`);
     const text = await metrics(server);
     const value = (line: string): number => Number(new RegExp(`^${line} (.*)$`, 'm').exec(text)?.[1]);
     expect(value('mtl_live_value\\{model="small-canary",output="ctcvr",value="logLoss"\\}')).toBeCloseTo(
@@ -295,7 +269,7 @@ describe('mtl serve --shadow', () => {
       expect(after!.body).toBe(before!.body);
       const id = after!.headers['x-request-id'] as string;
       const [present, candidate] = [await predictWith(world.run, rows), await predictWith(other, rows)];
-      const labels = draw(present, uniform);
+      const labels = drawLabels(present, uniform);
       expect(await sendLabels(server, id, labels)).toMatchObject({ joined: 1, rows: 50 });
       pairs.push({ present, candidate, labels });
     }
@@ -306,8 +280,8 @@ describe('mtl serve --shadow', () => {
         'ctcvr',
       ),
     );
-    expectClose(figures.present['ctcvr'], oracle(a!));
-    expectClose(figures.candidate['ctcvr'], oracle(b!));
+    expectClose(figures.present['ctcvr'], computeFigures(a!));
+    expectClose(figures.candidate['ctcvr'], computeFigures(b!));
     const changes = a!.map((row, i) => rowLoss(b![i]!) - rowLoss(row));
     const found = figures.differences.find(({ output, metric }) => output === 'ctcvr' && metric === 'logLoss')!;
     expect(found.low).toBeCloseTo(mean(changes) - 1.959963984540054 * standardError(changes), 9);
@@ -327,7 +301,7 @@ describe('the rule of a canary', () => {
     const uniform = createUniform(5);
     for (let i = 0; i < MAX_REQUESTS && (await report(server)).state === 'running'; i++) {
       const { id } = await ask(server, rows, `request-${i}`);
-      await send(server, [{ id, labels: draw(probabilities, uniform) }]);
+      await send(server, [{ id, labels: drawLabels(probabilities, uniform) }]);
     }
   }
 
@@ -340,6 +314,15 @@ describe('the rule of a canary', () => {
     const { state, looks } = await report(server);
     const { difference, rows, confidence } = looks.at(-1)!;
     expect(state).toBe('promoted');
+    // Both reports have what the channel has recorded.
+    for (const run of [other, world.run]) {
+      const { sections } = drawRecorded([run]);
+      const { markup } = sections.find(({ title }) => title === 'Live comparison')!.body;
+      expect(markup).toContain('runs/other: promoted</strong>');
+      expect(markup).toContain(
+        `−${Math.abs(difference.low!).toFixed(4)} … −${Math.abs(difference.high!).toFixed(4)}</td>`,
+      );
+    }
     expect(history()).toEqual([
       expect.objectContaining({ reason: 'first' }),
       expect.objectContaining({
@@ -360,6 +343,7 @@ describe('the rule of a canary', () => {
           low: difference.low,
           high: difference.high,
         },
+        live: { kind: 'canary', share: 0.5, looks, figures: expect.objectContaining({ confidence: 0.95 }) as object },
       }),
     ]);
     expect(difference.high).toBeLessThan(0);
@@ -401,7 +385,7 @@ describe('the rule of a canary', () => {
     const probabilities = await predictWith(world.run, world.rows);
     for (let i = 0; i < 12; i++) {
       const { id } = await ask(server, world.rows);
-      expect(await sendLabels(server, id, draw(probabilities, uniform))).toMatchObject({ joined: 1, rows: 200 });
+      expect(await sendLabels(server, id, drawLabels(probabilities, uniform))).toMatchObject({ joined: 1, rows: 200 });
     }
     const { state, looks } = await report(server);
     expect([state, looks.map(({ verdict }) => verdict)]).toEqual(['running', ['undecided', 'undecided', 'undecided']]);
