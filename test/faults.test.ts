@@ -80,6 +80,8 @@ const TITLES: Readonly<Record<string, string>> = {
   'non-finite weights or optimizer state': 'are not written where the %s hold a number that is not finite',
   'weights that cannot recover': 'ends a run even with skip if weights are not finite',
   'a loss weighting receives a non-finite value': 'ignores %s',
+  'a window of a stream with alarms':
+    'keeps the weights before an alarm, logs it once, and applies held deltas when it ends',
   'a skipped step': 'change nothing if they are skipped (%s)',
   'validation with EMA weights fails or is stopped':
     'restores the training weights if work with the EMA fails, and training continues',
