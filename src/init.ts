@@ -43,8 +43,8 @@ export interface InitResult {
 
 /**
  * Writes a config that trains: for the user's data, or for the sample, which is written next to it.
- * @throws UserError (usage) if a file exists, no label is found, or test data comes without validation data; (data) if data cannot be read or has no usable
- * column
+ * @throws UserError (usage) if a file exists, no label is found, or test data comes without validation data; (data) if
+ * data cannot be read or has no usable column
  */
 export async function init({ data, valid, test, model, labels, out, force }: InitOptions): Promise<InitResult> {
   if (model !== undefined && !(models.names as readonly string[]).includes(model))

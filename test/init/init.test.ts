@@ -176,7 +176,8 @@ describe('mtl init', () => {
     await expect(init({ ...NOTHING, data: 'absent.csv', test: 'test.csv' })).rejects.toMatchObject({
       exitCode: 2,
       message:
-        '--test: requires --valid, since the validation set selects the epoch; add validation data, as in --valid valid.csv',
+        '--test: requires --valid, since the validation set selects the epoch; add validation data, as in --valid ' +
+        'valid.csv',
     });
   });
 
