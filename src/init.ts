@@ -43,8 +43,8 @@ export interface InitResult {
 
 /**
  * Writes a config that trains: for the user's data, or for the sample, which is written next to it.
- * @throws UserError (usage) if a file exists, or no label is found; (data) if data cannot be read or has no usable
- * column
+ * @throws UserError (usage) if a file exists, no label is found, or test data comes without validation data; (data) if
+ * data cannot be read or has no usable column
  */
 export async function init({ data, valid, test, model, labels, out, force }: InitOptions): Promise<InitResult> {
   if (model !== undefined && !(models.names as readonly string[]).includes(model))
@@ -65,6 +65,12 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
     const [config, ...others] = await writeSample(model ?? esmm.name, out ?? `${model ?? esmm.name}.yaml`, force);
     return { config: config!, files: [config!, ...others], rows: undefined, tasks: [], leftOut: {} };
   }
+  if (test !== undefined && valid === undefined)
+    throw userError('usage', {
+      where: '--test',
+      message: 'requires --valid, since the validation set selects the epoch',
+      fix: 'add validation data, as in --valid valid.csv',
+    });
 
   const rows = await readColumns(data);
   const columns = rows.columns.map(inspectColumn);
@@ -100,7 +106,7 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
     train: from(data),
     valid: valid && from(valid),
     test: test && from(test),
-    split: valid === undefined && test === undefined ? chooseSplit(columns) : undefined,
+    split: valid === undefined ? chooseSplit(columns) : undefined,
     rows: rows.count,
     isCut: rows.isCut,
     columns,

@@ -78,9 +78,7 @@ export function formatTraining({ tasks, features, rows, isCut }: TrainingFacts):
     `  schedule: { name: ${cosine.name}, warmup: 5% }    # learning rate: rises for 5% of the steps, then falls to 0`,
     ...(ids === undefined
       ? []
-      : [
-          `  ema: { decay: 0.999 }             # average of weights: an id of ${ids.column.name} has few rows`,
-        ]),
+      : [`  ema: { decay: 0.999 }             # EMA of the weights: an id of ${ids.column.name} has few rows`]),
     `  monitor: ${formatMonitor(tasks).padEnd(24)} # validation metric that selects the best epoch`,
     '  earlyStopping: { patience: 3 }    # epochs without improvement before training stops',
   ];

@@ -172,6 +172,15 @@ describe('mtl init', () => {
     await expect(init({ ...NOTHING, data: 'a.csv', labels: ['god'] })).rejects.toThrow(/--label god: unknown column/);
   });
 
+  it('rejects test data without validation data, before it reads anything', async () => {
+    await expect(init({ ...NOTHING, data: 'absent.csv', test: 'test.csv' })).rejects.toMatchObject({
+      exitCode: 2,
+      message:
+        '--test: requires --valid, since the validation set selects the epoch; add validation data, as in --valid ' +
+        'valid.csv',
+    });
+  });
+
   it('rejects a label with a single value and a file without rows', async () => {
     const rows = Array.from({ length: 40 }, (_, i) => `${i % 7},${i % 2},0,${i % 3 === 0 ? '1' : ''}`);
     writeFileSync('a.csv', ['user,click,paid,liked', ...rows].join('\n'));

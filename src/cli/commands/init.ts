@@ -7,8 +7,8 @@ export const init = defineCommand({
   options: (y) =>
     y
       .option('data', filesOption('Training data, whose columns are inspected'))
-      .option('valid', filesOption('Validation data; without --valid and --test, --data is split'))
-      .option('test', filesOption('Test data'))
+      .option('valid', filesOption('Validation data; without it, --data is split'))
+      .option('test', filesOption('Test data; requires --valid'))
       .option('model', { type: 'string', requiresArg: true, describe: 'Model; default: one that fits the tasks' })
       .option('label', {
         type: 'string',
