@@ -9,8 +9,8 @@ import type { TableChanges } from '../tables/row-changes.js';
 import { encodedFields, type Fitted } from './feature-types.js';
 import { hasTable, type EncodedField, type Field } from './feature.js';
 import { listStorage } from './kinds/kinds.js';
+import { GrowthPatcher } from './vocabulary/growth-patcher.js';
 import {
-  applyGrowthChanges,
   growthChanges,
   hasGrowthChanges,
   listChangedFields,
@@ -179,19 +179,36 @@ export class GrowingVocabularies {
   }
 }
 
-/**
- * Applies the changes of a delta to what was fitted before it.
- * @throws Error if they do not belong together
- */
-export function applyVocabularyChanges(fitted: Fitted, changes: ReadonlyMap<string, StoredTensor>): Fitted {
-  return Object.fromEntries(
-    Object.entries(fitted).map(([name, before]) => {
-      if (!hasGrowthChanges(name, changes)) return [name, before];
-      const stored = parseGrowth(before);
-      if (stored === undefined) throw new Error(`the vocabulary of '${name}' does not grow`);
-      return [name, applyGrowthChanges(name, stored, changes)];
-    }),
-  );
+/** Applies the changes of successive deltas to what was fitted before them. */
+export class FittedPatcher {
+  readonly #fitted: Fitted;
+  readonly #patchers = new Map<string, GrowthPatcher>();
+
+  constructor(fitted: Fitted) {
+    this.#fitted = fitted;
+  }
+
+  /** @throws Error if they do not belong together */
+  apply(changes: ReadonlyMap<string, StoredTensor>): void {
+    for (const name of Object.keys(this.#fitted)) {
+      if (!hasGrowthChanges(name, changes)) continue;
+      const patcher = this.#patchers.get(name) ?? startPatcher(name, this.#fitted[name]);
+      this.#patchers.set(name, patcher);
+      patcher.apply(changes);
+    }
+  }
+
+  /** Returns what is fitted after all changes. */
+  fitted(): Fitted {
+    const patched = Array.from(this.#patchers, ([name, patcher]) => [name, patcher.store()] as const);
+    return { ...this.#fitted, ...Object.fromEntries(patched) };
+  }
+}
+
+function startPatcher(name: string, before: unknown): GrowthPatcher {
+  const stored = parseGrowth(before);
+  if (stored === undefined) throw new Error(`the vocabulary of '${name}' does not grow`);
+  return new GrowthPatcher(name, stored);
 }
 
 /**

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ProgramState } from '../engines/engine.js';
 import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted } from '../features/fitted.js';
-import { applyVocabularyChanges } from '../features/growing-vocabularies.js';
+import { FittedPatcher } from '../features/growing-vocabularies.js';
 import { mergeHistories, type HistoryTensors } from '../features/stored-histories.js';
 import type { FileDigest } from '../io/disk.js';
 import { readSafetensors, type StoredTensor } from '../io/safetensors.js';
@@ -163,12 +163,9 @@ export async function readFitted(
  * @throws UserError (checkpoint) for a missing or invalid file
  */
 export async function readChainFitted(chain: Chain): Promise<Fitted> {
-  let fitted = await readFitted(chain.base.folder, chain.base.manifest.files);
-  for (const delta of chain.deltas) {
-    const before = fitted;
-    fitted = (await readGrowth(delta, (tensors) => applyVocabularyChanges(before, tensors))) ?? before;
-  }
-  return fitted;
+  const patcher = new FittedPatcher(await readFitted(chain.base.folder, chain.base.manifest.files));
+  for (const delta of chain.deltas) await readGrowth(delta, (tensors) => patcher.apply(tensors));
+  return patcher.fitted();
 }
 
 /**

@@ -140,13 +140,14 @@ export function startProgress(
  */
 export function compileModel(
   { engine, experiment, peers, observer, inputs, warn }: Session,
-  { folder, log }: OpenRun,
+  { folder, log, resumed }: OpenRun,
   { encoded, facts, vocabularies }: FittedData,
   epochSteps?: number,
 ): CompiledModel {
   const { model, training, seed, checkpoints } = experiment;
   const { layout, graph } = buildGraph(experiment, inputs.tasks, encoded.fields, facts);
-  const plan = { graph, layout, seed, peers, ...buildStepPlan(training) };
+  const isRestored = resumed !== undefined;
+  const plan = { graph, layout, seed, peers, isRestored, ...buildStepPlan(training) };
   const startInfo = {
     run: folder,
     model: model.name,

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { admissions } from '../../src/features/admissions/admissions.js';
 import { evictions } from '../../src/features/evictions/evictions.js';
+import { GrowthPatcher } from '../../src/features/vocabulary/growth-patcher.js';
 import {
-  applyGrowthChanges,
   growthChanges,
   restoreGrowth,
   startGrowth,
@@ -178,17 +178,16 @@ describe('a growing vocabulary', () => {
         const own = admit === undefined ? exact : { ...exact, admission: admissions.build(admit, 1) };
         const live = startGrowth(own, { vocabulary: createTextTable(textsFrom(['first'])), rare: undefined }, SEED);
         // The first save is full, as in a run.
-        let saved: StoredGrowth | undefined;
+        let patcher: GrowthPatcher | undefined;
         let since = 0;
         let timeMs = 100;
         for (const [b, { tokens, elapsedMs }] of stream.entries()) {
           timeMs += elapsedMs;
           assignAll(live, tokens, timeMs);
           if (kinds[b] === 'none') continue;
-          saved =
-            kinds[b] === 'full' || saved === undefined
-              ? storeGrowth(live)
-              : applyGrowthChanges('f', saved, growthChanges('f', live, since));
+          if (kinds[b] === 'full' || patcher === undefined) patcher = new GrowthPatcher('f', storeGrowth(live));
+          else patcher.apply(growthChanges('f', live, since));
+          const saved = patcher.store();
           since = live.now.batch;
           live.markSaved();
           expect(saved).toEqual(storeGrowth(live));
@@ -218,7 +217,9 @@ describe('a growing vocabulary', () => {
     assignAll(live, ['b', 'c', 'a']);
     const earlier = new Map([...growthChanges('f', live, since)].filter(([name]) => !name.endsWith('.keys')));
     expect(earlier.size).toBeGreaterThan(0);
-    expect(applyGrowthChanges('f', saved, earlier)).toEqual(storeGrowth(live));
+    const patcher = new GrowthPatcher('f', saved);
+    patcher.apply(earlier);
+    expect(patcher.store()).toEqual(storeGrowth(live));
   });
 
   it('admits a token exactly at its Nth occurrence, over batches and within one', () => {

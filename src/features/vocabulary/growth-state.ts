@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { StoredTensor } from '../../io/safetensors.js';
 import type { Admission, AdmissionStart, RareText } from '../admissions/admission.js';
-import { applySketchChanges, type SketchChanges, type StoredSketch } from './count-sketch.js';
-import { doublesOf, namedTensors, wordsOf } from './growth-tensors.js';
+import type { StoredSketch } from './count-sketch.js';
+import { namedTensors, wordsOf } from './growth-tensors.js';
 import { GrowingVocabulary, type GrowthOptions } from './growing-vocabulary.js';
 import type { CountedTexts } from './rare-texts.js';
 import { RecentTexts, type Moment, type SlotValues } from './recent-texts.js';
@@ -16,7 +16,7 @@ import type { TokenChanges } from './token-table.js';
 // tokens with counts or a sketch, an eviction values of rows; what they lack is absent.
 
 /** Texts by slot, vacant if free, with their uses in order: the oldest first. */
-interface StoredTexts {
+export interface StoredTexts {
   readonly texts: TextTable;
   readonly order: Uint32Array;
   /** Batch and time of the last use of each slot in `order`; times are empty without any. */
@@ -28,7 +28,7 @@ interface StoredTexts {
 }
 
 /** Suffix of the tensor with the last batch of a field. */
-const NOW = '.now';
+export const NOW = '.now';
 
 const words = z.custom<Uint32Array>((value) => value instanceof Uint32Array);
 const doubles = z.custom<Float64Array>((value) => value instanceof Float64Array);
@@ -67,7 +67,7 @@ export function parseGrowth(fitted: unknown): StoredGrowth | undefined {
 }
 
 /** What is stored of a vocabulary. */
-interface StoredParts {
+export interface StoredParts {
   readonly rows: RecentTexts;
   readonly admission: Pick<Admission, 'pending'> & { readonly sketch?: StoredSketch | undefined };
   readonly eviction: { readonly age?: number | undefined };
@@ -81,7 +81,13 @@ export function storeGrowth({ rows, admission, eviction, now }: GrowingVocabular
   return storeParts({ rows, admission: counted, eviction, now });
 }
 
-function storeParts({ rows, admission: { pending, sketch }, eviction: { age }, now }: StoredParts): StoredGrowth {
+/** Returns the whole state of what is stored of a vocabulary. */
+export function storeParts({
+  rows,
+  admission: { pending, sketch },
+  eviction: { age },
+  now,
+}: StoredParts): StoredGrowth {
   const [ofRows, ofPending] = [storeTexts(rows), storeTexts(pending ?? NO_TEXTS)];
   return {
     vocabulary: ofRows.texts,
@@ -214,84 +220,31 @@ export function tokenChanges(name: string, changes: ReadonlyMap<string, StoredTe
   return readTexts(`${name}.rows`, changes);
 }
 
-/**
- * Applies changes to the state before them.
- * @throws Error if they are not changes of this state
- */
-export function applyGrowthChanges(
-  name: string,
-  before: StoredGrowth,
-  changes: ReadonlyMap<string, StoredTensor>,
-): StoredGrowth {
-  const [ofRows, ofPending] = listTexts(before);
-  const rows = applyTexts(ofRows, `${name}.rows`, changes, before.rowKeys !== undefined);
-  const ofSketch = `${name}.sketch`;
-  const known = storedSketch(before);
-  const hasSketch = changes.has(`${ofSketch}.clock`);
-  if (hasSketch && known === undefined) throw new Error(`'${ofSketch}' has changes of a sketch that does not exist`);
-  const sketch = hasSketch ? applySketchChanges(known!, readSketch(ofSketch, changes)) : known;
-  const hasPending = changes.has(`${name}.pending.order`);
-  const pending = hasPending ? applyTexts(ofPending, `${name}.pending`, changes, false) : undefined;
-  const [batch, timeMs, age] = doublesOf(changes, name + NOW);
-  return storeParts({
-    rows,
-    admission: { ...(pending !== undefined && { pending }), sketch },
-    eviction: { age },
-    now: { batch: batch!, timeMs: timeMs! },
-  });
-}
-
-function applyTexts(
-  stored: StoredTexts,
-  of: string,
-  changes: ReadonlyMap<string, StoredTensor>,
-  hasKeys: boolean,
-): RecentTexts {
-  const { removed, used: order, texts: pool } = readTexts(of, changes);
-  const [batches, counts] = [wordsOf(changes, `${of}.batches`), wordsOf(changes, `${of}.counts`)];
-  const times = doublesOf(changes, `${of}.times`);
-  // Deltas of earlier versions have none.
-  const keys = changes.has(`${of}.keys`) ? doublesOf(changes, `${of}.keys`) : NO_DOUBLES;
-  if (batches.length !== order.length || counts.length !== order.length)
-    throw new Error(`'${of}' has not one batch and count per slot`);
-  const highest = [order, removed].reduce((most, slots) => slots.reduce((max, slot) => Math.max(max, slot), most), 0);
-  const texts = restoreTexts(stored, Math.max(stored.texts.offsets.length - 1, highest, 1), {
-    hasTimes: stored.times.length + times.length > 0,
-    hasKeys,
-  });
-  const textOf = (at: number): Uint8Array | undefined => {
-    const [begin, end] = [pool.offsets[at]!, pool.offsets[at + 1]!];
-    return begin === end ? undefined : pool.bytes.subarray(begin, end);
-  };
-  texts.replace(removed, order, textOf, (at) => ({ batch: batches[at]!, timeMs: times[at] ?? NaN }));
-  setValues(texts, order, { counts, keys });
-  return texts;
-}
-
-function readSketch(of: string, changes: ReadonlyMap<string, StoredTensor>): SketchChanges {
-  const [blocks, words, ages] = ['blocks', 'words', 'ages'].map((key) => wordsOf(changes, `${of}.${key}`));
-  return { blocks: blocks!, words: words!, ages: ages!, clock: doublesOf(changes, `${of}.clock`) };
-}
-
-function storedSketch({ sketch: words, sketchAges: ages, sketchClock: clock }: StoredGrowth): StoredSketch | undefined {
+/** Returns the sketch of a state; undefined if it has none. */
+export function storedSketch({
+  sketch: words,
+  sketchAges: ages,
+  sketchClock: clock,
+}: StoredGrowth): StoredSketch | undefined {
   return words === undefined || ages === undefined || clock === undefined ? undefined : { words, ages, clock };
 }
 
 const NO_BYTES = new Uint8Array(0);
 const NO_WORDS = new Uint32Array(0);
-const NO_DOUBLES = new Float64Array(0);
+export const NO_DOUBLES = new Float64Array(0);
 /** Tokens of an admission that counts none. */
-const NO_TEXTS = new RecentTexts(1, { hasTimes: false });
+export const NO_TEXTS = new RecentTexts(1, { hasTimes: false });
 
 /** Reads the changes of slots named `of`. */
-function readTexts(of: string, changes: ReadonlyMap<string, StoredTensor>): TokenChanges {
+export function readTexts(of: string, changes: ReadonlyMap<string, StoredTensor>): TokenChanges {
   const [used, removed] = [wordsOf(changes, `${of}.order`), wordsOf(changes, `${of}.removed`)];
   const texts = textsOfTensors(changes, of);
   if (texts?.offsets.length !== used.length + 1) throw new Error(`'${of}' has not one text per slot`);
   return { removed, used, texts };
 }
 
-function storeTexts(texts: RecentTexts): StoredTexts {
+/** Returns texts by slot, with their uses. */
+export function storeTexts(texts: RecentTexts): StoredTexts {
   const order = texts.usedSince(-1);
   const slots = Uint32Array.from({ length: texts.highest }, (_, i) => i + 1);
   const pool = poolOf(slots, (slot) => (texts.isUsed(slot) ? texts.bytesOf(slot) : VACANT));
@@ -313,7 +266,7 @@ function lastUses(texts: RecentTexts, order: Uint32Array): Omit<StoredTexts, 'te
 }
 
 /** Sets the values of slots, of which arrays may be empty. */
-function setValues(
+export function setValues(
   texts: RecentTexts,
   order: Uint32Array,
   { counts, keys }: Pick<StoredTexts, 'counts' | 'keys'>,
@@ -337,7 +290,7 @@ function poolOf(slots: Uint32Array, bytesOf: (slot: number) => Uint8Array): Stri
 }
 
 /** Returns the tokens with a row, and those without. */
-function listTexts(stored: StoredGrowth): readonly [StoredTexts, StoredTexts] {
+export function listTexts(stored: StoredGrowth): readonly [StoredTexts, StoredTexts] {
   const { vocabulary, rowOrder, rowBatches, rowTimes, rowCounts = NO_WORDS, rowKeys = NO_DOUBLES } = stored;
   const { pending, pendingOrder, pendingBatches, pendingTimes, pendingCounts } = stored;
   return [
@@ -360,7 +313,11 @@ function listTexts(stored: StoredGrowth): readonly [StoredTexts, StoredTexts] {
   ];
 }
 
-function restoreTexts(
+/**
+ * Restores stored texts.
+ * @throws Error if they have not one use each
+ */
+export function restoreTexts(
   { texts: { bytes, offsets }, order, batches, times, counts, keys }: StoredTexts,
   capacity: number,
   values: SlotValues,
