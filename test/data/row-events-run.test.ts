@@ -40,7 +40,7 @@ describe('a config with events among the rows', () => {
     const run = join(folder, 'run');
     const { metrics } = await trainSmall(config, { runDir: run, set: ['data.valid=valid.jsonl'] });
     const evaluated = await evaluate(run, OPTIONS);
-    expect(evaluated.metrics['valid']).toEqual((metrics)['valid']);
+    expect(evaluated.metrics['valid']).toEqual(metrics['valid']);
     const later = ROWS.slice(1250).map((row) => ({ ...row, at: row.at + 30_000 }));
     writeRows(join(folder, 'later.jsonl'), later);
     const out = join(folder, 'out.csv');
