@@ -4,6 +4,7 @@ import { listTasks } from '../../../src/config/experiment.js';
 import { parseConfig } from '../../../src/config/load.js';
 import { randomStream } from '../../../src/core/random.js';
 import type { ChunkStream } from '../../../src/data/streams/chunk-stream.js';
+import { RECORD_COLUMN, type JoinObserver } from '../../../src/data/streams/join-observer.js';
 import { checkJoinedDelays, joinedSamples } from '../../../src/data/streams/joined-samples.js';
 import { joinStreams } from '../../../src/data/streams/joined-stream.js';
 import type { StreamCursor } from '../../../src/data/streams/record-stream.js';
@@ -58,18 +59,39 @@ async function openJoined(
 }
 
 /** Reads all records as texts, with the position after each. */
-async function readAll(stream: ChunkStream, from?: StreamCursor) {
+async function readAll(stream: ChunkStream, from?: StreamCursor, observer?: JoinObserver) {
   const records: string[] = [];
   const cursors: StreamCursor[] = [];
-  const reading = { from, endsWhenEmpty: true, signal: new AbortController().signal, onWarning: () => undefined };
+  const numbers: number[] = [];
+  const reading = {
+    from,
+    observer,
+    endsWhenEmpty: true,
+    signal: new AbortController().signal,
+    onWarning: () => undefined,
+  };
   for await (const { chunk, columns, cursorAfter } of stream.read(reading)) {
     expect(chunk.invalid ?? []).toEqual([]);
     for (let row = 0; row < chunk.rows; row++) {
       records.push(columns.header.map((name) => chunk.columns.get(name)!.text(row)).join('|'));
       cursors.push(JSON.parse(JSON.stringify(cursorAfter(row + 1, true))));
+      numbers.push(Number(chunk.columns.get(RECORD_COLUMN)?.text(row)));
     }
   }
-  return { records, cursors };
+  return { records, cursors, numbers };
+}
+
+/** An observer that lists what it receives. */
+function createObserver() {
+  const rows = new Map<string, number>();
+  const events: (readonly [event: string, id: string, time: string, record: number])[] = [];
+  const read: number[] = [];
+  const observer: JoinObserver = {
+    onRow: (record, cell) => void rows.set(cell('id'), record),
+    onEvent: (record, event, cell) => void events.push([event, cell('id'), cell(`${event}_time`), record]),
+    onRead: (record) => void read.push(record),
+  };
+  return { observer, rows, events, read };
 }
 
 /** Formats the samples of a method up to a time. */
@@ -90,6 +112,29 @@ describe('a join of logs with delayed labels', () => {
     const expected = expectedRecords(method, rows, end);
     expect(expected.length).toBeGreaterThan(2000);
     expect(records).toEqual(expected);
+  });
+
+  it('gives an observer each record when it is read, with the same number from any position', async () => {
+    const stream = await openJoined(rows, last, CTR + cvrOf('es-dfm'));
+    const whole = createObserver();
+    const { records, cursors, numbers } = await readAll(stream, undefined, whole.observer);
+    expect(whole.read).toEqual(whole.read.map((_, r) => r));
+    // All samples of a row have its number.
+    expect(numbers).toEqual(records.map((text) => whole.rows.get(text.split('|')[0]!)));
+    expect(new Set(numbers).size).toBeLessThan(0.9 * numbers.length);
+    const clicked = new Map(rows.flatMap(({ id, click }) => (click === undefined ? [] : [[id, String(click)]])));
+    const clicks = whole.events.filter(([event]) => event === 'click');
+    expect(clicks.length).toBeGreaterThan(300);
+    for (const [, id, time, record] of clicks) {
+      expect(time).toBe(clicked.get(id));
+      expect(record).toBeGreaterThan(whole.rows.get(id)!);
+    }
+    for (const at of [0, 700, records.length - 100]) {
+      const part = createObserver();
+      const rest = await readAll(stream, cursors[at], part.observer);
+      expect([at, rest.numbers]).toEqual([at, numbers.slice(at + 1)]);
+      expect(part.read).toEqual(whole.read.slice(part.read[0]));
+    }
   });
 
   it('has only samples of delayed tasks if there are no others', async () => {
