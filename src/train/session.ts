@@ -226,6 +226,7 @@ export function openTrainingCheckpointer(
       snapshot: async () => {
         const own = checkpoint();
         let fitted: Fitted | undefined;
+        let histories: Checkpoint['histories'];
         return {
           program: await readState(program),
           sections: run.state.sections(),
@@ -235,15 +236,16 @@ export function openTrainingCheckpointer(
           get counters() {
             return own.counters;
           },
-          // and for each token of a vocabulary that grows.
+          // each token of a vocabulary that grows,
           get fitted() {
             return (fitted ??= own.fitted);
           },
           get window() {
             return own.window ?? new Map<string, never>();
           },
+          // and for each event of a stream.
           get histories() {
-            return own.histories ?? new Map<string, never>();
+            return (histories ??= own.histories ?? new Map<string, never>());
           },
         };
       },
