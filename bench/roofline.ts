@@ -119,15 +119,14 @@ async function bestOf(
   const compiled = compile(plan);
   const { train } = compiled.lists;
   const lists = { train, timed: choose(train) };
+  const cpu = allocate(compiled, lists);
+  const { memory, image } = cpu;
   const kernels = loadKernels();
-  const cpu = allocate(compiled, lists, kernels);
-  const { memory, tables, image } = cpu;
-  const instance = instantiate(kernels, memory, tables);
+  const instance = instantiate(kernels, memory);
   const team = new Team({
     kernels,
     instance,
     memory,
-    tables,
     lists: placeLists(lists, cpu, compiled, instance),
     barrier: BEGIN,
     threads,

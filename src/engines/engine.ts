@@ -29,9 +29,9 @@ export interface Plan {
    */
   readonly isRestored?: boolean;
   /**
-   * Rows of tables in shared memory, by the name of their tensor, which may have spare rows after their own. A program
-   * without optimizer state reads them in place, and never writes them; restoring the same tensors leaves them
-   * unchanged.
+   * Rows of tables in shared memory, by the name of their tensor. A program without optimizer state reads them in place
+   * if its kernels can, and never writes them; restoring the same tensors leaves them unchanged. A table with spare
+   * rows after its own is read in place by all kernels.
    */
   readonly sharedTables?: ReadonlyMap<string, Float32Array>;
   /**
@@ -284,7 +284,9 @@ export interface Engine {
   refuseTooLarge?(plan: Plan): void;
   /** Returns the bytes of a plan besides weights and optimizer state, computed from shapes. */
   activationBytes(plan: Plan): number;
-  /** Maximum bytes of a plan besides tables with their optimizer state; Infinity if only the machine is a limit. */
+  /** Returns the bytes of tables with their optimizer state that are stored in their own memory; default: 0. */
+  apartBytes?(plan: Plan): number;
+  /** Maximum bytes of everything else; Infinity if only the machine is a limit. */
   readonly maxBytes: number;
   /** Whether its programs support distributed training. */
   readonly takesPeers: boolean;

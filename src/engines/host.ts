@@ -55,6 +55,8 @@ export interface Host {
 /** Creates hosts. */
 export interface HostFactory {
   create(plan: Plan): Host;
-  /** Maximum bytes of a host besides its tables. */
+  /** Returns the bytes of a plan's tables that are stored in memory of their own. */
+  apartBytes(plan: Plan): number;
+  /** Maximum bytes of everything else. */
   readonly maxBytes: number;
 }

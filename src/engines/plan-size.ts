@@ -37,7 +37,7 @@ export interface PlanSize {
  */
 export function planSize(
   plan: Plan,
-  engine: Pick<Engine, 'activationBytes' | 'maxBytes' | 'refuseTooLarge'>,
+  engine: Pick<Engine, 'activationBytes' | 'apartBytes' | 'maxBytes' | 'refuseTooLarge'>,
   vocabularyBytes: number,
   availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity),
 ): PlanSize {
@@ -45,13 +45,13 @@ export function planSize(
   const size = { ...countWeights(plan), activationBytes: engine.activationBytes(plan), vocabularyBytes };
   const engineBytes = size.weightBytes + size.optimizerBytes + size.activationBytes;
   const neededBytes = engineBytes + vocabularyBytes;
-  const denseBytes = engineBytes - bytesOf(sum(plan.layout.tables, (table) => tableWords(plan, table)));
-  if (denseBytes > engine.maxBytes)
+  const sharedBytes = engineBytes - (engine.apartBytes?.(plan) ?? 0);
+  if (sharedBytes > engine.maxBytes)
     throw userError('data', {
       key: 'training',
       message:
-        `weights, optimizer state, activations and gradients require ${gibibytes(denseBytes)} besides tables, but a ` +
-        `WebAssembly memory has at most ${gibibytes(engine.maxBytes)}`,
+        `weights, optimizer state, activations and gradients require ${gibibytes(sharedBytes)} besides large ` +
+        `tables, but a WebAssembly memory has at most ${gibibytes(engine.maxBytes)} (${largestTables(plan)})`,
       fix: 'reduce training.batchSize, or the ids or width of bag fields',
     });
   if (neededBytes > availableBytes)
@@ -84,11 +84,6 @@ function countWeights(plan: Plan): Omit<PlanSize, 'activationBytes' | 'vocabular
   };
 }
 
-/** Counts the words of a table in this process, with its optimizer state and EMA. */
-function tableWords(plan: Plan, table: TableSpec): number {
-  return weightWords(plan, table) + stateWords(plan, table);
-}
-
 /** Counts the words of a table's weights in this process. */
 function weightWords(plan: Plan, table: TableSpec): number {
   return rowsHere(usedRows(table), plan) * countRowWords(plan.tableFormat ?? 'f32', table.width);
@@ -105,8 +100,8 @@ function stateWords(plan: Plan, table: TableSpec): number {
 function largestTables(plan: Plan): string {
   const largest = plan.layout.tables.toSorted((a, b) => usedRows(b) * b.width - usedRows(a) * a.width).slice(0, 3);
   const list = largest.map((table) => {
-    const size = gibibytes(bytesOf(tableWords(plan, table)));
-    return `'${table.name}' of ${usedRows(table)} rows × ${table.width} (${size})`;
+    const words = weightWords(plan, table) + stateWords(plan, table);
+    return `'${table.name}' of ${usedRows(table)} rows × ${table.width} (${gibibytes(bytesOf(words))})`;
   });
   return `largest tables with optimizer state: ${list.join(', ')}`;
 }

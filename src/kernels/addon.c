@@ -127,7 +127,7 @@ static napi_value call_kernel(napi_env env, napi_callback_info info) {
 
 #define HUGE_PAGE ((uintptr_t)2 << 20)
 /** Smaller arrays stay within reach of the caches. */
-#define MIN_HUGE (2 * HUGE_PAGE)
+#define MIN_HUGE (16 * HUGE_PAGE)
 
 /** useHugePages(array): requests huge pages if it is large, since finding a page costs as much as reading a row */
 static napi_value use_huge_pages(napi_env env, napi_callback_info info) {

@@ -47,14 +47,19 @@ const PARTED = [
   Array.from({ length: 131 }, (_, b) => (b * 37) % 50),
 ];
 
-/** Trains on some batches; returns all weights, losses and predictions. */
+/**
+ * Trains on some batches; returns all weights, losses and predictions.
+ * @param tables where tables are: in the memory of all buffers, or in memory of their own
+ */
 async function train(
   choice: KernelChoice,
   threads: number,
   interest: Interest,
+  tables: 'shared' | 'apart' = 'shared',
   batches: readonly (readonly number[])[] = BATCHES,
 ): Promise<unknown> {
-  const program = createCpuEngine(threads, true, { isPatient: true }, choice).compile({
+  const watch = { isPatient: true, ...(tables === 'apart' && { tableBytes: 0 }) };
+  const program = createCpuEngine(threads, true, watch, choice).compile({
     ...planWith(interest, undefined, ['tower'], layoutOf(2500)),
     batchRows: Math.max(...batches.map(({ length }) => length)),
   });
@@ -85,23 +90,31 @@ describe('a batch of several blocks', () => {
     { tags: ['long'] },
     async (name) => {
       const expected = await train('wasm', 1, INTERESTS[name]);
-      for (const [choice, threads] of [
-        ['wasm', 2],
-        ['wasm', 3],
-        ['auto', 1],
-        ['auto', 3],
+      for (const [choice, threads, tables] of [
+        ['wasm', 2, 'shared'],
+        ['wasm', 3, 'shared'],
+        ['wasm', 1, 'apart'],
+        ['wasm', 3, 'apart'],
+        ['auto', 1, 'shared'],
+        ['auto', 3, 'shared'],
+        ['auto', 3, 'apart'],
       ] as const)
-        expect(await train(choice, threads, INTERESTS[name]), `${choice}, ${threads} threads`).toEqual(expected);
+        expect(
+          await train(choice, threads, INTERESTS[name], tables),
+          `${choice}, ${threads} threads, tables ${tables}`,
+        ).toEqual(expected);
     },
   );
 
   it('sums gradients by parts that are bitwise the same for any number of threads', async () => {
-    const expected = await train('wasm', 1, INTERESTS.din, PARTED);
+    const expected = await train('wasm', 1, INTERESTS.din, 'shared', PARTED);
     for (const [choice, threads] of [
       ['wasm', 3],
       ['auto', 1],
       ['auto', 2],
     ] as const)
-      expect(await train(choice, threads, INTERESTS.din, PARTED), `${choice}, ${threads} threads`).toEqual(expected);
+      expect(await train(choice, threads, INTERESTS.din, 'shared', PARTED), `${choice}, ${threads} threads`).toEqual(
+        expected,
+      );
   });
 });

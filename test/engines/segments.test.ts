@@ -222,6 +222,18 @@ describe('operations on the items of a sequence', () => {
     program.dispose();
   });
 
+  it('train the same weights with tables in memory of their own', async () => {
+    const step: Plan['step'] = { clip: { norm: 0.5, separate: false }, average: { decay: 0.9 } };
+    const trained: unknown[] = [];
+    for (const tableBytes of [2 ** 30, 0]) {
+      const program = createCpuEngine(1, true, { tableBytes }).compile(planWith(din, step));
+      for (let seed = 0; seed < 4; seed++) await program.trainStep(batchOf(200, seed));
+      trained.push([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+      program.dispose();
+    }
+    expect(trained[1]).toEqual(trained[0]);
+  });
+
   it.each(engines)('predict a batch in parts as its rows on %s', async (_name, create) => {
     await expectSamePartsOn(await create());
   });

@@ -145,7 +145,7 @@ describe('the simd engine', () => {
   it('rejects a plan that exceeds one memory, with the fix', () => {
     expect(() =>
       planSize(planOf({ ...workload('esmm'), batchRows: 10_000_000 }, SCALE), createCpuEngine(), 0, 2 ** 40),
-    ).toThrow(/a WebAssembly memory has at most 4\.0 GiB; reduce training\.batchSize/);
+    ).toThrow(/a WebAssembly memory has at most 4\.0 GiB [^]*batchSize/);
   });
 
   it('does not limit tables to one memory', () => {

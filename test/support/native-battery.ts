@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import { argumentNames } from '../../src/engines/compile/kernel-arguments.js';
-import type { Kernels, TableKernelName } from '../../src/engines/cpu/kernels.js';
+import type { Kernels } from '../../src/engines/cpu/kernels.js';
 import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
 import { BEGIN } from '../../src/engines/cpu/begin.js';
 import { createMemory, instantiateNative, instantiateWasm, PAGE_BYTES } from '../../src/engines/cpu/module.js';
@@ -18,54 +17,26 @@ export const memoryOf = (pages: number): WebAssembly.Memory => createMemory(BEGI
 /** WebAssembly kernels on a memory. */
 export const wasmOn = (memory: WebAssembly.Memory): Kernels => instantiateWasm(WASM.module, memory).kernels;
 
-/** Address of the table of `windowOn`. */
-const TABLE = 2 ** 32;
-/** Maximum words of a table of `windowOn`. */
-const TABLE_WORDS = 2 ** 17;
-
-/** WebAssembly kernels on a memory, which read and write rows of tables in it through a window. */
-export function windowOn(memory: WebAssembly.Memory): Kernels {
-  const table = new Float32Array(new SharedArrayBuffer(4 * TABLE_WORDS));
-  const { kernels, tableKernels } = instantiateWasm(WASM.module, memory, new Map([[TABLE, table]]));
-  const words = new Uint32Array(memory.buffer);
-  const rows = new Uint32Array(table.buffer);
-  const throughWindow = Object.entries(tableKernels).map(([name, kernel]) => {
-    const tableAt = argumentNames(name as TableKernelName).indexOf('table');
-    const run = (...args: number[]): void => {
-      const at = args[tableAt]! / 4;
-      const own = words.subarray(at, at + TABLE_WORDS);
-      rows.set(own);
-      kernel(...args.with(tableAt, TABLE));
-      // A lookup writes its result behind the table.
-      if (!name.startsWith('lookup')) own.set(rows.subarray(0, own.length));
-    };
-    return [name, run] as const;
-  });
-  return { ...kernels, ...Object.fromEntries(throughWindow) };
-}
-
 /** Kernels on a memory, with the native ones of a processor family. */
 export const nativeOn = (memory: WebAssembly.Memory, family: string): Kernels =>
   instantiateNative({ path: ADDON.path, family }, memory).kernels;
 
 /**
- * Compares kernels with WebAssembly on one memory: work of random shapes leaves the same bytes in memories of `pages`
- * pages.
- * @param kernels of a processor family, or a function that creates them on a memory
+ * Compares native kernels with WebAssembly: work of random shapes leaves the same bytes in memories of `pages` pages.
  */
 export function expectSameBytes<Shape>(
-  kernels: string | typeof windowOn,
+  family: string,
   pages: number,
   shapes: fc.Arbitrary<Shape>,
   numRuns: number,
   work: Work<Shape>,
 ): void {
   const [one, other] = [memoryOf(pages), memoryOf(pages)];
-  const [wasm, found] = [wasmOn(one), typeof kernels === 'string' ? nativeOn(other, kernels) : kernels(other)];
+  const [wasm, native] = [wasmOn(one), nativeOn(other, family)];
   fc.assert(
     fc.property(shapes, (shape) => {
       work(wasm, one, shape);
-      work(found, other, shape);
+      work(native, other, shape);
       expect(Buffer.compare(new Uint8Array(one.buffer, BEGIN), new Uint8Array(other.buffer, BEGIN))).toBe(0);
     }),
     { numRuns },

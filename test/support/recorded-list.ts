@@ -1,13 +1,13 @@
-import { compile, type Compiled } from '../../src/engines/compile/compile.js';
+import { compile } from '../../src/engines/compile/compile.js';
 import { countWords } from '../../src/engines/compile/buffers.js';
 import type { ListName } from '../../src/engines/compile/lists.js';
 import { BEGIN } from '../../src/engines/cpu/begin.js';
 import { createExchange } from '../../src/engines/cpu/exchange.js';
 import { NO_EXCHANGES } from '../../src/engines/cpu/kernels.js';
-import { createRun, placeLists, setRows, type PlacedList } from '../../src/engines/cpu/lists.js';
+import { createRun, placeLists, setRows } from '../../src/engines/cpu/lists.js';
 import { createLoader } from '../../src/engines/cpu/load.js';
 import { loadKernels } from '../../src/engines/cpu/load-kernels.js';
-import { allocate, type CpuMemory } from '../../src/engines/cpu/memory.js';
+import { allocate } from '../../src/engines/cpu/memory.js';
 import { instantiateWasm } from '../../src/engines/cpu/module.js';
 import { CpuProgram } from '../../src/engines/cpu/program.js';
 import { takeStage } from '../../src/engines/cpu/row-stage.js';
@@ -34,12 +34,12 @@ export interface RecordedList {
 
 /** Compiles a plan for WebAssembly in one thread, and records the lists that its program runs. */
 export function recordLists(plan: Plan): { readonly program: CpuProgram; readonly recorded: RecordedList[] } {
-  const kernels = loadKernels(true, 'wasm');
+  const { module } = loadKernels(true, 'wasm');
   const compiled = compile(plan);
   takeStage(compiled);
-  const cpu = allocate(compiled, compiled.lists, kernels);
-  const { memory, image, tables } = cpu;
-  const instance = instantiateWasm(kernels.module, memory, tables);
+  const cpu = allocate(compiled, compiled.lists);
+  const { memory, image } = cpu;
+  const instance = instantiateWasm(module, memory);
   const lists = placeLists(compiled.lists, cpu, compiled, instance);
   const recorded: RecordedList[] = [];
   const { claims, all } = compiled.tables;
@@ -52,25 +52,23 @@ export function recordLists(plan: Plan): { readonly program: CpuProgram; readonl
     at: 4 * image.wordAt(ref),
     words: countWords(ref.buffer, compiled.maxRowsOf),
   }));
-  const copyWith = (native: NativeLists): Buffer => copyMemory(cpu, native);
+  const copy = (): Buffer => Buffer.from(Buffer.from(memory.buffer));
   const team = {
     run(name: ListName, rows: number, items: readonly number[] = []) {
       const list = lists[name];
       setRows(list, image.doubles, [rows, ...items]);
-      const native = placeNative(compiled, cpu);
-      setRows(native.lists[name], native.doubles, [rows, ...items]);
-      const before = copyWith(native);
+      const before = copy();
       instance.kernels.join(0, 1, BEGIN);
       createRun(list, instance, image.doubles, NO_EXCHANGES)();
       recorded.push({
         name,
         kernels: list.kernels.filter((kernel) => kernel !== undefined),
-        begin: native.lists[name].begin,
-        end: native.lists[name].end,
+        begin: list.begin,
+        end: list.end,
         barrier: BEGIN,
         ofTeam,
         before,
-        after: copyWith(native),
+        after: copy(),
       });
     },
     end: () => undefined,
@@ -79,51 +77,12 @@ export function recordLists(plan: Plan): { readonly program: CpuProgram; readonl
     compiled,
     image,
     team,
-    exchange: createExchange(compiled, cpu, instance, {}),
+    exchange: createExchange(compiled, cpu, instance.kernels, {}),
     load: createLoader(compiled, cpu),
     store: new Store(compiled, image),
-    rankers: new CpuRankers(compiled, cpu, { runAlone: (work) => work(instance) }),
+    rankers: new CpuRankers(compiled, cpu, { runAlone: (work) => work(instance.kernels) }),
   });
   return { program, recorded };
-}
-
-/** Lists as native kernels run them: tables follow the memory, each at an offset. */
-interface NativeLists {
-  readonly lists: Readonly<Record<ListName, PlacedList>>;
-  /** Words of the memory up to the end of the lists; all others are 0. */
-  readonly doubles: Float64Array;
-}
-
-const ALIGNED_WORDS = 16;
-const alignWords = (count: number): number => Math.ceil(count / ALIGNED_WORDS) * ALIGNED_WORDS;
-
-function placeNative(compiled: Compiled, cpu: CpuMemory): NativeLists {
-  let end = cpu.memory.buffer.byteLength;
-  const offsets = new Map(
-    Array.from(cpu.tables, ([address, { length }]) => [
-      address,
-      (end += 4 * alignWords(length)) - 4 * alignWords(length),
-    ]),
-  );
-  const { lists: at } = cpu;
-  const doubles = new Float64Array(cpu.image.wordAt(at) / 2 + countWords(at.buffer, compiled.maxRowsOf) / 2);
-  const lists = placeLists(compiled.lists, { ...cpu, image: { doubles } }, compiled, {
-    reach: (address) => offsets.get(address) ?? address,
-  });
-  return { lists, doubles };
-}
-
-/** Copies a memory and its tables, with native lists in place of its own. */
-function copyMemory({ memory, tables, image, lists }: CpuMemory, { doubles }: NativeLists): Buffer {
-  const rows = Array.from(tables.values(), (table) => {
-    const padded = new Float32Array(alignWords(table.length));
-    padded.set(table);
-    return Buffer.from(padded.buffer);
-  });
-  const copy = Buffer.concat([Buffer.from(memory.buffer), ...rows]);
-  const at = image.wordAt(lists) * 4;
-  copy.set(Buffer.from(doubles.buffer, at), at);
-  return copy;
 }
 
 /** Returns the bytes of a record as replay.c reads it. */

@@ -82,15 +82,17 @@ describe.each(FORMATS)('a trained model with %s tables', (tables) => {
     const [{ batch }] = reader.read(rowsOfObjects(rows)).batches as readonly [{ readonly batch: never }];
     const program = { ...exact.checkpoint.program, weights };
     const dequantized = { ...exact, checkpoint: { ...exact.checkpoint, program } };
-    const predict = async (model: typeof exact, kernels: 'wasm' | 'native'): Promise<unknown> => {
-      const engine = createCpuEngine(1, true, {}, kernels);
+    const predict = async (model: typeof exact, kernels: 'wasm' | 'native', tableBytes?: number): Promise<unknown> => {
+      const engine = createCpuEngine(1, true, tableBytes === undefined ? {} : { tableBytes }, kernels);
       const compiled = compileTrained(model, engine, () => undefined);
       const predictions = await compiled.predict(batch);
       compiled.dispose();
       return predictions;
     };
     const expected = await predict(dequantized, 'wasm');
-    for (const kernels of KERNELS) expect(await predict(quantized, kernels), kernels).toEqual(expected);
+    for (const kernels of KERNELS)
+      for (const tableBytes of [undefined, 0])
+        expect(await predict(quantized, kernels, tableBytes), kernels).toEqual(expected);
     expect(await predict(exact, 'wasm')).not.toEqual(expected);
   });
 

@@ -7,7 +7,7 @@ import { createExchange } from './exchange.js';
 import { listExchanges } from './list-exchanges.js';
 import { placeLists } from './lists.js';
 import { createLoader } from './load.js';
-import { allocate, planCpuMemory } from './memory.js';
+import { allocate, planCpuMemory, tableBytesOf } from './memory.js';
 import { instantiate, whyEmulated, type KernelModule } from './module.js';
 import { CpuProgram } from './program.js';
 import { CpuRankers } from './ranker.js';
@@ -26,15 +26,18 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
       `${reduced} products are emulated here, slower than f32 but bitwise identical to native ones: ` + emulated,
     );
   takeStage(compiled);
-  const cpu = allocate(compiled, compiled.lists, kernels);
-  const { memory, tables, image } = cpu;
-  const instance = instantiate(kernels, memory, tables);
+  const cpu = allocate(compiled, compiled.lists, {
+    tableBytes: watch.tableBytes,
+    readsInPlace: !('reason' in kernels.native),
+  });
+  const { memory, apart, image } = cpu;
+  const instance = instantiate(kernels, memory, apart);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
   const team = new Team({
     kernels,
     instance,
     memory,
-    tables,
+    apart,
     lists: placeLists(compiled.lists, cpu, compiled, instance),
     barrier: BEGIN,
     threads,
@@ -47,7 +50,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     compiled,
     image,
     team,
-    exchange: createExchange(compiled, cpu, instance, watch),
+    exchange: createExchange(compiled, cpu, instance.kernels, watch),
     load: createLoader(compiled, cpu),
     store: new Store(compiled, image, cpu.mover),
   });
@@ -63,15 +66,27 @@ function compileOnce(plan: Plan): Compiled {
   return known ?? compile(plan);
 }
 
-/** Returns the bytes of a plan's memory besides weights, tables, optimizer state and what belongs to kernels. */
-export function activationBytes(plan: Plan): number {
+/** Compiles a plan to compute its size, once. */
+function compileForSize(plan: Plan): Compiled {
   const compiled = compiledPlans.get(plan) ?? compile(plan);
   compiledPlans.set(plan, compiled);
+  return compiled;
+}
+
+/** Returns the bytes of a plan's memory besides weights, tables, optimizer state and what belongs to kernels. */
+export function activationBytes(plan: Plan): number {
+  const compiled = compileForSize(plan);
   const {
     places: { weightsCount },
     denseSlots,
     average,
   } = compiled;
   const denseWords = (average === undefined ? 1 : 2) * weightsCount + denseSlots.words;
-  return planCpuMemory(compiled).bytes - BEGIN - denseWords * WORD;
+  return planCpuMemory(compiled, Infinity).bytes - BEGIN - denseWords * WORD - tableBytesOf(compiled);
+}
+
+/** Returns the bytes of a plan's tables that are stored in memory of their own. */
+export function apartBytes(plan: Plan): number {
+  const compiled = compileForSize(plan);
+  return tableBytesOf(compiled, planCpuMemory(compiled));
 }

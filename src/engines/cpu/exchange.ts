@@ -3,7 +3,7 @@ import { indexOfDomain } from '../../graph/domain.js';
 import type { TermLoss } from '../engine.js';
 import { WORD } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
-import type { Instance, Kernels, OnExchange } from './kernels.js';
+import type { Kernels, OnExchange } from './kernels.js';
 import type { CpuMemory } from './memory.js';
 import { partOf, type Part } from './part-of.js';
 import { ReplicatedTables } from './replicated-tables.js';
@@ -22,12 +22,12 @@ class PeerExchange {
   /** By running statistic. */
   readonly #domainOfStatistics: Uint8Array;
 
-  constructor(layout: Layout, cpu: CpuMemory, instance: Instance, onExchange: OnExchange) {
+  constructor(layout: Layout, cpu: CpuMemory, kernels: Kernels, onExchange: OnExchange) {
     this.#layout = layout;
     this.#image = cpu.image;
-    this.#kernels = instance.kernels;
+    this.#kernels = kernels;
     this.#onExchange = onExchange;
-    const stage = new RowStage(layout, cpu, instance);
+    const stage = new RowStage(layout, cpu, kernels);
     this.#sharded = new ShardedTables(layout, cpu, stage, onExchange);
     this.#replicated = new ReplicatedTables(layout, cpu, stage, onExchange);
     this.#domainOfStatistics = findDomainsOfStatistics(layout);
@@ -155,14 +155,14 @@ const NOTHING: Exchange = {
 
 /**
  * Creates the exchanges of a plan's steps.
- * @param instance kernels on its memory, for this thread alone
+ * @param kernels an instance on its memory, for this thread alone
  * @param watch called before each exchange
  */
 export function createExchange(
   layout: Layout,
   cpu: CpuMemory,
-  instance: Instance,
+  kernels: Kernels,
   { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>,
 ): Exchange {
-  return layout.peers.size === 1 ? NOTHING : new PeerExchange(layout, cpu, instance, onExchange);
+  return layout.peers.size === 1 ? NOTHING : new PeerExchange(layout, cpu, kernels, onExchange);
 }

@@ -41,16 +41,8 @@ export type Exchanged = (typeof EXCHANGED)[number];
 /** Called before each exchange. */
 export type OnExchange = (what: Exchanged) => void;
 
-type Signatures = typeof SIGNATURES;
-/** Kernels that read or write rows of tables. */
-export type TableKernelName = {
-  [Name in keyof Signatures]: 'table' extends keyof Signatures[Name] ? Name : never;
-}[keyof Signatures];
-
 /** The kernels of a thread on a memory, by name; addresses are offsets from the memory. */
-export type Kernels = Readonly<Record<keyof Signatures, (...args: number[]) => void>>;
-/** Kernels whose `table` is the address of a table outside the memory. */
-export type TableKernels = Pick<Kernels, TableKernelName>;
+export type Kernels = Readonly<Record<keyof typeof SIGNATURES, (...args: number[]) => void>>;
 
 /** Shares of the thread of an instance, by its number or, in a phase by rows, by cost. */
 export interface Shares {
@@ -62,13 +54,12 @@ export interface Shares {
 /** Kernels on a memory, for one thread. */
 export interface Instance {
   readonly kernels: Kernels;
-  readonly tableKernels: TableKernels;
   /**
    * Runs the calls of a list from an offset of the memory on.
    * @returns the offset of a call that is not a kernel's, or `to`
    * @throws Error if a kernel fails
    */
   run(from: number, to: number): number;
-  /** Returns an address as kernels of a list have it; undefined for a table that they cannot access. */
-  reach(address: number): number | undefined;
+  /** Returns the address of a table as calls have it; undefined if kernels of a list cannot access it. */
+  reach(table: number): number | undefined;
 }

@@ -18,7 +18,7 @@ const DOUBLE = 8;
 const HEAD = 4;
 /** Doubles at the end of a head, about rows. */
 const ROWS_HEAD = 2;
-/** Index of a call that JavaScript makes: an exchange, or a kernel on a table that kernels of a list cannot access. */
+/** Index of a call that JavaScript makes: an exchange, or a kernel on a table that lists cannot access. */
 const OUTSIDE = -1;
 /** Index of the start of a phase by rows, which has the rows of the batch, and what blocks and parts consist of. */
 const PHASE = -2;
@@ -58,10 +58,7 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, each)
 /** Takes the buffer of lists, before memory is assigned. */
 export function takeLists({ buffers, tables }: Pick<Layout, 'buffers' | 'tables'>, lists: Lists): Ref {
   const phases = Object.values(lists).flatMap((calls) => inPhases(calls));
-  // A phase may be written in two parts.
-  const doubles = phases.flatMap((phase) =>
-    [...startOf(phase, phase, tables), ...startOf(phase, phase, tables), ...phase].map(doublesOf),
-  );
+  const doubles = phases.flatMap((phase) => [...startOf(phase, tables), ...phase].map(doublesOf));
   return buffers.take('calls', 'scratch', 1 + sum(doubles), DOUBLE / WORD);
 }
 
@@ -81,13 +78,13 @@ interface PhaseStart {
   readonly operands: Call['operands'];
 }
 
-/** Returns the call that starts a part of a phase if the phase has calls by rows of a batch. */
-function startOf(phase: readonly Call[], part: readonly Call[], tables: Layout['tables']): readonly PhaseStart[] {
+/** Returns the call that starts a phase if it has calls by rows of a batch. */
+function startOf(phase: readonly Call[], tables: Layout['tables']): readonly PhaseStart[] {
   const domains = new Map(phase.flatMap((call) => rowsOfCall(call) ?? []).map((rows) => [domainName(rows), rows]));
   if (domains.size === 0) return [];
   const ofItems = [...domains.values()].filter(isOfItems).map((rows) => headOf(rows, tables));
   const offsets = ofItems.flatMap(({ rows, outer }) => (outer === 0 ? rows : []));
-  const doubles = sum(part.filter(({ kernel }) => kernel !== 'barrier').map(doublesOf));
+  const doubles = sum(phase.filter(({ kernel }) => kernel !== 'barrier').map(doublesOf));
   const blockCost = offsets.length === 0 ? 0 : BLOCK_COST;
   const parts = Math.max(...phase.map(partsOfCall));
   return [{ kernel: undefined, operands: [BATCH, doubles, blockCost, parts, offsets.length, ...offsets] }];
@@ -147,54 +144,42 @@ class ListWriter {
     const rowsAt: PlacedList['rowsAt'][number][] = [];
     const kernels: PlacedList['kernels'][number][] = [];
     for (const phase of inPhases(calls)) {
-      // Kernels do not run blocks of a call that JavaScript makes: lookups, which begin a phase.
-      const outside = phase.findLastIndex((call) => !this.#isInside(call)) + 1;
-      for (const part of [phase.slice(0, outside), phase.slice(outside)]) {
-        if (part.length === 0) continue;
-        const start = this.#next;
-        const starts = startOf(phase, part, tables);
-        kernels.push(...starts.map(() => undefined), ...part.map(({ kernel }) => kernel));
-        for (const each of starts) this.#write(each, PHASE, undefined, rowsAt);
-        if (starts.length > 0 && !this.#isInside(part.at(-1)!))
-          this.#memory.image.doubles[start + HEAD + BLOCK_COST_AT] = 0;
-        for (const call of part)
-          this.#write(call, this.#isInside(call) ? INDICES.get(call.kernel)! : OUTSIDE, rowsOfCall(call), rowsAt);
-      }
+      const start = this.#next;
+      const starts = startOf(phase, tables);
+      kernels.push(...starts.map(() => undefined), ...phase.map(({ kernel }) => kernel));
+      for (const each of starts) this.#write(each, PHASE, undefined, rowsAt);
+      const areInside = phase.map((call) => this.#write(call, INDICES.get(call.kernel), rowsOfCall(call), rowsAt));
+      // Kernels do not run blocks of a call that JavaScript makes.
+      if (starts.length > 0 && areInside.includes(false)) this.#memory.image.doubles[start + HEAD + BLOCK_COST_AT] = 0;
     }
     return { begin, end: this.#next * DOUBLE, kernels, rowsAt };
   }
 
-  /** Whether the kernel of a call can run in a list. */
-  #isInside({ kernel, operands }: Call): boolean {
-    return (
-      INDICES.has(kernel) &&
-      operands.every(
-        (operand) =>
-          typeof operand === 'number' || !('buffer' in operand) || this.#reach(this.#addressOf(operand)) !== undefined,
-      )
-    );
-  }
-
+  /** Writes a call; returns whether its kernel can run in a list. */
   #write(
     call: Call | PhaseStart,
-    kernel: number,
+    kernel: number | undefined,
     rows: Domain | undefined,
     rowsAt: PlacedList['rowsAt'][number][],
-  ): void {
+  ): boolean {
     const { doubles } = this.#memory.image;
     const head = headOf(rows, this.#layout.tables);
+    let isInside = kernel !== undefined;
     for (const [i, operand] of [head.rows, head.outer, ...call.operands].entries()) {
       const at = this.#next + HEAD - ROWS_HEAD + i;
       if (typeof operand === 'number') doubles[at] = operand;
       else if ('buffer' in operand) {
         checkWithin(call, operand, this.#layout.maxRowsOf);
         const address = this.#addressOf(operand);
-        doubles[at] = this.#reach(address) ?? address;
+        const reached = this.#reach(address);
+        isInside &&= reached !== undefined;
+        doubles[at] = reached ?? address;
       } else rowsAt.push({ at, domain: this.#domains.get(domainName(operand))! });
     }
-    doubles[this.#next] = kernel;
+    doubles[this.#next] = isInside ? kernel! : OUTSIDE;
     doubles[this.#next + 1] = doublesOf(call);
     this.#next += doublesOf(call);
+    return isInside;
   }
 
   #addressOf({ buffer, offset }: Ref): number {
@@ -255,12 +240,12 @@ export function setRows({ rowsAt }: PlacedList, doubles: Float64Array, rows: rea
  */
 export function createRun(
   { begin, end, kernels: names }: PlacedList,
-  { kernels, tableKernels, run }: Instance,
+  { kernels, run }: Instance,
   doubles: Float64Array,
   exchanges: Exchanges,
   onCall?: CallObserver,
 ): () => void {
-  const functions = { ...kernels, ...tableKernels, ...exchanges };
+  const functions = { ...kernels, ...exchanges };
   const nextOf = (at: number): number => at + doubles[at / DOUBLE + 1]! * DOUBLE;
   const outside = new Map<number, (...args: number[]) => unknown>();
   const calls: { readonly name: Call['kernel'] | undefined; readonly at: number }[] = [];

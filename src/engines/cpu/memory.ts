@@ -1,40 +1,52 @@
-import { RowMover } from '../../tables/moved-rows.js';
 import { WORD, type Buffer, type Ref } from '../compile/buffers.js';
 import type { Call } from '../compile/call-list.js';
 import type { Layout } from '../compile/layout.js';
+import { tableTensor } from '../engine.js';
+import { createApart, isApart, type Apart } from '../state/apart.js';
 import { createImage, type Image } from '../state/image.js';
-import { planMemory, type MemoryPlan } from '../state/memory-plan.js';
 import { fillBuffers } from '../state/results.js';
-import { allocateTables, type TableMemory } from '../state/table-memory.js';
-import { BEGIN } from './begin.js';
+import { planMemory, type MemoryPlan } from '../state/memory-plan.js';
+import { RowMover } from '../../tables/moved-rows.js';
 import { COMMAND_WORDS } from './command.js';
+import { BEGIN } from './begin.js';
 import { takeLists } from './lists.js';
-import { createMemory, lineOffset, type KernelModule } from './module.js';
+import { createMemory } from './module.js';
 
 /**
- * First address of tables, which is the end of a WebAssembly memory. Only calls use these addresses: native kernels
- * translate them to addresses of the process, and WebAssembly kernels access rows through a window.
+ * Maximum bytes of tables in the shared WebAssembly memory; larger tables are stored in their own memory. The other
+ * half of the 4 GiB is for all other buffers and for bags.
  */
-const TABLES_BEGIN = 2 ** 32;
+export const TABLE_BYTES = 2 ** 31;
 
-/** The memory of a program, shared by its threads, and the memory of its tables. */
+/** The memory of a program, shared by its threads, and the memory of large tables. */
 export interface CpuMemory {
   readonly memory: WebAssembly.Memory;
   readonly plan: MemoryPlan;
-  readonly tables: TableMemory;
+  readonly apart: readonly Apart[];
   readonly image: Image;
   /** Where lists of calls are placed. */
   readonly lists: Ref;
   readonly mover: RowMover;
 }
 
-/** Plans the memory of a program's buffers; the barrier and commands are first. Tables have memory of their own. */
-export function planCpuMemory({ buffers, maxRowsOf }: Pick<Layout, 'buffers' | 'maxRowsOf'>): MemoryPlan {
-  const isTable = ({ role }: Buffer): boolean => role === 'table';
-  const others = buffers.all.filter((buffer) => !isTable(buffer));
-  const { bytes, addresses } = planMemory(others, BEGIN + COMMAND_WORDS * WORD, maxRowsOf);
-  const tables = planMemory(buffers.all.filter(isTable), TABLES_BEGIN, maxRowsOf);
-  return { bytes, addresses: new Map([...addresses, ...tables.addresses]) };
+/** Plans the memory of a program's buffers; the barrier and commands are first. */
+export function planCpuMemory(
+  { buffers, maxRowsOf }: Layout,
+  tableBytes: number = TABLE_BYTES,
+  inPlace?: ReadonlySet<Buffer>,
+): MemoryPlan {
+  return planMemory(buffers.all, BEGIN + COMMAND_WORDS * WORD, maxRowsOf, tableBytes, inPlace);
+}
+
+/** Tables outside the memory of a program. */
+export interface TableMemory {
+  /** Maximum bytes of tables in the shared memory; default: TABLE_BYTES. */
+  readonly tableBytes?: number | undefined;
+  /**
+   * Whether kernels read tables in any shared memory as fast as in that of the program; otherwise, those without spare
+   * rows are copied.
+   */
+  readonly readsInPlace?: boolean;
 }
 
 /**
@@ -44,14 +56,41 @@ export function planCpuMemory({ buffers, maxRowsOf }: Pick<Layout, 'buffers' | '
 export function allocate(
   layout: Layout,
   lists: Readonly<Record<string, readonly Call[]>>,
-  kernels: KernelModule,
+  { tableBytes, readsInPlace = false }: TableMemory = {},
 ): CpuMemory {
   const listsAt = takeLists(layout, lists);
   layout.buffers.seal();
-  const plan = planCpuMemory(layout);
+  const inPlace = new Map(listSharedTables(layout, readsInPlace));
+  const plan = planCpuMemory(layout, tableBytes, new Set(inPlace.keys()));
   const memory = createMemory(plan.bytes);
-  const tables = allocateTables(layout, plan, (table) => lineOffset(kernels, table));
-  const image = createImage(memory.buffer, plan, tables);
+  const apart = createApart(layout.tables.all, plan, inPlace);
+  const image = createImage(memory.buffer, plan, apart);
   fillBuffers(layout, image);
-  return { memory, plan, tables, image, lists: listsAt, mover: new RowMover(layout.plan.layout) };
+  return { memory, plan, apart, image, lists: listsAt, mover: new RowMover(layout.plan.layout) };
+}
+
+/**
+ * Lists the tables that exist in shared memory, without space for a state beside each row.
+ * @param areAll whether these are all of them, or those with spare rows
+ */
+function listSharedTables(
+  { plan: { sharedTables }, tables }: Layout,
+  areAll: boolean,
+): readonly (readonly [Buffer, Float32Array])[] {
+  return tables.all.flatMap(({ name, at: { buffer }, rows, stride, rowWords }) => {
+    const floats = sharedTables?.get(tableTensor(name));
+    const storedRows = buffer.rows as number; // a table has no domain
+    const isShared = floats !== undefined && stride === rowWords && (areAll || storedRows > rows);
+    return isShared ? [[buffer, floats.subarray(0, storedRows * stride)] as const] : [];
+  });
+}
+
+/**
+ * Returns the bytes of a program's tables, with optimizer state and spare rows: of all, or of those in their own
+ * memory.
+ */
+export function tableBytesOf({ tables }: Layout, plan?: MemoryPlan): number {
+  return tables.all
+    .filter((table) => plan === undefined || isApart(table, plan))
+    .reduce((sum, { at: { buffer }, stride }) => sum + (buffer.rows as number) * stride * WORD, 0);
 }

@@ -1,12 +1,12 @@
 import type { NotBuilt } from '../../system/native-build.js';
 import { SIGNATURES } from '../compile/kernel-signatures.js';
 import type { Precision } from '../precision.js';
-import { ALIGNMENT } from '../state/memory-plan.js';
-import { NO_TABLES } from '../state/table-memory.js';
+import type { Apart } from '../state/apart.js';
+import { APART } from '../state/memory-plan.js';
 import { BEGIN } from './begin.js';
-import type { Instance, Kernels, Shares, TableKernels } from './kernels.js';
+import type { Instance, Kernels, Shares } from './kernels.js';
 import { familyIndex, openAddon, type NativeKernels } from './native/addon.js';
-import { createTableKernels } from './table-window.js';
+import { stagedKernels } from './staged.js';
 
 /** Bytes of a page of WebAssembly memory, and the maximum number of pages. */
 export const PAGE_BYTES = 65_536;
@@ -46,74 +46,70 @@ export function createMemory(bytes: number): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: pages, maximum: Math.max(pages, 65_536), shared: true });
 }
 
-/** Returns the offset of the first cache line in new memory, where native kernels access a row in the fewest lines. */
-export function lineOffset({ native }: KernelModule, memory: SharedArrayBuffer): number {
-  if ('reason' in native) return 0;
-  return (ALIGNMENT - (openAddon(native.path).addressOf(new Uint8Array(memory)) % ALIGNMENT)) % ALIGNMENT;
-}
-
-/** Instantiates the kernels on a memory and on tables, natively if possible. */
+/** Instantiates the kernels on a memory and on tables in their own memory, natively if possible. */
 export function instantiate(
   { module, native }: KernelModule,
   memory: WebAssembly.Memory,
-  tables = NO_TABLES,
+  apart: readonly Apart[] = [],
 ): Instance {
-  return 'reason' in native ? instantiateWasm(module, memory, tables) : instantiateNative(native, memory, tables);
+  return 'reason' in native ? instantiateWasm(module, memory, apart) : instantiateNative(native, memory, apart);
 }
 
 /** What src/kernels exports. */
 type Exports = Kernels & Shares & Pick<Instance, 'run'> & { heapBase(): number };
 
-/** Instantiates the WebAssembly kernels, which access tables through a window. */
-export function instantiateWasm(module: WebAssembly.Module, memory: WebAssembly.Memory, tables = NO_TABLES): Instance {
+/** Instantiates the WebAssembly kernels. */
+export function instantiateWasm(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  apart: readonly Apart[] = [],
+): Instance {
   const { run, heapBase, shareBegin, shareEnd, ...kernels } = new WebAssembly.Instance(module, { env: { memory } })
     .exports as unknown as Exports;
   if (heapBase() > BEGIN) throw new Error('the kernels need more memory of their own');
   return {
-    kernels,
-    tableKernels: createTableKernels({ shareBegin, shareEnd }, memory, tables, () => {
+    kernels: stagedKernels(kernels, { shareBegin, shareEnd }, memory, apart, () => {
       const own = createMemory(BEGIN);
       return { kernels: instantiateWasm(module, own).kernels, memory: own };
     }),
     // WebAssembly returns signed integers.
     run: (from, to) => run(from, to) >>> 0,
-    reach: (address) => (tables.has(address) ? undefined : address),
+    reach: (table) => (table < APART ? table : undefined),
   };
 }
 
-/** Attaches the native kernels to a memory; tables are addressed relative to it. */
+/** Attaches the native kernels to a memory; tables in their own memory are addressed relative to it. */
 export function instantiateNative(
   { path, family }: NativeKernels,
   memory: WebAssembly.Memory,
-  tables = NO_TABLES,
+  apart: readonly Apart[] = [],
 ): Instance {
   const addon = openAddon(path);
   const index = familyIndex(addon, family);
   const bytes = new Uint8Array(memory.buffer);
   const begin = addon.addressOf(bytes);
   addon.useHugePages(bytes);
-  const offsets = new Map<number, number>();
-  for (const [address, rows] of tables) {
-    addon.useHugePages(rows);
-    offsets.set(address, addon.addressOf(rows) - begin);
-  }
-  const kernels: Record<string, (...args: number[]) => void> = {};
-  const tableKernels: Record<string, (...args: number[]) => void> = {};
-  for (const [kernel, [name, parameters]] of Object.entries(SIGNATURES).entries()) {
-    // V8 creates no array for arguments that are only passed on.
-    kernels[name] = (...args) => addon.call(index, begin, kernel, ...args);
+  const tables = apart.map(({ at, floats }) => {
+    addon.useHugePages(floats);
+    return { at, end: at + floats.byteLength, shift: addon.addressOf(floats) - begin - at };
+  });
+  const reach = (table: number): number => {
+    const own = table < APART ? undefined : tables.find(({ at, end }) => table >= at && table < end);
+    return table + (own?.shift ?? 0);
+  };
+  const kernels = Object.entries(SIGNATURES).map(([name, parameters], kernel) => {
     const tableAt = Object.keys(parameters).indexOf('table');
-    if (tableAt < 0) continue;
-    tableKernels[name] = (...args) => {
-      args[tableAt] = offsets.get(args[tableAt]!)!;
+    // V8 creates no array for arguments that are only passed on.
+    const call = (...args: number[]): void => addon.call(index, begin, kernel, ...args);
+    const callWithTable = (...args: number[]): void => {
+      args[tableAt] = reach(args[tableAt]!);
       addon.call(index, begin, kernel, ...args);
     };
-  }
+    return [name, tableAt < 0 ? call : callWithTable] as const;
+  });
   return {
-    // One for each signature.
-    kernels: kernels as Kernels,
-    tableKernels: tableKernels as TableKernels,
+    kernels: Object.fromEntries(kernels) as Kernels, // one for each signature
     run: (from, to) => addon.run(index, begin, from, to),
-    reach: (address) => offsets.get(address) ?? address,
+    reach,
   };
 }

@@ -11,14 +11,12 @@ import { splitRows } from '../step-rows.js';
 import { addressOperands } from './lists.js';
 import { createLoader } from './load.js';
 import type { CpuMemory } from './memory.js';
-import type { Instance, TableKernelName } from './kernels.js';
+import type { Kernels } from './kernels.js';
 import type { Team } from './team.js';
 
 /** Calls of one thread, whose kernels JavaScript calls: they are compiled when the memory of lists is complete. */
 interface ReadyCall {
   readonly kernel: KernelName;
-  /** Name of the kernel if it accesses rows of a table, and not of the memory. */
-  readonly tableKernel: TableKernelName | undefined;
   readonly args: number[];
   /** Indices of the arguments that are rows of a part, with the names of their domains. */
   readonly rowsAt: readonly { readonly at: number; readonly name: string }[];
@@ -99,19 +97,16 @@ export class CpuRankers {
           rowsAt: rowsAt.flatMap(({ at, domain }) => (hasPartRows(domain) ? [{ at, name: partName(domain) }] : [])),
           // A single process has no exchanges.
           kernel: call.kernel as KernelName,
-          // Only such kernels have an operand in a table.
-          tableKernel: call.operands.some(isInTable) ? (call.kernel as TableKernelName) : undefined,
         };
       });
   }
 
   #run(calls: readonly ReadyCall[], rows: PartRows): void {
-    this.#team.runAlone(({ kernels, tableKernels }: Instance) => {
+    this.#team.runAlone((kernels: Kernels) => {
       for (let c = 0; c < calls.length; c++) {
-        const { kernel, tableKernel, args, rowsAt } = calls[c]!;
+        const { kernel, args, rowsAt } = calls[c]!;
         for (let i = 0; i < rowsAt.length; i++) args[rowsAt[i]!.at] = rows.get(rowsAt[i]!.name)!;
-        if (tableKernel === undefined) kernels[kernel](...args);
-        else tableKernels[tableKernel](...args);
+        kernels[kernel](...args);
       }
     });
   }
@@ -139,10 +134,6 @@ export class CpuRankers {
       for (let d = 0; d < names.length; d++) into.set(names[d]!, d === 0 ? rows : counts[d - 1]!);
     };
   }
-}
-
-function isInTable(operand: Call['operands'][number]): boolean {
-  return typeof operand === 'object' && 'buffer' in operand && operand.buffer.role === 'table';
 }
 
 type SharedCount = Extract<Domain, { readonly kind: 'shared' }>;

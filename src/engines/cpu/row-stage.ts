@@ -2,7 +2,7 @@ import { shift, WORD, type Ref } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
 import type { TablePlace } from '../compile/tables.js';
 import type { Image } from '../state/image.js';
-import type { Instance, Kernels, TableKernels } from './kernels.js';
+import type { Kernels } from './kernels.js';
 import type { CpuMemory } from './memory.js';
 import type { Segments } from './segments.js';
 
@@ -11,7 +11,7 @@ const OF_ANY_SIZE = 0xffffffff;
 /** Maximum rows per kernel call. */
 const MAX_STAGED_ROWS = 1024;
 
-/** Rows of a table, or in the kernels' memory. */
+/** Rows in the kernels' memory, or in a table's own memory. */
 interface RowsPlace {
   readonly at: Ref;
   /** Floats from row to row. */
@@ -43,50 +43,33 @@ export class RowStage {
   readonly #layout: Layout;
   readonly #image: Image;
   readonly #kernels: Kernels;
-  readonly #tableKernels: TableKernels;
   /** Addresses. */
   readonly #rows: number;
   readonly #elements: number;
 
-  /** @param instance kernels on the plan's memory, for this thread alone */
-  constructor(layout: Layout, { image }: CpuMemory, { kernels, tableKernels }: Instance) {
+  /** @param kernels an instance on the plan's memory, for this thread alone */
+  constructor(layout: Layout, { image }: CpuMemory, kernels: Kernels) {
     this.#layout = layout;
     this.#image = image;
     this.#kernels = kernels;
-    this.#tableKernels = tableKernels;
     const { rows, elements } = takeStage(layout);
     [this.#rows, this.#elements] = [this.#addressOf(rows), this.#addressOf(elements)];
   }
 
-  /** Copies rows of a table to `out`, consecutively, from index `to` on. */
-  copyRows(table: RowsPlace, rows: Uint32Array, out: Float32Array, to: number): void {
-    this.#copy(this.#tableKernels.lookup, table, rows, out, to);
-  }
-
-  /** Copies rows of the kernels' memory, in the same way. */
-  copyGradients(from: RowsPlace, rows: Uint32Array, out: Float32Array, to: number): void {
-    this.#copy(this.#kernels.lookup, from, rows, out, to);
-  }
-
-  #copy(
-    lookup: Kernels['lookup'],
-    { at, stride, width }: RowsPlace,
-    rows: Uint32Array,
-    out: Float32Array,
-    to: number,
-  ): void {
+  /** Copies rows to `out`, consecutively, from index `to` on. */
+  copy({ at, stride, width }: RowsPlace, rows: Uint32Array, out: Float32Array, to: number): void {
     const elements = this.#elements / WORD;
     this.#forEachChunk(rows, (count, begin) => {
-      lookup(this.#rows, this.#addressOf(at), OF_ANY_SIZE, stride, width, this.#elements, width, count);
+      this.#kernels.lookup(this.#rows, this.#addressOf(at), OF_ANY_SIZE, stride, width, this.#elements, width, count);
       out.set(this.#image.floats.subarray(elements, elements + count * width), to + begin * width);
     });
   }
 
-  /** Copies rows of a table to a position of the kernels' memory. */
+  /** Copies rows to a position of the kernels' memory. */
   copyWithin({ at, stride, width }: RowsPlace, rows: Uint32Array, to: Ref): void {
     this.#forEachChunk(rows, (count, begin) => {
       const y = this.#addressOf(shift(to, begin * width));
-      this.#tableKernels.lookup(this.#rows, this.#addressOf(at), OF_ANY_SIZE, stride, width, y, width, count);
+      this.#kernels.lookup(this.#rows, this.#addressOf(at), OF_ANY_SIZE, stride, width, y, width, count);
     });
   }
 

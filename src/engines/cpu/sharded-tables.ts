@@ -124,7 +124,7 @@ export class ShardedTables {
       const begin = this.#served.rows.begin(r, t);
       const rows = this.#servedRows.subarray(begin, begin + this.#served.count(r, t));
       if (r === rank) this.#stage.copyWithin(table, rows, shift(table.looked.at, this.#beginOf(r, t)));
-      else this.#stage.copyRows(table, rows, sent, out.begin(r, t));
+      else this.#stage.copy(table, rows, sent, out.begin(r, t));
     });
     this.#onExchange('rows');
     const received = this.#takeReceived(into.total);
@@ -150,7 +150,7 @@ export class ShardedTables {
     for (let r = 0; r < this.#layout.peers.size; r++) {
       const begin = found.begins[r]!;
       const rows = slots.subarray(begin, begin + found.counts[r]!);
-      this.#stage.copyGradients(from, rows, out, this.#requested.elements.begin(r, t));
+      this.#stage.copy(from, rows, out, this.#requested.elements.begin(r, t));
     }
   }
 

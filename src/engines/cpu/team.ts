@@ -1,7 +1,7 @@
 import { MessageChannel, receiveMessageOnPort, type MessagePort, type Worker } from 'node:worker_threads';
 import { UserError, type Problem } from '../../core/errors.js';
 import { fewerThreads, RESUME_HINT, openThread, threadError, threadProblem } from '../../system/thread.js';
-import { NO_TABLES, type TableMemory } from '../state/table-memory.js';
+import type { Apart } from '../state/apart.js';
 import { COMMAND, COMMAND_WORDS } from './command.js';
 import { NO_EXCHANGES, type Exchanges, type Instance, type OnExchange } from './kernels.js';
 import { createRun, setRows, type CallObserver, type PlacedList } from './lists.js';
@@ -13,7 +13,8 @@ export interface TeamOptions<List extends string = string> extends TeamWatch {
   /** The kernels of this thread. */
   readonly instance: Instance;
   readonly memory: WebAssembly.Memory;
-  readonly tables?: TableMemory;
+  /** Tables in their own memory. */
+  readonly apart?: readonly Apart[];
   readonly lists: Readonly<Record<List, PlacedList>>;
   /** Address of the words of the barrier and then of the command: 16 in total. */
   readonly barrier: number;
@@ -32,6 +33,8 @@ export interface TeamWatch {
   readonly onExchange?: OnExchange | undefined;
   /** Whether every list is shared, however small, once all workers have started. */
   readonly isPatient?: boolean;
+  /** Maximum bytes of tables in the shared memory; default: TABLE_BYTES. */
+  readonly tableBytes?: number;
   /** Called if fewer threads than requested could start. */
   readonly onWarning?: (text: string) => void;
   /** Started threads, for this team alone; by default, the team starts its own. */
@@ -42,7 +45,7 @@ export interface TeamWatch {
 const MIN_SHARED_WORK = 2_000_000;
 
 /** Task of the threads of a team. */
-export type TeamTask = Required<Pick<TeamOptions, 'memory' | 'tables' | 'lists' | 'barrier'>>;
+export type TeamTask = Required<Pick<TeamOptions, 'memory' | 'apart' | 'lists' | 'barrier'>>;
 
 /** Threads besides this one, whose task may not be known yet: starting them takes longer than compiling a program. */
 export class Threads {
@@ -99,7 +102,7 @@ export class Team<List extends string> {
 
   /** Starts the workers. */
   constructor(options: TeamOptions<List>) {
-    const { kernels, instance, memory, tables = NO_TABLES, lists, barrier, threads } = options;
+    const { kernels, instance, memory, apart = [], lists, barrier, threads } = options;
     const { exchanges = NO_EXCHANGES, onCall, onWarning, started } = options;
     this.#options = options;
     this.#doubles = new Float64Array(memory.buffer);
@@ -111,7 +114,7 @@ export class Team<List extends string> {
     this.#words[COMMAND.threads] = threads;
     if (threads === 1) return;
     try {
-      const task = { memory, tables, lists, barrier, port };
+      const task = { memory, apart, lists, barrier, port };
       (started ?? new Threads(kernels, threads)).run(task, (end) => this.#hear(end), onWarning);
     } catch (error) {
       onWarning?.(fewerThreads(error, 1));
@@ -149,12 +152,12 @@ export class Team<List extends string> {
    * Runs kernels on this thread alone.
    * @throws as `run`
    */
-  runAlone(work: (instance: Instance) => void): void {
+  runAlone(work: (kernels: Instance['kernels']) => void): void {
     const { instance, barrier } = this.#options;
     instance.kernels.join(0, 1, barrier);
     try {
       if (this.#hasFailed) throw new Error('a worker has exited');
-      work(instance);
+      work(instance.kernels);
     } catch (error) {
       throw this.#failure(error);
     }

@@ -23,8 +23,8 @@ function awaitCommand(words: Int32Array, seen: number): void {
 // Passed by guard.ts.
 const { kernels: loaded, self } = workerData as Pick<TeamOptions, 'kernels'> & { readonly self: number };
 
-parentPort!.once('message', ({ memory, tables, lists, barrier }: TeamTask) => {
-  const instance = instantiate(loaded, memory, tables);
+parentPort!.once('message', ({ memory, apart, lists, barrier }: TeamTask) => {
+  const instance = instantiate(loaded, memory, apart);
   const doubles = new Float64Array(memory.buffer);
   const runs = Object.values(lists).map((list) => createRun(list, instance, doubles, NO_EXCHANGES));
   const words = new Int32Array(memory.buffer, barrier, COMMAND_WORDS);

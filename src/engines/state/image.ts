@@ -1,7 +1,7 @@
 import { WORD, type Ref } from '../compile/buffers.js';
 import type { TablePlace } from '../compile/tables.js';
+import { rowsAt, type Apart } from './apart.js';
 import type { MemoryPlan } from './memory-plan.js';
-import type { TableMemory } from './table-memory.js';
 
 /** The rows of a table: floats, and the index of the first row among them. */
 export interface TableRows {
@@ -21,19 +21,16 @@ export interface Image {
 
 /**
  * Creates the views of a memory.
- * @param tables memory of the tables; by default, they are buffers like all others
+ * @param apart tables in their own memory
  */
-export function createImage(buffer: ArrayBufferLike, { addresses }: MemoryPlan, tables?: TableMemory): Image {
+export function createImage(buffer: ArrayBufferLike, { addresses }: MemoryPlan, apart: readonly Apart[] = []): Image {
   const floats = new Float32Array(buffer);
-  const wordAt = ({ buffer: of, offset }: Ref): number => addresses.get(of)! / WORD + offset;
+  const addressOf = ({ buffer: of, offset }: Ref): number => addresses.get(of)! + offset * WORD;
   return {
     floats,
     words: new Uint32Array(buffer),
     doubles: new Float64Array(buffer),
-    wordAt,
-    rowsOf:
-      tables === undefined
-        ? ({ at }) => ({ floats, first: wordAt(at) })
-        : ({ at }) => ({ floats: tables.get(addresses.get(at.buffer)!)!, first: 0 }),
+    wordAt: (ref) => addressOf(ref) / WORD,
+    rowsOf: ({ at }) => rowsAt(addressOf(at), floats, apart),
   };
 }

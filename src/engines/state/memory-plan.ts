@@ -1,33 +1,55 @@
 import type { Domain } from '../../graph/domain.js';
 import { countWords, WORD, type Buffer } from '../compile/buffers.js';
 
+/**
+ * First address of tables in their own memory, which is the end of a WebAssembly memory. Only calls use these
+ * addresses: native kernels translate them to addresses of the process, and rows are copied for other kernels.
+ */
+export const APART = 2 ** 32;
+
 /** Alignment of a buffer, in bytes: a cache line. */
-export const ALIGNMENT = 64;
+const ALIGNMENT = 64;
 
 /** An address for every buffer of a program. */
 export interface MemoryPlan {
-  /** End of the last buffer. */
+  /** End of the last buffer in the shared memory. */
   readonly bytes: number;
-  /** Addresses in bytes. */
+  /** Addresses in bytes, from APART on for tables in their own memory. */
   readonly addresses: ReadonlyMap<Buffer, number>;
 }
 
 /**
- * Assigns addresses in order of creation, also to empty buffers an address of their own.
+ * Assigns addresses in order of creation.
  * @param begin first address
  * @param maxRowsOf maximum rows of a domain
+ * @param tableBytes maximum bytes of tables in the shared memory; the largest are stored in their own memory
+ * @param inPlace buffers of tables that have memory of their own already
  */
 export function planMemory(
   buffers: readonly Buffer[],
   begin: number,
   maxRowsOf: (domain: Domain) => number,
+  tableBytes = Infinity,
+  inPlace: ReadonlySet<Buffer> = new Set(),
 ): MemoryPlan {
+  const bytesOf = (buffer: Buffer): number => countWords(buffer, maxRowsOf) * WORD;
   const align = (address: number): number => Math.ceil(address / ALIGNMENT) * ALIGNMENT;
+  let left = tableBytes;
+  const apart = buffers
+    .filter((buffer) => buffer.role === 'table' && !inPlace.has(buffer))
+    .sort((a, b) => bytesOf(a) - bytesOf(b))
+    .filter((buffer) => (left -= bytesOf(buffer)) < 0);
+  const isApart = new Set([...apart, ...inPlace]);
   const addresses = new Map<Buffer, number>();
-  let end = begin;
+  let [end, apartEnd] = [begin, APART];
   for (const buffer of buffers) {
-    addresses.set(buffer, align(end));
-    end = align(end) + Math.max(1, countWords(buffer, maxRowsOf)) * WORD;
+    if (isApart.has(buffer)) {
+      addresses.set(buffer, align(apartEnd));
+      apartEnd = align(apartEnd) + bytesOf(buffer);
+    } else {
+      addresses.set(buffer, align(end));
+      end = align(end) + bytesOf(buffer);
+    }
   }
   return { bytes: end, addresses };
 }

@@ -179,7 +179,7 @@ function rowTensors(
   });
   if (decay === undefined) return [trained, ...slots];
   const averages = elementsOf(floats, AVERAGE, average, width);
-  const words = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
+  const words = new Uint32Array(floats.buffer);
   const covers = average + width;
   const weights: RowTensor = {
     ...averages,

@@ -8,9 +8,9 @@ import { createLayout } from '../../../src/engines/compile/layout.js';
 import { LIST_NAMES } from '../../../src/engines/compile/lists.js';
 import { Places } from '../../../src/engines/compile/places.js';
 import { printProgram } from '../../../src/engines/compile/print.js';
-import { planCpuMemory } from '../../../src/engines/cpu/memory.js';
 import { createImage } from '../../../src/engines/state/image.js';
 import { planMemory } from '../../../src/engines/state/memory-plan.js';
+import { APART } from '../../../src/engines/state/memory-plan.js';
 import type { Plan } from '../../../src/engines/engine.js';
 import { GraphBuilder } from '../../../src/graph/builder.js';
 import { BATCH } from '../../../src/graph/domain.js';
@@ -210,18 +210,18 @@ describe('a memory plan', () => {
     }
   });
 
-  it('gives tables addresses beyond a WebAssembly memory, also those of 2^31 rows or none', () => {
+  it('stores the largest tables apart, also those of 2^31 rows', () => {
     const buffers = createBuffers();
-    const tables = [2 ** 31, 0, 1].map((rows, t) => buffers.take(`t${t}`, 'table', rows, 16).buffer);
-    const other = buffers.take('other', 'value', 1000, 16).buffer;
-    const { addresses, bytes } = planCpuMemory({ buffers, maxRowsOf: () => 1 });
-    expect(tables.map((table) => addresses.get(table)! - 2 ** 32)).toEqual([
+    const small = buffers.take('small', 'table', 1000, 16);
+    const large = buffers.take('large', 'table', 2 ** 31, 16);
+    const next = buffers.take('next', 'table', 2 ** 20, 16);
+    const { addresses, bytes } = planMemory(buffers.all, 0, () => 1, 2 ** 20);
+    expect([small, large, next].map(({ buffer }) => addresses.get(buffer))).toEqual([
       0,
-      2 ** 31 * 16 * WORD,
-      2 ** 31 * 16 * WORD + 64,
+      APART,
+      APART + 2 ** 31 * 16 * WORD,
     ]);
-    expect(bytes).toBe(addresses.get(other)! + 1000 * 16 * WORD);
-    expect(bytes).toBeLessThan(2 ** 21);
+    expect(bytes).toBe(1000 * 16 * WORD);
   });
 
   it('returns words, floats and doubles at an address', () => {
