@@ -18,6 +18,8 @@ export interface TextReading {
 export interface TextEncoding extends TextReading {
   /** @throws InvalidValueError */
   encode(text: string): number;
+  /** Whether a text may have another number in the next batch; default: no. */
+  readonly isTransient?: boolean | undefined;
 }
 
 const ONE_VALUE = new InvalidValueError(
@@ -77,7 +79,7 @@ export function eachText(
   }
 }
 
-/** Encodes the texts of rows, each distinct value of a dictionary once. */
+/** Encodes the texts of rows, each distinct value of a dictionary once unless its number may change. */
 export class TextColumnEncoder {
   readonly #encoding: TextEncoding;
   /** Encoded values of dictionaries, NaN for those that are not encoded yet. */
@@ -93,7 +95,8 @@ export class TextColumnEncoder {
    */
   encode(rows: ChunkRows, into: Target, first: number, indices?: Uint32Array): void {
     const encoding = this.#encoding;
-    const dictionary = encoding.columns.length === 1 ? rows.column(encoding.columns[0]!).dictionary : undefined;
+    const isMemoized = encoding.columns.length === 1 && encoding.isTransient !== true;
+    const dictionary = isMemoized ? rows.column(encoding.columns[0]!).dictionary : undefined;
     if (dictionary === undefined) {
       eachText(rows, encoding, (text, row) => void (into[first + row] = encoding.encode(text)), indices);
       return;

@@ -26,6 +26,8 @@ export interface Encoder {
   readonly usedRows?: number;
   /** @throws BadValue */
   readonly encode: (text: string) => number;
+  /** Whether a text may have another number in the next batch; default: no. */
+  readonly isTransient?: boolean | undefined;
   /** The rule of `encode`. */
   readonly rule?: CellRule | undefined;
   /** How usual values are encoded without conversion to strings; always equal to `encode`. */

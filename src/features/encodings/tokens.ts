@@ -86,6 +86,7 @@ export const tokens = defineEncoding({
         vocabularyBytes: bytes.byteLength + offsets.byteLength,
         direct: { cell: 'token', idOf: (bytes, begin, end) => numbers.numberOfBytes(bytes, begin, end) },
         encode: (text) => numbers.numberOf(parseText(text)),
+        isTransient: true,
       };
     },
 

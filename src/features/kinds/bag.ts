@@ -116,15 +116,19 @@ function guarded(fit: Fit): Fit {
 }
 
 /** Rejects items without an id. */
-function encoderOfItems({ encode, direct }: Pick<Encoder, 'encode' | 'direct'>): OneValueEncoder {
+function encoderOfItems({ encode, direct, isTransient }: ItemEncoder): OneValueEncoder {
   return {
     direct,
+    isTransient,
     encode: (text) => {
       if (text === '') throw NO_ID;
       return encode(text);
     },
   };
 }
+
+/** How the texts of items are encoded. */
+export type ItemEncoder = Pick<Encoder, 'encode' | 'direct' | 'isTransient'>;
 
 /** Returns whether all rows are kept and all items of the chunk are valid and selected. */
 function takesAll(rows: ChunkRows, { form }: ListField, { offsets, weights }: Lists, items: ChunkRows): boolean {

@@ -1,6 +1,6 @@
 import type { Column } from '../../chunks/column.js';
-import { BadValue, type Encoder, type Fit } from '../feature.js';
-import { listReader, ListFitter } from './bag.js';
+import { BadValue, type Fit } from '../feature.js';
+import { listReader, ListFitter, type ItemEncoder } from './bag.js';
 import type { FieldOf, Kind, ListReading } from './kind.js';
 import { itemNumberReader, itemReader, numberColumnsOf, ITEM } from './one-value.js';
 
@@ -72,8 +72,8 @@ function ofItems({ name, columns, sequence }: FieldOf<ItemKinds>) {
   return { name, columns, form: { maxItems: undefined, negative: sequence.isWeighted ? 'refused' : 'taken' } } as const;
 }
 
-function withMissing({ encode, direct }: Pick<Encoder, 'encode' | 'direct'>): Pick<Encoder, 'encode' | 'direct'> {
-  return { direct, encode: (text) => (text === '' ? 0 : encode(text)) };
+function withMissing({ encode, direct, isTransient }: ItemEncoder): ItemEncoder {
+  return { direct, isTransient, encode: (text) => (text === '' ? 0 : encode(text)) };
 }
 
 function withoutMissing(fit: Fit): Fit {

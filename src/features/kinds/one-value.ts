@@ -13,6 +13,8 @@ import type { FieldFitter, Kind, ReadColumns } from './kind.js';
 export interface OneValueEncoder {
   /** @throws InvalidValueError */
   readonly encode: (text: string) => number;
+  /** Whether a text may have another number in the next batch; default: no. */
+  readonly isTransient?: boolean | undefined;
   readonly direct?: Cast | undefined;
   /** Columns that are read as numbers. */
   readonly numberColumns?: readonly string[] | undefined;
