@@ -10,7 +10,13 @@ it('trains on a stream of Parquet as on JSON Lines, with vocabularies that grow'
   const cwd = scratchFolder();
   const config = GROWING_CONFIG.replace(
     'tasks:',
-    "  near: { type: bag, fields: [near], width: 4, encoding: { name: tokens, capacity: 60 }, separators: { items: '|' } }\ntasks:",
+    `  near:
+    type: bag
+    fields: [near]
+    width: 4
+    encoding: { name: tokens, capacity: 60 }
+    separators: { items: '|' }
+tasks:`,
   );
   writeFileSync(join(cwd, 'stream.yaml'), config);
   const records = growingRecords(3000).map((text) => {
