@@ -1,4 +1,5 @@
 import type { EventValues } from './event-log.js';
+import { SeenEvents } from './seen-events.js';
 import type { StoredColumn, StoredEvents, StorePlace } from './stored-events.js';
 import { createStringPool, textReader, type StringPool } from './vocabulary/string-pool.js';
 import { TextCounter } from './vocabulary/text-counter.js';
@@ -138,18 +139,20 @@ export class EventStore {
   }
 
   /**
-   * Finds the events that a row sees: of the newest ones of its user those before a time, the oldest first.
+   * Finds the events that a row sees, the oldest first: the newest `last` before a time, among the events of its user
+   * with the newest time and the `last` ones before these.
    * @param record number of the row; default: it sees all events
    * @returns their slots, valid until the next call or event
    */
   find(user: string, until: number, record = Infinity): Uint32Array {
     const id = this.#users.numberOf(this.#utf8.bytes, 0, this.#utf8.write(user));
+    const seen = new SeenEvents(this.last);
     let begin = this.last;
-    let left = this.last;
-    for (let next = id === 0 ? 0 : this.#newest[id]!; next > 0 && left > 0; next = this.#older[next - 1]!) {
+    for (let next = id === 0 ? 0 : this.#newest[id]!; next > 0 && begin > 0; next = this.#older[next - 1]!) {
       if (this.#records[next - 1]! > record) continue;
-      left--;
-      if (this.#times[next - 1]! < until) this.#found[--begin] = next - 1;
+      const time = this.#times[next - 1]!;
+      if (!seen.takes(time)) break;
+      if (time < until) this.#found[--begin] = next - 1;
     }
     return this.#found.subarray(begin);
   }
@@ -194,10 +197,10 @@ export class EventStore {
     const lengths = new Map<number, number>();
     for (let user = 1; user <= this.#numUsers; user++) {
       const own: number[] = [];
-      let left = this.last;
-      for (let next = this.#newest[user]!; next > 0 && left > 0; next = this.#older[next - 1]!) {
+      const seen = new SeenEvents(this.last);
+      for (let next = this.#newest[user]!; next > 0; next = this.#older[next - 1]!) {
         if (this.#numbers[next - 1]! >= this.#marked.count) continue;
-        if (this.#records[next - 1]! <= this.#marked.position) left--;
+        if (this.#records[next - 1]! <= this.#marked.position && !seen.takes(this.#times[next - 1]!)) break;
         own.push(next - 1);
       }
       if (own.length > 0) lengths.set(user, own.length);
@@ -285,10 +288,10 @@ export class EventStore {
   /** Removes the events of a user that no row after the position sees. */
   #removeOld(user: number): void {
     let kept = 0;
-    let left = this.last;
     let oldest = 0;
-    for (let next = this.#newest[user]!; next > 0 && left > 0; next = this.#older[next - 1]!) {
-      if (this.#records[next - 1]! <= this.#position) left--;
+    const seen = new SeenEvents(this.last);
+    for (let next = this.#newest[user]!; next > 0; next = this.#older[next - 1]!) {
+      if (this.#records[next - 1]! <= this.#position && !seen.takes(this.#times[next - 1]!)) break;
       kept++;
       oldest = next - 1;
     }

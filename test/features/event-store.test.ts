@@ -37,12 +37,14 @@ function add(store: EventStore, { user, record, time, item, price }: Event): voi
   store.add(user, record, time, [item, price]);
 }
 
-/** The definition: of the newest events of a user that were read before a record, those before a time. */
+/** The definition: of the events of a user with the newest time and LAST before these, the newest before a time. */
 function expected(events: readonly Event[], user: string, record: number, until: number): readonly object[] {
   const read = events.filter((each) => each.user === user && each.record <= record);
+  const others = read.findLastIndex(({ time }) => time !== read.at(-1)!.time) + 1;
   return read
-    .slice(-LAST)
+    .slice(Math.max(0, others - LAST))
     .filter(({ time }) => time < until)
+    .slice(-LAST)
     .map(({ time, item, price }) => ({ time, item, price }));
 }
 

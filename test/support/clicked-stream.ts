@@ -14,8 +14,10 @@ export interface Shown {
 }
 
 export const BATCH_ROWS = 64;
-/** Items of a row, and Unix time of the first row. */
-const [LAST, START] = [5, 1_790_000_000];
+/** Items of a row. */
+export const SHOWN_LAST = 5;
+/** Unix time of the first row. */
+const START = 1_790_000_000;
 
 /** Features that read the clicks of a user, and a checkpoint every few steps, most of them deltas. */
 const CONFIG = `seed: 3
@@ -33,7 +35,7 @@ features:
       - { name: clicks.item, target: item }
       - { name: clicks.price, scaling: standard }
       - { name: clicks.at, as: age, until: at, buckets: log, width: 4 }
-    keep: { last: ${LAST} }
+    keep: { last: ${SHOWN_LAST} }
     encoder: target-attention
   recent: { type: sequence, fields: [{ name: clicks.item, target: item }], keep: { last: 2 }, encoder: pooling }
 tasks: { ctr: { label: click } }
@@ -58,9 +60,9 @@ export function drawShown(count: number, seed = 5): readonly Shown[] {
 }
 
 /** Finds the items of a row: the newest clicks of its user before it. */
-export function listClicks(earlier: readonly Shown[], { user, at }: Pick<Shown, 'user' | 'at'>): readonly Shown[] {
+function listClicks(earlier: readonly Shown[], { user, at }: Pick<Shown, 'user' | 'at'>): readonly Shown[] {
   if (user === '') return [];
-  return earlier.filter((row) => row.click === 1 && row.user === user && row.at < at).slice(-LAST);
+  return earlier.filter((row) => row.click === 1 && row.user === user && row.at < at).slice(-SHOWN_LAST);
 }
 
 /** Returns a row with its items as lists, without its user. */

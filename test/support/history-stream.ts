@@ -86,8 +86,9 @@ export function withLists(
     const clicks = records
       .slice(0, r)
       .filter((each, e) => isValid[e] && each!.click === 1 && row.user !== undefined && each!.user === row.user)
-      .slice(-LAST)
-      .filter((each) => each!.at! < (row.at ?? -Infinity)) as readonly HistoryRecord[];
+      .filter((_, c, all) => c >= all.findLastIndex((each) => each!.at !== all.at(-1)!.at) + 1 - LAST)
+      .filter((each) => each!.at! < (row.at ?? -Infinity))
+      .slice(-LAST) as readonly HistoryRecord[];
     return {
       ...row,
       'clicks.item': clicks.map(({ item = null }) => item),
