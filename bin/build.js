@@ -2,7 +2,7 @@
 // Builds what the command and its threads run, with Rolldown; kernels are compiled already (bin/build-kernels.js).
 // Types are checked by npm run lint, and written by bin/build-types.js.
 // Usage: node bin/build.js [DIRECTORY], default: dist
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { bundle, compileModules } from './bundle.js';
@@ -13,6 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const out = resolve(root, process.argv[2] ?? 'dist');
 
 writeKernelSignatures();
+const begin = new Date();
 // C sources are compiled on the machine that runs them.
 const kernels = join(root, 'src', 'kernels');
 mkdirSync(join(out, 'native'), { recursive: true });
@@ -36,5 +37,7 @@ if (out.startsWith(resolve(root))) {
   writeFileSync(join(out, 'config.schema.json'), `${JSON.stringify(jsonSchema())}\n`);
 }
 await bundle(out);
-// setup.js compares source files with the time of this file.
-writeFileSync(join(out, '.built'), '');
+// setup.js compares source files with the time of this file: a source that changed during the build is newer.
+const stamp = join(out, '.built');
+writeFileSync(stamp, '');
+utimesSync(stamp, begin, begin);

@@ -1,3 +1,4 @@
+import { closeGap } from '../../core/open-addressing.js';
 import { murmur3 } from '../../features/murmur.js';
 import { beginOfValue, endOfValue, type RowPacker } from './packed-row.js';
 import { offsetOf, SpilledRows, type Memory } from './spilled-rows.js';
@@ -198,19 +199,17 @@ export class WaitingRows {
     this.#table[at] = slot + 1;
   }
 
-  /** Moves the entries after the removed one back (Knuth, The Art of Computer Programming 3, 6.4, algorithm R). */
   #delete(slot: number): void {
     const mask = this.#table.length - 1;
-    let hole = this.#hashes[slot]! & mask;
-    while (this.#table[hole] !== slot + 1) hole = (hole + 1) & mask;
-    for (let at = (hole + 1) & mask; this.#table[at] !== 0; at = (at + 1) & mask) {
-      const home = this.#hashes[this.#table[at]! - 1]! & mask;
-      // Whether its place by hash is cyclically not after the hole.
-      if (((at - home) & mask) < ((at - hole) & mask)) continue;
-      this.#table[hole] = this.#table[at]!;
-      hole = at;
-    }
-    this.#table[hole] = 0;
+    let place = this.#hashes[slot]! & mask;
+    while (this.#table[place] !== slot + 1) place = (place + 1) & mask;
+    const free = closeGap(
+      place,
+      mask,
+      (at) => (this.#table[at] === 0 ? undefined : this.#hashes[this.#table[at]! - 1]!),
+      (from, to) => (this.#table[to] = this.#table[from]!),
+    );
+    this.#table[free] = 0;
   }
 
   #grow(): void {
