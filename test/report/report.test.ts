@@ -67,8 +67,8 @@ const titles = (page: string): readonly string[] => [...page.matchAll(/<h2>([^<]
 describe('the report of a run', () => {
   it('is written at the end of the run, with every section that has content', () => {
     const one = readFileSync(join('b', 'report.html'), 'utf8');
-    // The run has neither a stream nor teachers nor warnings.
-    const absent = ['Stream', 'Teachers', 'Warnings'];
+    // The run has neither a live comparison nor a stream, teachers or warnings.
+    const absent = ['Live comparison', 'Stream', 'Teachers', 'Warnings'];
     expect(titles(one)).toEqual(sections.map(({ title }) => title).filter((title) => !absent.includes(title)));
     // ESMM has no experts, and its tasks share embeddings only; conflicts are still measured.
     expect(readFileSync(join('a', 'report.html'), 'utf8')).not.toContain('gate of');
@@ -214,8 +214,9 @@ describe('the report of a run', () => {
 describe('the report of several runs', () => {
   it('overlays their curves and shows where their configs differ', () => {
     const page = readFileSync('both.html', 'utf8');
-    // Two runs have no importance, and these no teachers.
-    const shown = sections.map(({ title }) => title).filter((title) => title !== 'Drivers' && title !== 'Teachers');
+    // Two runs have no importance, and these neither teachers nor a live comparison.
+    const absent = ['Drivers', 'Teachers', 'Live comparison'];
+    const shown = sections.map(({ title }) => title).filter((title) => !absent.includes(title));
     expect(titles(page)).toEqual(shown.filter((title) => titles(page).includes(title)));
     expect(titles(page).length).toBeGreaterThan(shown.length - 2);
     expect(page).toMatch(/<code>model\.name<\/code><\/th><td><code>esmm<\/code><\/td><td><code>mmoe<\/code>/);
