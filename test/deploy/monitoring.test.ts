@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { addCanaryMetrics } from '../../src/serve/canary/canary-metrics.js';
-import type { CanaryReport } from '../../src/serve/canary/canary.js';
+import type { CanaryReport } from '../../src/serve/canary/canary-report.js';
 import { ServeMetrics } from '../../src/serve/metrics.js';
 import { scratchFolder } from '../support/scratch.js';
 

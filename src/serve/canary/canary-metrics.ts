@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Canary, CanaryReport } from './canary.js';
+import type { CanaryReport } from './canary-report.js';
+import type { Canary } from './canary.js';
 import { SIDES } from './options.js';
 
 /** A sample with the values of its labels. */

@@ -8,9 +8,18 @@ import type { Answered, BodyKind, ModelFacts } from '../messages.js';
 import type { Pool } from '../pool.js';
 import { refusal } from '../refusal.js';
 import type { ServedModels } from '../served-models.js';
+import type {
+  CanaryCounts,
+  CanaryModel,
+  CanaryReport,
+  CanaryState,
+  JoinedOutcomes,
+  Outcome,
+  Unjoined,
+} from './canary-report.js';
 import { ChannelVerdict, runOf } from './channel-verdict.js';
 import type { Addition, AddRequests, FiguresRequest } from './comparison-worker.js';
-import { KeptPredictions, type Closed, type Kept } from './kept-predictions.js';
+import { KeptPredictions, type Kept } from './kept-predictions.js';
 import type { ComparisonSpec, Figures, LabeledRequest } from './live-comparison.js';
 import { formatLook, type Look } from './looks.js';
 import type { CanaryOptions, Side } from './options.js';
@@ -31,9 +40,6 @@ export interface CanaryContext {
   onBug(text: string): void;
 }
 
-/** `ended`: without a verdict, as after a promotion by hand. */
-export type CanaryState = 'running' | 'promoted' | 'rolledBack' | 'ended';
-
 /** The model that answers a request. */
 export interface Assignment {
   readonly pool: Pool;
@@ -43,41 +49,6 @@ export interface Assignment {
   /** Receives the response, just before it is sent. */
   finish?(answered: Answered): void;
 }
-
-/** Labels of the rows of a request. */
-export interface Outcome {
-  readonly id: string;
-  readonly labels: readonly Row[];
-}
-
-/** Ids of outcomes without predictions, by reason. */
-export type Unjoined = Readonly<Record<Closed | 'unknown' | 'unpaired', readonly string[]>>;
-
-/** Result of some outcomes; JSON. */
-export interface JoinedOutcomes extends Unjoined {
-  /** Requests whose labels were joined, and the rows that count. */
-  readonly joined: number;
-  readonly rows: number;
-}
-
-/** Numbers of events since the start; JSON. */
-export type CanaryCounts = Readonly<Record<'joined' | keyof Unjoined | 'unassigned' | 'dropped' | 'unlabeled', number>>;
-
-/** State of a canary; JSON. */
-export interface CanaryReport {
-  readonly kind: CanaryOptions['kind'];
-  readonly state: CanaryState;
-  /** The present model, whose name the metrics have. */
-  readonly present: CanaryModel;
-  readonly candidate: CanaryModel;
-  readonly share: number | null;
-  /** Requests that wait for their labels. */
-  readonly waiting: number;
-  readonly counts: CanaryCounts;
-  readonly looks: readonly Look[];
-  readonly figures: Figures;
-}
-type CanaryModel = Pick<ModelFacts, 'name' | 'version' | 'checkpoint'>;
 
 /** Maximum number of requests that a shadow predicts at a time; further ones are dropped. */
 const MAX_SHADOWED = 64;
@@ -103,7 +74,8 @@ export class Canary {
     dropped: 0,
     unlabeled: 0,
   };
-  #pools: Readonly<Record<Side, Pool>>;
+  /** Pools that the comparison was started or checked with; a reload may have replaced them since. */
+  #checked: Readonly<Record<Side, Pool>>;
   #kept: KeptPredictions;
   #comparison: Thread;
   #looks: Look[] = [];
@@ -126,7 +98,7 @@ export class Canary {
     this.#context = context;
     this.#verdict = verdict;
     this.#choose = createShare(options);
-    this.#pools = pools;
+    this.#checked = pools;
     this.#names = { present: pools.present.facts.name, candidate: pools.candidate.facts.name };
     this.#kept = new KeptPredictions(options.keepMs);
     this.#comparison = startThread('serve/canary/comparison-worker', spec);
@@ -183,16 +155,20 @@ export class Canary {
    * @throws Refusal (400) for an invalid request id
    */
   assign(pool: Pool, body: Uint8Array, kind: BodyKind, headers: IncomingHttpHeaders): Assignment {
-    if (this.#state !== 'running' || pool !== this.#pools.present || kind.version !== undefined) return { pool, kind };
+    if (this.#state !== 'running' || kind.version !== undefined) return { pool, kind };
+    const pools = this.#pools;
+    if (pool !== pools.present) return { pool, kind };
     const id = readRequestId(headers);
     const side = this.#choose({ id, body, kind, headers });
-    if (side === undefined || !this.#pools.candidate.isReady) {
+    // A model of another run is compared after it was checked.
+    const isCompared = side !== undefined && pools.candidate.isReady && !this.#hasOtherRun(pools);
+    if (!isCompared) {
       this.#counts.unassigned++;
       return { pool, kind };
     }
     const recorded = { ...kind, isRecorded: true };
     return {
-      pool: this.#pools[side],
+      pool: pools[side],
       kind: recorded,
       id,
       finish: ({ predictions }) => {
@@ -264,18 +240,16 @@ export class Canary {
 
   async #follow(): Promise<void> {
     if (this.#state !== 'running') return;
-    const { models } = this.#context;
-    const pools = { present: models.pool(this.#names.present), candidate: models.pool(this.#names.candidate) };
-    const before = this.#facts();
-    const facts = { present: pools.present.facts, candidate: pools.candidate.facts };
+    const pools = this.#pools;
+    const facts = this.#facts();
     if (facts.present.checkpoint === facts.candidate.checkpoint)
       return this.#end('ended', 'the present model is now that checkpoint');
-    if (pools.present === this.#pools.present && pools.candidate === this.#pools.candidate) return;
+    if (pools.present === this.#checked.present && pools.candidate === this.#checked.candidate) return;
     try {
       const spec = await describePair(facts, this.#options);
-      this.#pools = pools;
-      if (runOf(facts.present) !== runOf(before.present) || runOf(facts.candidate) !== runOf(before.candidate))
-        await this.#restart(spec);
+      const isOther = this.#hasOtherRun(pools);
+      this.#checked = pools;
+      if (isOther) await this.#restart(spec);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       await this.#end('ended', error.message);
@@ -284,6 +258,18 @@ export class Canary {
 
   close(): Promise<void> {
     return this.#comparison.close();
+  }
+
+  /** Pools of both models, while the comparison is running. */
+  get #pools(): Readonly<Record<Side, Pool>> {
+    const { models } = this.#context;
+    return { present: models.pool(this.#names.present), candidate: models.pool(this.#names.candidate) };
+  }
+
+  /** Returns whether a model is of another run than the one that was checked. */
+  #hasOtherRun({ present, candidate }: Readonly<Record<Side, Pool>>): boolean {
+    const isOther = (pool: Pool, checked: Pool): boolean => runOf(pool.facts) !== runOf(checked.facts);
+    return isOther(present, this.#checked.present) || isOther(candidate, this.#checked.candidate);
   }
 
   #facts(): Readonly<Record<Side, ModelFacts>> {

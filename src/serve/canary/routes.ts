@@ -4,7 +4,8 @@ import { asObject, assertKeys, createUnpacker, parseJsonBody, refuseRowCount } f
 import type { Route, RoutedRequest } from '../http-server.js';
 import type { BodyLimits } from '../messages.js';
 import { refusal } from '../refusal.js';
-import type { Canary, Outcome } from './canary.js';
+import type { Outcome } from './canary-report.js';
+import type { Canary } from './canary.js';
 
 /** Returns the routes of a canary: its state, and the labels of requests. */
 export function listCanaryRoutes(canary: Canary, limits: BodyLimits): readonly Route[] {

@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadModel, train, type Row } from '../../../src/index.js';
 import { drawRecorded, report as writeReport } from '../../../src/report.js';
-import type { CanaryReport, JoinedOutcomes } from '../../../src/serve/canary/canary.js';
+import type { CanaryReport, JoinedOutcomes } from '../../../src/serve/canary/canary-report.js';
 import type { CanaryOptions } from '../../../src/serve/canary/options.js';
 import {
   computeFigures,

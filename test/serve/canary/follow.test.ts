@@ -7,7 +7,7 @@ import { loadModel, train } from '../../../src/index.js';
 import { pointLink } from '../../../src/io/links.js';
 import { readChain } from '../../../src/runs/delta.js';
 import { listCheckpoints } from '../../../src/runs/retention.js';
-import type { CanaryReport } from '../../../src/serve/canary/canary.js';
+import type { CanaryReport } from '../../../src/serve/canary/canary-report.js';
 import { SIDES, type Side } from '../../../src/serve/canary/options.js';
 import type { TableFormat } from '../../../src/tables/row-formats.js';
 import {
