@@ -73,7 +73,9 @@ describe('the pages on runs', () => {
         .filter((file) => !others.includes(file))
         .sort(),
     );
-    const optional = ['vocabularies', 'counters', 'lookups', 'window', 'histories'].map((name) => `${name}.safetensors`);
+    const optional = ['vocabularies', 'counters', 'lookups', 'window', 'histories'].map(
+      (name) => `${name}.safetensors`,
+    );
     expect(readdirSync(join(cwd, 'runs/esmm/documented/checkpoints/best')).sort()).toEqual(
       named('## Checkpoints')
         .filter((file) => !optional.includes(file))
