@@ -75,10 +75,10 @@ function valuesOf(scores: Line['scores'], method: Method, label: string, metric:
 
 function withInterval(values: readonly number[]): string {
   const center = mean(values);
-  if (values.length < 2) return center.toFixed(4);
+  if (values.length < 2) return shareText(center);
   const variance = values.reduce((sum, value) => sum + (value - center) ** 2, 0) / (values.length - 1);
   const half = (STUDENT_T[values.length - 2] ?? NORMAL) * Math.sqrt(variance / values.length);
-  return `${center.toFixed(4)} ± ${half.toFixed(4)}`;
+  return `${shareText(center)} ± ${shareText(half)}`;
 }
 
 function mean(values: readonly number[]): number {
@@ -87,4 +87,9 @@ function mean(values: readonly number[]): number {
 
 function row(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
+}
+
+/** Formats a number below 1 without the zero before its point, so that rows are short. */
+function shareText(value: number): string {
+  return value.toFixed(4).replace(/^0(?=\.)/, '');
 }
