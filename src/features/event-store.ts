@@ -1,3 +1,4 @@
+import { grown } from '../core/grown.js';
 import type { EventValues } from './event-log.js';
 import { SeenEvents } from './seen-events.js';
 import type { StoredColumn, StoredEvents, StorePlace } from './stored-events.js';
@@ -329,27 +330,22 @@ export class EventStore {
 
   #growUsers(): void {
     const size = 2 * this.#newest.length;
-    this.#newest = enlarge(this.#newest, new Uint32Array(size));
-    this.#numEvents = enlarge(this.#numEvents, new Uint32Array(size));
-    this.#limits = enlarge(this.#limits, new Uint32Array(size));
+    this.#newest = grown(this.#newest, size);
+    this.#numEvents = grown(this.#numEvents, size);
+    this.#limits = grown(this.#limits, size);
   }
 
   #growSlots(): void {
     const size = 2 * this.#times.length;
-    this.#older = enlarge(this.#older, new Uint32Array(size));
-    this.#userOf = enlarge(this.#userOf, new Uint32Array(size));
-    this.#numbers = enlarge(this.#numbers, new Float64Array(size));
-    this.#records = enlarge(this.#records, new Float64Array(size));
-    this.#times = enlarge(this.#times, new Float64Array(size));
+    this.#older = grown(this.#older, size);
+    this.#userOf = grown(this.#userOf, size);
+    this.#numbers = grown(this.#numbers, size);
+    this.#records = grown(this.#records, size);
+    this.#times = grown(this.#times, size);
     for (const values of this.#values)
-      if (values.isNumber) values.numbers = enlarge(values.numbers, new Float64Array(size));
-      else values.codes = enlarge(values.codes, new Uint32Array(size));
+      if (values.isNumber) values.numbers = grown(values.numbers, size);
+      else values.codes = grown(values.codes, size);
   }
-}
-
-function enlarge<Values extends Float64Array | Uint32Array>(values: Values, larger: Values): Values {
-  larger.set(values);
-  return larger;
 }
 
 /** Copies the strings with some ids, in their order. */

@@ -1,6 +1,7 @@
 import type { Column, Lists } from '../../chunks/column.js';
 import { numberColumn } from '../../features/computed.js';
 import type { EventStore } from '../../features/event-store.js';
+import { utf8Column } from '../../features/utf8-column.js';
 
 /** Collects the events of rows in a store as lists, one per column of the store. */
 export class HistoryLists {
@@ -40,7 +41,5 @@ function textColumn(store: EventStore, c: number, codes: readonly number[]): Col
   const { bytes, offsets } = store.textsOf(c);
   const begins = Uint32Array.from(codes, (code) => (code === 0 ? 0 : offsets[code - 1]!));
   const ends = Uint32Array.from(codes, (code) => (code === 0 ? 0 : offsets[code]!));
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  const utf8 = { bytes, begins, ends, stride: 1, gap: 0 };
-  return { type: 'string', text: (item) => buffer.toString('utf8', begins[item], ends[item]), utf8 };
+  return utf8Column({ bytes, begins, ends, stride: 1, gap: 0 }, codes.length);
 }

@@ -1,3 +1,4 @@
+import { grown } from '../../core/grown.js';
 import { closeGap } from '../../core/open-addressing.js';
 import { murmur3 } from '../../features/murmur.js';
 import { beginOfValue, endOfValue, type RowPacker } from './packed-row.js';
@@ -214,20 +215,16 @@ export class WaitingRows {
 
   #grow(): void {
     const slots = 2 * this.#times.length;
-    const larger = <Values extends Float64Array | Uint32Array>(values: Values, to: Values): Values => {
-      to.set(values);
-      return to;
-    };
-    this.#times = larger(this.#times, new Float64Array(slots));
-    this.#numbers = larger(this.#numbers, new Float64Array(slots));
-    this.#addresses = larger(this.#addresses, new Float64Array(slots));
-    this.#lines = larger(this.#lines, new Float64Array(slots));
-    this.#records = larger(this.#records, new Float64Array(slots));
-    this.#pathNumbers = larger(this.#pathNumbers, new Uint32Array(slots));
-    this.#numWords = larger(this.#numWords, new Uint32Array(slots));
-    this.#hashes = larger(this.#hashes, new Uint32Array(slots));
-    this.#numRecords = larger(this.#numRecords, new Uint32Array(slots));
-    this.#eventTimes = larger(this.#eventTimes, new Float64Array(slots * this.#numEvents));
+    this.#times = grown(this.#times, slots);
+    this.#numbers = grown(this.#numbers, slots);
+    this.#addresses = grown(this.#addresses, slots);
+    this.#lines = grown(this.#lines, slots);
+    this.#records = grown(this.#records, slots);
+    this.#pathNumbers = grown(this.#pathNumbers, slots);
+    this.#numWords = grown(this.#numWords, slots);
+    this.#hashes = grown(this.#hashes, slots);
+    this.#numRecords = grown(this.#numRecords, slots);
+    this.#eventTimes = grown(this.#eventTimes, slots * this.#numEvents);
     const entries = this.#table;
     this.#table = new Uint32Array(2 * slots);
     for (const entry of entries) if (entry !== 0) this.#insert(entry - 1);

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { grown } from '../../core/grown.js';
 import { createUtf8Writer } from './utf8.js';
 
 /** Numbers are given again from 1 on after so many. */
@@ -58,16 +59,10 @@ export class TokenNumbers implements TokenNumbering {
   #add(bytes: Uint8Array, begin: number, end: number): number {
     const from = this.#ends[this.#count]!;
     const to = from + end - begin;
-    if (to > this.#bytes.length) this.#bytes = enlarged(this.#bytes, new Uint8Array(2 * to));
-    if (this.#count + 1 === this.#ends.length)
-      this.#ends = enlarged(this.#ends, new Uint32Array(2 * this.#ends.length));
+    this.#bytes = grown(this.#bytes, to);
+    this.#ends = grown(this.#ends, this.#count + 2);
     for (let i = begin; i < end; i++) this.#bytes[from + i - begin] = bytes[i]!;
     this.#ends[++this.#count] = to;
     return this.#first + this.#count - 1;
   }
-}
-
-function enlarged<Values extends Uint8Array | Uint32Array>(values: Values, into: Values): Values {
-  into.set(values);
-  return into;
 }
