@@ -158,6 +158,8 @@ function isSkewed(present: readonly Value[], rows: number): boolean {
 
 /** Separators of list items that texts contain, too. */
 const PROSE_SEPARATORS = [',', ';', ' '];
+/** Separators of list items that names contain, too, as in "Taco King #2", "Portland, OR" or "A320 214". */
+const NAME_SEPARATORS = [...PROSE_SEPARATORS, '#'];
 /** Separators of list items. */
 const SEPARATORS = ['|', ';', ',', ' ', '#', '^', '\u0001', '\u0002'];
 
@@ -193,6 +195,8 @@ function isJson(text: string): boolean {
 
 /** Minimum share of values with a separator in a list. */
 const MIN_SEVERAL_SHARE = 0.05;
+/** Minimum share of recurring items that occur at several positions of a list. */
+const MIN_MOVING_SHARE = 0.2;
 
 function detectSeparated(present: readonly Value[], rows: number, separator: string): ColumnKind | undefined {
   const several = present.filter(({ text }) => text.includes(separator));
@@ -208,11 +212,30 @@ function detectSeparated(present: readonly Value[], rows: number, separator: str
   if (!areNames || items.filter(isItem).length < MIN_MATCH_SHARE * items.length) return undefined;
   if (areVectors(cells)) return { is: 'numbers', separator };
   if (!isRepeated) return undefined;
+  if (NAME_SEPARATORS.includes(separator) && !doItemsMove(present, separator)) return undefined;
   const isWeighted = items.every((item) => /^.+:[-+]?[\d.]+$/.test(item));
   const other = [':', '=', '~', '@', '#'].find(
     (character) => character !== separator && !items.some((item) => item.includes(character)),
   );
   return describeList(present, { items: separator, weight: isWeighted ? ':' : other });
+}
+
+/**
+ * Whether items that recur change their position, as those of lists do. Parts of names do not: the number of a branch
+ * is never its first part, and its brand always is.
+ */
+function doItemsMove(present: readonly Value[], separator: string): boolean {
+  /** The position of an item; undefined if it has several. */
+  const positions = new Map<string, number | undefined>();
+  const recurring = new Set<string>();
+  for (const { text } of present)
+    for (const [i, cell] of text.split(separator).entries()) {
+      const item = cell.trim().replace(/:[-+]?[\d.]+$/, '');
+      if (positions.has(item)) recurring.add(item);
+      positions.set(item, positions.has(item) && positions.get(item) !== i ? undefined : i);
+    }
+  const numMoving = [...recurring].filter((item) => positions.get(item) === undefined).length;
+  return numMoving >= MIN_MOVING_SHARE * recurring.size;
 }
 
 /** Whether lists are vectors: equally long, and numbers with decimals. */
