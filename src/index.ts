@@ -46,7 +46,8 @@ export type { StepProgress } from './training/steps-in-flight.js';
 export type { Baseline, TrainObserver, TrainResult, TrainStart } from './training/observer.js';
 
 /** Options of `train`: those of `mtl train`, and callbacks for progress. */
-export interface TrainOptions extends Partial<Omit<AllTrainOptions, 'overrides'>>, Partial<TrainObserver> {
+export interface TrainOptions
+  extends Partial<Omit<AllTrainOptions, 'overrides' | 'baselines'>>, Partial<TrainObserver> {
   /** Config overrides, as in `['training.epochs=5']`. */
   readonly set?: readonly string[];
 }

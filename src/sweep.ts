@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseStoredConfig } from './config/load.js';
 import { parseOverride, type Override } from './config/overrides.js';
@@ -19,6 +20,8 @@ import { train } from './train.js';
 
 /** The command that starts the workers. */
 const BIN = fileURLToPath(new URL('../bin/mtl.js', import.meta.url));
+/** Directory of a study with the logistic baselines of its trials. */
+const BASELINES = 'baselines';
 const POLL_INTERVAL_MS = 500;
 
 /** Command-line options of `sweep`. */
@@ -145,7 +148,7 @@ export async function work(
           threads,
           runDir: run.folder,
           resume: AUTO,
-          baseline: false,
+          baselines: { folder: join(folder, BASELINES), seed: study.seeds[0]! },
           overrides: run.settings,
           signal: run.signal,
         },

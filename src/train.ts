@@ -188,18 +188,30 @@ async function trainModel(
   return end;
 }
 
-function trainBaseline(
-  { experiment, options, peers, signal, inputs, warn }: EpochSession,
-  { encoded, facts, train, valid, test }: EncodedData,
-): Promise<TrainResult['baseline']> {
+/** Trains the baseline on rank 0, which reads all rows as each rank does, or takes that of another trial. */
+async function trainBaseline(session: EpochSession, data: EncodedData): Promise<TrainResult['baseline']> {
+  const { experiment, options, peers, signal, inputs, access, warn } = session;
+  const { encoded, facts, train, valid, test } = data;
   const rows = test ?? valid;
-  if (options.baseline === false || peers.size > 1 || rows === undefined) return Promise.resolve(undefined);
-  const { threads, portable } = options;
+  if (options.baseline === false || rows === undefined) return undefined;
+  const { threads, portable, baselines } = options;
   const negativeRate = experiment.data.negativeSampling?.rate;
-  const { tasks, measured } = inputs;
+  const { tasks, measured, sources } = inputs;
   const split = test === undefined ? 'valid' : 'test';
+  const readFacts = async (): Promise<object> => {
+    const { features, evaluation } = experiment;
+    const prints = [await sources.train.fingerprint(access), await sources[split]!.fingerprint(access)];
+    return { split, prints, data: { ...experiment.data, cache: undefined }, features, tasks, evaluation };
+  };
+  const shared = baselines && { baselines, readFacts };
   const trained = { tasks, measured, facts, negativeRate, seed: experiment.seed, fields: encoded.fields };
-  return tryLogistic({ ...trained, train, rows, split, device: 'cpu', threads, portable, signal }, warn);
+  const engine = { device: 'cpu', threads, portable } as const;
+  const own =
+    peers.rank === 0
+      ? await tryLogistic({ ...trained, ...engine, train, rows, split, signal, shared }, warn)
+      : undefined;
+  const [first] = peers.allGatherStrings(JSON.stringify(own ?? null));
+  return (JSON.parse(first!) as TrainResult['baseline'] | null) ?? undefined;
 }
 
 function createLoopOptions(

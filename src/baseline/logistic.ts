@@ -17,6 +17,7 @@ import { denseOptimizers, embeddingOptimizerSchema } from '../optimizers/optimiz
 import { withoutEmbeddings } from '../tables/layout.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from '../training/evaluate-batches.js';
 import type { Baseline } from '../training/observer.js';
+import { shareBaseline, type SharedBaselines } from './shared-baselines.js';
 
 /** Maximum rows that the baseline is trained on, in all passes, and its passes over fewer rows. */
 const [MAX_ROWS, MAX_EPOCHS] = [1 << 17, 4];
@@ -38,6 +39,12 @@ export interface LogisticOptions extends EngineOptions {
   readonly split: string;
   readonly rows: Dataset;
   readonly signal: AbortSignal;
+}
+
+/** Where a baseline is shared with other runs, and what it depends on besides its seed. */
+export interface LogisticSharing {
+  readonly baselines: SharedBaselines;
+  readFacts(): Promise<object>;
 }
 
 /**
@@ -68,12 +75,12 @@ async function trainLogistic({ split, signal, ...options }: LogisticOptions): Pr
 }
 
 /**
- * As `trainLogistic`; a failure is only a warning, since the run is complete without it. Delayed labels have no
- * baseline, since it would train on rows in another order than that of time.
+ * As `trainLogistic`, or takes a shared baseline; a failure is only a warning, since the run is complete without it.
+ * Delayed labels have no baseline, since it would train on rows in another order than that of time.
  * @throws the signal's reason
  */
 export async function tryLogistic(
-  options: LogisticOptions,
+  { shared, ...options }: LogisticOptions & { readonly shared: LogisticSharing | undefined },
   warn: (text: string) => void,
 ): Promise<Baseline | undefined> {
   if (hasDelay(options.tasks)) {
@@ -81,7 +88,10 @@ export async function tryLogistic(
     return undefined;
   }
   try {
-    return await trainLogistic(options);
+    if (shared === undefined) return await trainLogistic(options);
+    const { baselines, readFacts } = shared;
+    const train = (): Promise<Baseline> => trainLogistic({ ...options, seed: baselines.seed });
+    return await shareBaseline(baselines, await readFacts(), train);
   } catch (error) {
     options.signal.throwIfAborted();
     warn(`no logistic baseline: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,3 +1,4 @@
+import type { SharedBaselines } from '../baseline/shared-baselines.js';
 import type { Experiment } from '../config/experiment.js';
 import { createComparison } from '../config/stored.js';
 import { rejectPolicy, type RejectPolicy } from '../data/rows/rejects.js';
@@ -35,8 +36,10 @@ import { createTrainStep, type TrainStepOptions } from '../training/train-step.j
 export type TrainOptions = EngineOptions &
   Pick<Access, 'verifyData'> &
   Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> & {
-    /** Whether to train a logistic baseline next to the run. Default: true; never with several processes. */
+    /** Whether to train a logistic baseline next to the run. Default: true; never on a stream. */
     readonly baseline?: boolean | undefined;
+    /** Where the baseline is shared with other runs. Default: it is not. */
+    readonly baselines?: SharedBaselines | undefined;
     /** Whether `data.train` is a stream, which is trained on in its order. Default: false. */
     readonly follow?: boolean | undefined;
     /** Whether a training on a stream ends when the source has no more records. Default: it waits for more. */

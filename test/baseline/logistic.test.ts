@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,7 +7,7 @@ import { report } from '../../src/report.js';
 import { describeRun } from '../../src/runs/run-list.js';
 import { readSummary } from '../../src/runs/summary.js';
 import { needsPython, python } from '../support/python.js';
-import { smallWorld, traceOf, trainSmall } from '../support/small-run.js';
+import { abortAtStep, smallWorld, traceOf, trainSmall } from '../support/small-run.js';
 
 let folder: string;
 const at = (name: string): string => join(folder, name);
@@ -56,6 +56,49 @@ describe('the logistic baseline', () => {
     expect(describeRun(at('with'), 0).baseline).toEqual(trained.baseline);
     const page = readFileSync(await report({ runs: [at('with')], out: at('report.html') }), 'utf8');
     expect(page.includes('the logistic baseline')).toBe(true);
+  });
+
+  it('is the same in a resumed run', async () => {
+    const config = at('mmoe.yaml');
+    const whole = await trainSmall(config, { runDir: at('whole'), set: ['training.epochs=2'] });
+    const cut = await trainSmall(config, { runDir: at('cut'), set: ['training.epochs=2'], ...abortAtStep(17) });
+    expect([cut.end, cut.baseline]).toEqual(['interrupted', undefined]);
+    const resumed = await trainSmall(config, { resume: at('cut'), set: ['training.epochs=2'] });
+    expect(resumed.baseline).toEqual(whole.baseline);
+    expect(whole.baseline).toBeDefined();
+  });
+
+  it('is trained once for runs that share it, with the same rows, features and labels', async () => {
+    const [config, baselines] = [at('mmoe.yaml'), { folder: at('baselines'), seed: 4 }];
+    const run = async (name: string, ...set: readonly string[]) =>
+      (await trainSmall(config, { runDir: at(name), baselines, set: ['training.epochs=1', ...set] })).baseline!;
+    const first = await run('first', 'seed=4');
+    expect(first).toEqual(
+      (await trainSmall(config, { runDir: at('alone'), set: ['training.epochs=1', 'seed=4'] })).baseline,
+    );
+    const [file, ...others] = readdirSync(at('baselines'));
+    expect(others).toEqual([]);
+    // The file is what other runs take.
+    const stored = { ...first, rows: 7 };
+    writeFileSync(join(at('baselines'), file!), JSON.stringify(stored));
+    expect(await run('second', 'seed=5', 'training.batchSize=32', 'model.experts.count=2')).toEqual(stored);
+    const different = [
+      await run('other-features', 'features.item.encoding.minCount=9'),
+      await run('other-labels', 'tasks.cvr.given=null', 'training.monitor=ctr.auc'),
+      await run('other-rows', `data.train=${at('valid.csv')}`),
+    ];
+    expect(different.map(({ rows }) => rows)).toEqual([3600, 3600, 1200]);
+    expect(readdirSync(at('baselines'))).toHaveLength(4);
+  });
+
+  it('is trained again if the stored file is incomplete', async () => {
+    const baselines = { folder: at('torn'), seed: 4 };
+    const run = async (name: string) =>
+      (await trainSmall(at('esmm.yaml'), { runDir: at(name), baselines, set: ['training.epochs=1'] })).baseline!;
+    const first = await run('torn-1');
+    const [file] = readdirSync(baselines.folder);
+    writeFileSync(join(baselines.folder, file!), JSON.stringify(first).slice(0, 30));
+    expect(await run('torn-2')).toEqual(first);
   });
 
   it('reaches the log loss of logistic regression', async (test) => {

@@ -6,6 +6,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
 import { readCheckpoint } from '../../src/runs/checkpoint.js';
 import { readManifest } from '../../src/runs/manifest.js';
+import { readSummary } from '../../src/runs/summary.js';
+import type { Baseline } from '../../src/training/observer.js';
 import { MPICH, mpirun, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -62,7 +64,10 @@ describe.each([OPEN_MPI, MPICH])('mtl train under $name', { timeout: 240_000 }, 
     };
     expect(manifest.parts).toHaveLength(1);
 
-    const { metrics } = JSON.parse(stdout) as { metrics: { test: object } };
+    const { metrics, baseline } = JSON.parse(stdout) as { metrics: { test: object }; baseline: Baseline };
+    // Rank 0 trains the baseline of one process.
+    expect(baseline).toEqual(readSummary(join(cwd, 'one'))!.baseline);
+    expect(baseline.split).toBe('test');
     // The AUC depends on the order of rows, which one process computes too.
     const evaluated = (await mtl(cwd, ['eval', 'two', '--json'])).stdout;
     expect(evaluated).toContain(JSON.stringify(metrics.test).slice(1, 60));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseOverride } from '../../src/config/overrides.js';
 import { randomStream } from '../../src/core/random.js';
+import { readSummary } from '../../src/runs/summary.js';
 import { loadStudy } from '../../src/study/load-study.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -74,6 +75,20 @@ describe('mtl sweep', () => {
         ),
       );
       expect(trials.map(({ value }) => value)).toEqual(trials.map(({ value }) => value).sort((a, b) => b! - a!));
+
+      // All runs have one baseline, whose seed is the first.
+      const folder = join(cwd, 'runs', 'studies', 'small');
+      const [file, ...others] = readdirSync(join(folder, 'baselines'));
+      expect(others).toEqual([]);
+      const stored = JSON.parse(readFileSync(join(folder, 'baselines', file!), 'utf8')) as unknown;
+      for (const run of trials.flatMap(({ runs }) => runs))
+        expect(readSummary(join(folder, run))!.baseline).toEqual(stored);
+      const set = { 'training.epochs': 1, seed: 5 };
+      const sets = Object.entries(set).map(([key, value]) => `--set=${key}=${value}`);
+      expect(
+        (await mtl(cwd, ['train', join(world, 'esmm.yaml'), ...sets, '--no-report', '--run-dir', 'alone'])).code,
+      ).toBe(0);
+      expect(readSummary(join(cwd, 'alone'))!.baseline).toEqual(stored);
 
       // A trial is the mean of ordinary runs, each of which can be had by hand.
       const [best] = trials;
