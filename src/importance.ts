@@ -67,21 +67,9 @@ export interface ImportanceResult {
  * other rows.
  * @throws UserError
  */
-export async function importance({
-  path,
-  data,
-  rows,
-  repeats,
-  seed,
-  byGroup,
-  rank,
-  dropWorst,
-  verifyData,
-  onProgress,
-  onWarning,
-  signal,
-  ...engineOptions
-}: ImportanceOptions): Promise<ImportanceResult> {
+export async function importance(options: ImportanceOptions): Promise<ImportanceResult> {
+  const { path, data, rows, repeats, seed, byGroup, rank, dropWorst, verifyData, onProgress, onWarning, signal } =
+    options;
   const trained = await readTrainedModel(path);
   const access = { cache: { folder: trained.experiment.data.cache, onWarning }, verifyData, onProgress, signal };
   const model = await withEvents(trained, access);
@@ -95,27 +83,19 @@ export async function importance({
   const split = valid === undefined ? 'test' : 'valid';
   const source = valid ?? test!;
 
-  const program = compileTrained(model, await createEngine(engineOptions), onWarning);
+  const program = compileTrained(model, await createEngine(options), onWarning);
   try {
     const policy = rejectPolicy(experiment.data);
-    const dataset = await source.dataset(format, { ...access, policy, threads: engineOptions.threads });
+    const dataset = await source.dataset(format, { ...access, policy, threads: options.threads });
     const sample = await holdRows(dataset, blockColumns(format), rows, seed, (share) => {
       onProgress?.({ what: `reading ${source.path}`, share });
       signal.throwIfAborted();
     });
     const what = `permuting ${units.length} ${byGroup ? 'groups' : 'fields'}`;
-    const drops = await measureDrops({
-      program,
-      outputs,
-      measures,
-      rows: createPermuter(sample, EVALUATION_BATCH_ROWS),
-      numRows: sample.rows,
-      units,
-      repeats,
-      seed,
-      onShare: (share) => onProgress?.({ what, share }),
-      signal,
-    });
+    const permuter = createPermuter(sample, EVALUATION_BATCH_ROWS);
+    const measured = { program, outputs, measures, rows: permuter, numRows: sample.rows, units };
+    const onShare = (share: number): void => onProgress?.({ what, share });
+    const drops = await measureDrops({ ...measured, repeats, seed, onShare, signal });
     const baseline = Object.fromEntries(measures.map(({ name }, m) => [name, drops.baseline[m] ?? null]));
     if (baseline[deciding.name] === null) warnOfRank(deciding.name, onWarning);
     const importances = rankUnits(units, drops, measures, deciding);

@@ -1,6 +1,6 @@
 import { parseConfig } from './config/load.js';
 import type { Paths } from './data/options.js';
-import { didYouMean, joined, userError } from './core/errors.js';
+import { didYouMean, joined, userError, type UserError } from './core/errors.js';
 import { inspectColumn, type InspectedColumn } from './init/column-kind.js';
 import { chooseSplit } from './init/choose-split.js';
 import { chooseTasks, type ProposedTask } from './init/choose-tasks.js';
@@ -46,32 +46,13 @@ export interface InitResult {
  * @throws UserError (usage) if a file exists, no label is found, or test data comes without validation data; (data) if
  * data cannot be read or has no usable column
  */
-export async function init({ data, valid, test, model, labels, out, force }: InitOptions): Promise<InitResult> {
-  if (model !== undefined && !(models.names as readonly string[]).includes(model))
-    throw userError('usage', {
-      where: `--model ${model}`,
-      message: joined(`expected one of ${models.names.join(', ')}`, didYouMean(model, models.names)),
-    });
+export async function init(options: InitOptions): Promise<InitResult> {
+  checkOptions(options);
+  const { data, valid, test, model, labels, out, force } = options;
   if (data === undefined) {
-    const other = Object.entries({ valid, test, label: labels.length === 0 ? undefined : labels }).find(
-      ([, given]) => given !== undefined,
-    );
-    if (other !== undefined)
-      throw userError('usage', {
-        where: `--${other[0]}`,
-        message: 'requires --data',
-        fix: 'add training data, as in --data train.csv',
-      });
     const [config, ...others] = await writeSample(model ?? esmm.name, out ?? `${model ?? esmm.name}.yaml`, force);
     return { config: config!, files: [config!, ...others], rows: undefined, tasks: [], leftOut: {} };
   }
-  if (test !== undefined && valid === undefined)
-    throw userError('usage', {
-      where: '--test',
-      message: 'requires --valid, since the validation set selects the epoch',
-      fix: 'add validation data, as in --valid valid.csv',
-    });
-
   const rows = await readColumns(data);
   const columns = rows.columns.map(inspectColumn);
   const tasks = chooseTasks(columns, labels);
@@ -81,26 +62,17 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
   );
   const leftOut = excludeColumns(columns, marks);
   const features = columns.filter(({ column: { name } }) => !isLabel(name) && !leftOut.has(name));
-  if (features.length === 0) {
-    const reasons = [...leftOut].map(([name, reason]) => `${name} was excluded: ${reason}`);
-    throw userError('data', {
-      where: [data].flat().join(', '),
-      message: ['no usable feature column', ...reasons].join('; '),
-      fix: 'use data with more rows or columns',
-    });
-  }
+  if (features.length === 0) throw noFeatures(data, leftOut);
   const marksOf = (task: string | undefined): Marks | undefined =>
     marks.get(tasks.find(({ name }) => name === task)?.column ?? '');
   const outcomes = tasks.map(({ name, given }) => ({ marks: marksOf(name)!, given: marksOf(given) }));
   const chosen = model ?? selectModel(tasks, features);
   const config = out ?? `${chosen}.yaml`;
   assertAbsent(config, force);
-  const from = (paths: Paths): Paths =>
-    typeof paths === 'string'
-      ? getRelativePath(config, paths)
-      : paths.length === 1
-        ? getRelativePath(config, paths[0]!)
-        : paths.map((path) => getRelativePath(config, path));
+  const from = (paths: Paths): Paths => {
+    const [first, ...others] = [paths].flat().map((path) => getRelativePath(config, path)) as [string, ...string[]];
+    return others.length === 0 ? first : [first, ...others];
+  };
   const text = configText({
     schema: getSchemaPath(config),
     train: from(data),
@@ -126,6 +98,37 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
     tasks,
     leftOut: Object.fromEntries(leftOut),
   };
+}
+
+/** @throws UserError (usage) for an unknown model, or for an option that requires another one */
+function checkOptions({ data, valid, test, model, labels }: InitOptions): void {
+  if (model !== undefined && !(models.names as readonly string[]).includes(model))
+    throw userError('usage', {
+      where: `--model ${model}`,
+      message: joined(`expected one of ${models.names.join(', ')}`, didYouMean(model, models.names)),
+    });
+  const given = Object.entries({ valid, test, label: labels[0] }).find(([, value]) => value !== undefined);
+  if (data === undefined && given !== undefined)
+    throw userError('usage', {
+      where: `--${given[0]}`,
+      message: 'requires --data',
+      fix: 'add training data, as in --data train.csv',
+    });
+  if (test !== undefined && valid === undefined)
+    throw userError('usage', {
+      where: '--test',
+      message: 'requires --valid, since the validation set selects the epoch',
+      fix: 'add validation data, as in --valid valid.csv',
+    });
+}
+
+function noFeatures(data: Paths, leftOut: ReadonlyMap<string, string>): UserError {
+  const reasons = [...leftOut].map(([name, reason]) => `${name} was excluded: ${reason}`);
+  return userError('data', {
+    where: [data].flat().join(', '),
+    message: ['no usable feature column', ...reasons].join('; '),
+    fix: 'use data with more rows or columns',
+  });
 }
 
 /** Selects a model that supports the tasks: a funnel trains over all rows. */

@@ -87,45 +87,38 @@ export interface PredictResult {
 }
 
 /** Predicts all rows and writes the predictions in row order, in constant memory. */
-export async function predict({
-  path,
-  data,
-  raw,
-  format: textFormat,
-  out,
-  keep,
-  prefix,
-  top,
-  groupBy,
-  onBadRow,
-  cursor: cursorPath,
-  onProgress,
-  onWarning,
-  signal,
-  precision,
-  tables,
-  ...engineOptions
-}: PredictOptions): Promise<PredictResult> {
+export async function predict(options: PredictOptions): Promise<PredictResult> {
+  const {
+    path,
+    data,
+    raw,
+    out,
+    groupBy,
+    cursor: cursorPath,
+    onProgress,
+    onWarning,
+    signal,
+    precision,
+    tables,
+  } = options;
   const trained = await readTrainedModel(path, { raw, isShared: true, tables });
   const cache = { folder: trained.experiment.data.cache, onWarning };
   const model = await withEvents(trained, { cache, onProgress, signal });
   const { folder, checkpoint, experiment } = model;
   const format = unlabeledFormat(model);
-  const source = await openPredicted(model, format, data, textFormat);
+  const source = await openPredicted(model, format, data, options.format);
   refuseInputs(out, source);
   if (cursorPath !== undefined && experiment.data.counters !== undefined) throw refuseCursor();
   const position = cursorPath === undefined ? undefined : await openCursorFile(cursorPath, source);
-  const output = openOutput(out, engineOptions.threads);
+  const output = openOutput(out, options.threads);
   const outputs = listPredictedOutputs(model.outputs);
-  const { columns, ranked, groupColumns } = planColumns({ data, keep, prefix, top, groupBy }, source, outputs);
+  const { columns, ranked, groupColumns } = planColumns(options, source, outputs);
   if (ranked !== undefined) onWarning(ranked.warning);
 
-  const program = compileTrained(model, await createEngine(engineOptions), onWarning, {
-    isRanked: groupBy !== undefined,
-    precision,
-  });
+  const compiling = { isRanked: groupBy !== undefined, precision };
+  const program = compileTrained(model, await createEngine(options), onWarning, compiling);
   try {
-    const isSkipping = (onBadRow ?? experiment.data.onBadRow) === 'skip';
+    const isSkipping = (options.onBadRow ?? experiment.data.onBadRow) === 'skip';
     const policy = isSkipping ? skipBadRows(undefined, experiment.data.maxRejects) : refuseWithCure;
     const scorer = createScorer({
       program,
@@ -137,7 +130,7 @@ export async function predict({
     await output(columns, async (file) => {
       const writer = ranked === undefined ? file : topRows(ranked, file);
       const how = { isOnlyRead: true, cursor: position?.cursor, isGrowing: position !== undefined };
-      const reading = { policy, ...how, onProgress, onWarning, threads: engineOptions.threads, signal };
+      const reading = { policy, ...how, onProgress, onWarning, threads: options.threads, signal };
       for await (const rows of source.stream(format, [...columns.inputs, ...groupColumns], reading))
         await writer.write(await scorer.score(rows));
       await writer.end();

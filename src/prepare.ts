@@ -9,11 +9,11 @@ import { createDistributedPool, createPool } from './system/job-pool.js';
 import { RECIPES, type Recipe, type RecipeName } from './prepare/recipes.js';
 import { writeResults } from './prepare/results.js';
 import { encodeSplit } from './prepare/sessions.js';
-import { writeSplit } from './prepare/shards.js';
+import { sum, writeSplit } from './prepare/shards.js';
 import { summarize, type Summary } from './prepare/summary.js';
 import { createStages, type PrepareProgress } from './prepare/stage.js';
 import { fitVocabularies } from './prepare/vocabulary.js';
-import { closeWork, openWork, readPlan, SUMMARY, type RawSplit, type Work } from './prepare/work.js';
+import { closeWork, openWork, readPlan, SUMMARY, type Work } from './prepare/work.js';
 
 /** Options of `prepareAliCcp`. */
 export interface PrepareOptions {
@@ -66,42 +66,20 @@ export async function prepare(
   options: PrepareOptions,
   onProgress: (progress: PrepareProgress) => void,
 ): Promise<Summary> {
-  const {
-    raw,
-    out,
-    seed,
-    validShare,
-    maxBadRows,
-    signal,
-    peers = SINGLE_PROCESS,
-    threads = Math.min(MAX_THREADS, availableParallelism()),
-  } = options;
+  const { raw, out, seed, validShare, maxBadRows, signal, peers = SINGLE_PROCESS } = options;
+  const { threads = Math.min(MAX_THREADS, availableParallelism()) } = options;
   const recipe: Recipe | undefined = options.recipe && RECIPES[options.recipe];
   const { minCounts = recipe?.minCounts ?? USUAL, caps = recipe?.caps ?? USUAL } = options;
   const fields = fieldPlans(caps, minCounts, recipe);
-  const work = await peers.rankZeroFirst(() =>
-    openWork(
-      raw,
-      out,
-      { seed, validShare, fields, ...(recipe && { recipe: options.recipe }) },
-      peers,
-      options.chunkBytes,
-    ),
-  );
+  const planned = { seed, validShare, fields, ...(recipe && { recipe: options.recipe }) };
+  const work = await peers.rankZeroFirst(() => openWork(raw, out, planned, peers, options.chunkBytes));
   if (work.isDone) {
     if (peers.rank === 0) await closeWork(work);
     // Written by this function.
     return JSON.parse(await readFile(join(out, SUMMARY), 'utf8')) as Summary;
   }
 
-  const { train: trainBytes, test: testBytes } = countBytes(work);
-  const units = {
-    count: EFFORT.count * trainBytes,
-    train: EFFORT.write * trainBytes * (1 - validShare),
-    valid: EFFORT.write * trainBytes * validShare,
-    test: EFFORT.write * testBytes,
-  };
-  const totalUnits = trainBytes + testBytes + Object.values(units).reduce((sum, part) => sum + part, 0);
+  const { units, totalUnits } = estimateEffort(work, validShare);
   const threadPool = createPool('prepare/worker', threads, signal);
   const stages = createStages(work, fields, createDistributedPool(threadPool, peers), totalUnits, onProgress);
   try {
@@ -139,7 +117,16 @@ export async function prepare(
   }
 }
 
-/** Returns the number of bytes of the raw files. */
-function countBytes({ files: { train, test } }: Work): Readonly<Record<RawSplit, number>> {
-  return { train: train.common.bytes + train.skeleton.bytes, test: test.common.bytes + test.skeleton.bytes };
+/** Estimates the effort of phases, in units of the time to parse a byte of raw data. */
+function estimateEffort({ files }: Work, validShare: number) {
+  const [trainBytes, testBytes] = [files.train, files.test].map(
+    ({ common, skeleton }) => common.bytes + skeleton.bytes,
+  ) as [number, number];
+  const units = {
+    count: EFFORT.count * trainBytes,
+    train: EFFORT.write * trainBytes * (1 - validShare),
+    valid: EFFORT.write * trainBytes * validShare,
+    test: EFFORT.write * testBytes,
+  };
+  return { units, totalUnits: sum([trainBytes, testBytes, ...Object.values(units)], (bytes) => bytes) };
 }

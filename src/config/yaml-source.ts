@@ -38,27 +38,11 @@ export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constr
  * @throws UserError (config) with every problem: syntax, duplicate keys, depth, size, aliases
  */
 export function parseYaml(text: string, file: string): YamlSource {
-  const fail = (problem: Problem): never => {
-    throw new UserError('config', [problem]);
-  };
-  if (Buffer.byteLength(text) > MAX_BYTES)
-    fail({
-      where: file,
-      message:
-        `expected a config of at most ${MAX_BYTES / 1e6} MB, ` +
-        `found ${(Buffer.byteLength(text) / 1e6).toFixed(1)} MB`,
-    });
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_BYTES)
+    throw invalid(file, `expected a config of at most ${MAX_BYTES / 1e6} MB, found ${(bytes / 1e6).toFixed(1)} MB`);
   const counter = new LineCounter();
-  let document: Document.Parsed;
-  try {
-    document = parseDocument(text, { lineCounter: counter, prettyErrors: false, stringKeys: false });
-  } catch (error) {
-    if (error instanceof RangeError) return fail({ where: file, message: TOO_DEEP });
-    throw error;
-  }
-  // The parser converts a stack overflow to an ordinary error.
-  if (document.errors.some((error) => error.message.includes('call stack')))
-    return fail({ where: file, message: TOO_DEEP });
+  const document = parseText(text, file, counter);
   const formatLocation = (offset: number): string => {
     const { line, col } = counter.linePos(offset);
     return `${file}:${line}:${col}`;
@@ -68,11 +52,8 @@ export function parseYaml(text: string, file: string): YamlSource {
   // The parser reports several errors for one tab.
   if (tabLines.length > 0) {
     const others = tabLines.length > 1 ? `, as are lines ${formatLines(tabLines.slice(1))}` : '';
-    fail({
-      where: `${file}:${tabLines[0]!}:1`,
-      message: `is indented with a tab, which YAML does not allow${others}`,
-      fix: 'replace each tab with two spaces',
-    });
+    const message = `is indented with a tab, which YAML does not allow${others}`;
+    throw invalid(`${file}:${tabLines[0]!}:1`, message, 'replace each tab with two spaces');
   }
   const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
     where: formatLocation(error.pos[0]),
@@ -80,30 +61,41 @@ export function parseYaml(text: string, file: string): YamlSource {
   }));
   if (problems.length === 0) problems.push(...structureProblems(document, formatLocation));
   if (problems.length > 0) throw new UserError('config', problems);
-  if (!isMap(document.contents)) {
-    return fail({
-      where: file,
-      message:
-        document.contents === null
-          ? 'is empty; expected a config'
-          : 'expected a map of sections such as data, features, tasks and model',
-    });
-  }
-
-  let value: unknown;
-  try {
-    value = document.toJS({ maxAliasCount: MAX_ALIASES });
-  } catch (error) {
-    // The library's error for too many aliases.
-    if (error instanceof ReferenceError)
-      return fail({ where: file, message: `more than ${MAX_ALIASES} nested aliases; write the values out` });
-    throw error;
-  }
+  if (document.contents === null) throw invalid(file, 'is empty; expected a config');
+  if (!isMap(document.contents))
+    throw invalid(file, 'expected a map of sections such as data, features, tasks and model');
   return {
-    value,
+    value: toValue(document, file),
     has: (path) => document.hasIn(path),
     locate: (path, what = 'value') => formatLocation(findOffset(document, path, what)),
   };
+}
+
+/** Parses text to a document, which may have errors. @throws UserError (config) for a document that is too deep */
+function parseText(text: string, file: string, lineCounter: LineCounter): Document.Parsed {
+  try {
+    const document = parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: false });
+    // The parser converts a stack overflow to an ordinary error.
+    if (!document.errors.some((error) => error.message.includes('call stack'))) return document;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  throw invalid(file, TOO_DEEP);
+}
+
+/** Converts a document to plain values. @throws UserError (config) for too many aliases */
+function toValue(document: Document.Parsed, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (error) {
+    // The library's error for too many aliases.
+    if (!(error instanceof ReferenceError)) throw error;
+    throw invalid(file, `more than ${MAX_ALIASES} nested aliases; write the values out`);
+  }
+}
+
+function invalid(where: string, message: string, fix?: string): UserError {
+  return new UserError('config', [{ where, message, ...(fix !== undefined && { fix }) }]);
 }
 
 /** Returns the numbers of lines with a tab before their first word. */

@@ -67,15 +67,7 @@ export async function searchCrosses(
   additive.fit(FIRST_SWEEPS);
   const loss = additive.loss();
 
-  const pairs = fields.flatMap((a, i) =>
-    fields
-      .slice(i + 1)
-      .flatMap((b): Pair[] =>
-        a.column === undefined || b.column === undefined || a.column === b.column || isCrossed(a.column, b.column)
-          ? []
-          : [{ a, b }],
-      ),
-  );
+  const pairs = listPairs(fields, isCrossed);
   const every = Math.min(32, Math.ceil((pairs.length * labels.length) / MAX_WORK));
   let doneShare = 0;
   const measure = async (some: readonly Pair[], meter: GainMeter, end: number): Promise<readonly Measured[]> => {
@@ -121,6 +113,19 @@ export async function searchCrosses(
     );
   }
   return { crosses, loss, pairs: pairs.length };
+}
+
+/** Lists the pairs of columns without a cross. */
+function listPairs(fields: readonly EncodedColumns[], isCrossed: SearchOptions['isCrossed']): readonly Pair[] {
+  return fields.flatMap((a, i) =>
+    fields
+      .slice(i + 1)
+      .flatMap((b): Pair[] =>
+        a.column === undefined || b.column === undefined || a.column === b.column || isCrossed(a.column, b.column)
+          ? []
+          : [{ a, b }],
+      ),
+  );
 }
 
 /**

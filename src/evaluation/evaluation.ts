@@ -4,7 +4,7 @@ import type { KeyTexts } from '../core/row-key.js';
 import { findNonFinite } from '../core/tensor.js';
 import type { KeyIndex } from './key-index.js';
 import { listKeyColumns, resolveMeasuring, type Measuring } from './options.js';
-import { createRowStore, type Block, type StoredRows } from './row-store.js';
+import { createRowStore, type Block, type RowStore, type StoredRows } from './row-store.js';
 import { binScores, sumScores, type ScoreBins, type ScoreSums } from './score-bins.js';
 import type { Scores } from './scores.js';
 import { splitSegments } from './segments.js';
@@ -74,36 +74,7 @@ export function createCollector(outputs: readonly Output[], measuring: Measuring
   );
   const { blocks, keys } = store;
   const scores = (output: Output): Scores => buildScores(output, { blocks, keys });
-  /** Processes outputs one at a time, so that the rows of only one are selected in memory. */
-  const process = (
-    texts: ReadonlyMap<string, KeyTexts>,
-    { isMeasured = false, isBinned = false },
-  ): { readonly report: Report; readonly predicted: Predicted } => {
-    const report: Record<string, OutputReport> = {};
-    const bins: Record<string, ScoreBins> = {};
-    for (const output of outputs) {
-      const outputRows = scores(output);
-      if (isMeasured)
-        report[output.name] = { ...measure(output, measuring, outputRows), ...measureCalibration(output, scores) };
-      if (isBinned && output.type === 'classification') bins[output.name] = binScores(outputRows);
-    }
-    // Columns and values have arbitrary names, so plain objects are not safe.
-    const segments = new Map<string, Predicted['segments'][string]>();
-    for (const by of measuring.by) {
-      const sumsByValue = new Map<string, Record<string, ScoreSums>>();
-      for (const { name, positions: places } of splitSegments(by, blocks, keys.get(by)!, texts.get(by))) {
-        const sums: Record<string, ScoreSums> = {};
-        sumsByValue.set(name.slice(by.length + 1), sums);
-        for (const output of outputs) {
-          const outputRows = buildScores(output, { blocks, keys, positions: places });
-          if (isMeasured) report[`${output.name}[${name}]`] = measure(output, measuring, outputRows);
-          if (isBinned && output.type === 'classification') sums[output.name] = sumScores(outputRows);
-        }
-      }
-      segments.set(by, Object.fromEntries(sumsByValue));
-    }
-    return { report, predicted: { outputs: bins, segments: Object.fromEntries(segments) } };
-  };
+  const rows: CollectedRows = { outputs, measuring, store };
   return {
     scores,
     blocks,
@@ -120,9 +91,55 @@ export function createCollector(outputs: readonly Output[], measuring: Measuring
       }
       store.append(batch, predictions);
     },
-    merge: (rows) => store.take(rows),
-    report: (texts = new Map()) => process(texts, { isMeasured: true }).report,
-    predicted: (texts = new Map()) => process(texts, { isBinned: true }).predicted,
-    measured: (texts = new Map()) => process(texts, { isMeasured: true, isBinned: true }),
+    merge: (others) => store.take(others),
+    report: (texts = new Map()) => process(rows, texts, { isMeasured: true }).report,
+    predicted: (texts = new Map()) => process(rows, texts, { isBinned: true }).predicted,
+    measured: (texts = new Map()) => process(rows, texts, { isMeasured: true, isBinned: true }),
   };
+}
+
+/** Collected rows and how to measure them. */
+interface CollectedRows {
+  readonly outputs: readonly Output[];
+  readonly measuring: Measuring;
+  readonly store: RowStore;
+}
+
+/** Results to compute. */
+interface Wanted {
+  readonly isMeasured?: boolean;
+  readonly isBinned?: boolean;
+}
+
+/** Processes outputs one at a time, so that the rows of only one are selected in memory. */
+function process(
+  { outputs, measuring, store: { blocks, keys } }: CollectedRows,
+  texts: ReadonlyMap<string, KeyTexts>,
+  { isMeasured = false, isBinned = false }: Wanted,
+): { readonly report: Report; readonly predicted: Predicted } {
+  const report: Record<string, OutputReport> = {};
+  const bins: Record<string, ScoreBins> = {};
+  const scores = (output: Output): Scores => buildScores(output, { blocks, keys });
+  for (const output of outputs) {
+    const rows = scores(output);
+    if (isMeasured)
+      report[output.name] = { ...measure(output, measuring, rows), ...measureCalibration(output, scores) };
+    if (isBinned && output.type === 'classification') bins[output.name] = binScores(rows);
+  }
+  // Columns and values have arbitrary names, so plain objects are not safe.
+  const segments = new Map<string, Predicted['segments'][string]>();
+  for (const by of measuring.by) {
+    const sumsByValue = new Map<string, Record<string, ScoreSums>>();
+    for (const { name, positions } of splitSegments(by, blocks, keys.get(by)!, texts.get(by))) {
+      const sums: Record<string, ScoreSums> = {};
+      sumsByValue.set(name.slice(by.length + 1), sums);
+      for (const output of outputs) {
+        const rows = buildScores(output, { blocks, keys, positions });
+        if (isMeasured) report[`${output.name}[${name}]`] = measure(output, measuring, rows);
+        if (isBinned && output.type === 'classification') sums[output.name] = sumScores(rows);
+      }
+    }
+    segments.set(by, Object.fromEntries(sumsByValue));
+  }
+  return { report, predicted: { outputs: bins, segments: Object.fromEntries(segments) } };
 }

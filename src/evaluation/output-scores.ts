@@ -28,16 +28,79 @@ export function toPosition(block: number, row: number): number {
 }
 
 /** Selects the rows of an output and computes its predictions. */
-export function buildScores(output: Output, { blocks, keys = new Map(), positions: positions }: MeasuredRows): Scores {
-  // Allocating a whole block would cost a small set more time than its rows.
-  const blockRows = blocks.reduce((max, block) => Math.max(max, block.rows), 1);
-  const chunkRows = positions === undefined ? blockRows : Math.min(blockRows, Math.max(1, positions.length));
-  const labels = new Float32Array(chunkRows);
-  const predictions = new Float32Array(chunkRows);
-  const numbers = new Uint32Array(chunkRows);
+export function buildScores(output: Output, { blocks, keys = new Map(), positions }: MeasuredRows): Scores {
+  const selected = new SelectedRows(output, blocks, positions);
+  const rows =
+    output.where === undefined
+      ? (positions?.length ?? blocks.reduce((sum, block) => sum + block.rows, 0))
+      : selected.countRows();
+  let ranked: Ranked | undefined;
+  const grouped = new Map<string, Grouped>();
+  return {
+    rows,
+    ranked: () => (ranked ??= rankClasses(rows, selected.chunks())),
+    grouped(by) {
+      const { count, nullIndex } = column(keys, by);
+      const cached = grouped.get(by) ?? groupRows(count, nullIndex, () => selected.chunks(by));
+      grouped.set(by, cached);
+      return cached;
+    },
+    [Symbol.iterator]: (): Iterator<Chunk> => selected.chunks(),
+  };
+}
+
+/** The rows of an output among blocks, in buffers that are reused for each block. */
+class SelectedRows {
+  readonly #output: Output;
+  readonly #blocks: readonly Block[];
+  readonly #positions: MeasuredRows['positions'];
+  readonly #labels: Float32Array;
+  readonly #predictions: Float32Array<ArrayBuffer>;
+  readonly #numbers: Uint32Array;
+  readonly #blockRows: number;
+  /** Predictions of all rows of a block. */
+  #scratch = new Float32Array(0);
+  /** With a single block, the selected rows stay in the buffers: most metrics iterate more than once. */
+  #count: number | undefined;
+
+  constructor(output: Output, blocks: readonly Block[], positions: MeasuredRows['positions']) {
+    [this.#output, this.#blocks, this.#positions] = [output, blocks, positions];
+    // Allocating a whole block would cost a small set more time than its rows.
+    this.#blockRows = blocks.reduce((max, block) => Math.max(max, block.rows), 1);
+    const chunkRows =
+      positions === undefined ? this.#blockRows : Math.min(this.#blockRows, Math.max(1, positions.length));
+    this.#labels = new Float32Array(chunkRows);
+    this.#predictions = new Float32Array(chunkRows);
+    this.#numbers = new Uint32Array(chunkRows);
+  }
+
+  /** Yields the rows, with group numbers of a key. Each chunk is valid until the next one. */
+  *chunks(by?: string): Generator<GroupedChunk> {
+    const isOne = this.#blocks.length === 1;
+    for (const { block, rows } of parts(this.#blocks, this.#positions)) {
+      const count =
+        isOne && by === undefined && this.#count !== undefined ? this.#count : this.#select(block, by, rows);
+      if (isOne) this.#count = count;
+      for (let begin = 0; begin < count; begin += CHUNK_ROWS) {
+        const end = Math.min(count, begin + CHUNK_ROWS);
+        yield {
+          labels: this.#labels.subarray(begin, end),
+          predictions: this.#predictions.subarray(begin, end),
+          numbers: this.#numbers.subarray(begin, end),
+        };
+      }
+    }
+  }
+
+  countRows(): number {
+    let count = 0;
+    for (const { labels } of this.chunks()) count += labels.length;
+    return count;
+  }
 
   /** Copies the selected rows of a block to the buffers and returns their count. */
-  const select = (block: Block, by: string | undefined, rows: ArrayLike<number> | undefined): number => {
+  #select(block: Block, by: string | undefined, rows: ArrayLike<number> | undefined): number {
+    const [output, labels, predictions, numbers] = [this.#output, this.#labels, this.#predictions, this.#numbers];
     const truth = column(block.labels, output.label);
     const condition = output.where === undefined ? undefined : column(block.labels, output.where);
     const groupIndices = by === undefined ? undefined : column(block.numbers ?? new Map<string, Uint32Array>(), by);
@@ -47,7 +110,8 @@ export function buildScores(output: Output, { blocks, keys = new Map(), position
       if (groupIndices !== undefined) numbers.set(groupIndices.subarray(0, block.rows));
       return block.rows;
     }
-    const values = combinePredictions(output, block.predictions, block.rows, getScratch(block.rows));
+    if (this.#scratch.length < block.rows) this.#scratch = new Float32Array(this.#blockRows);
+    const values = combinePredictions(output, block.predictions, block.rows, this.#scratch);
     const length = rows === undefined ? block.rows : rows.length;
     let count = 0;
     for (let i = 0; i < length; i++) {
@@ -58,51 +122,7 @@ export function buildScores(output: Output, { blocks, keys = new Map(), position
       predictions[count++] = values[row]!;
     }
     return count;
-  };
-  let scratch = new Float32Array(0);
-  const getScratch = (rows: number): Float32Array<ArrayBuffer> =>
-    scratch.length < rows ? (scratch = new Float32Array(blockRows)) : scratch;
-
-  /** With a single block, the selected rows stay in the buffers: most metrics iterate more than once. */
-  let selected: number | undefined;
-  function* chunks(by?: string): Generator<GroupedChunk> {
-    const isOne = blocks.length === 1;
-    for (const { block, rows } of parts(blocks, positions)) {
-      const count = isOne && by === undefined && selected !== undefined ? selected : select(block, by, rows);
-      if (isOne) selected = count;
-      for (let begin = 0; begin < count; begin += CHUNK_ROWS) {
-        const end = Math.min(count, begin + CHUNK_ROWS);
-        yield {
-          labels: labels.subarray(begin, end),
-          predictions: predictions.subarray(begin, end),
-          numbers: numbers.subarray(begin, end),
-        };
-      }
-    }
   }
-  const countRows = (): number => {
-    let count = 0;
-    for (const { labels: some } of chunks()) count += some.length;
-    return count;
-  };
-  const rows =
-    output.where !== undefined
-      ? countRows()
-      : (positions?.length ?? blocks.reduce((sum, block) => sum + block.rows, 0));
-
-  let ranked: Ranked | undefined;
-  const grouped = new Map<string, Grouped>();
-  return {
-    rows,
-    ranked: () => (ranked ??= rankClasses(rows, chunks())),
-    grouped(by) {
-      const { count, nullIndex: blank } = column(keys, by);
-      const cached = grouped.get(by) ?? groupRows(count, blank, () => chunks(by));
-      grouped.set(by, cached);
-      return cached;
-    },
-    [Symbol.iterator]: (): Iterator<Chunk> => chunks(),
-  };
 }
 
 /** Yields blocks with their selected rows; positions of the same block are adjacent. */

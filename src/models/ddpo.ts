@@ -52,6 +52,7 @@ export const ddpo = defineModel({
     const width = options.layers.hidden.at(-1)!;
     const propensities = new Map<string, Value>();
     const dense = (x: Value, name: string): Value => g.activation(g.linear(x, width, name), 'relu', `${name}.relu`);
+    const negate = (x: Value): Value => g.affine(x, -1, 1);
     /** Computes the input of the towers; a conversion combines its own state with those of its click and of r̂. */
     const buildTowerInputs = (bottomOutputs: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> => {
       const states = new Map(
@@ -63,14 +64,12 @@ export const ddpo = defineModel({
         if (parent === undefined) return ownState;
         const propensity = mlp(g, bottomOutputs.get(task.name)!, options.layers, `states.${task.name}.propensity`);
         propensities.set(task.name, propensity);
+        const scope = `transfers.${task.name}`;
         const transfer = (state: Value, what: string): Value =>
-          g.attend(
-            [dense(state, `transfers.${task.name}.${what}`), ownState],
-            `transfers.${task.name}.${what}.attention`,
-          );
+          g.attend([dense(state, `${scope}.${what}`), ownState], `${scope}.${what}.attention`);
         return dense(
           g.concat([transfer(states.get(parent.name)!, 'click'), transfer(propensity, 'propensity')]),
-          `transfers.${task.name}`,
+          scope,
         );
       };
       return new Map(tasks.map((task) => [task.name, towerInput(task)]));
@@ -93,13 +92,7 @@ export const ddpo = defineModel({
         {
           name: `${name}.unclicked`,
           weight,
-          loss: buildSoftMean(
-            g,
-            task.taskLoss,
-            logit,
-            imputed,
-            weighRows(g.affine(given, -1, 1), g.affine(clicked, -1, 1)),
-          ),
+          loss: buildSoftMean(g, task.taskLoss, logit, imputed, weighRows(negate(given), negate(clicked))),
         },
         {
           name: `${name}.propensity`,

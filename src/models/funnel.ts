@@ -100,17 +100,10 @@ export function buildFunnel(
   options: FunnelOptions,
   between: (outputs: ReadonlyMap<string, Value>) => ReadonlyMap<string, Value> = (outputs) => outputs,
 ): Funnel {
-  const {
-    outputs: bottomOutputs,
-    gates = new Map(),
-    streams,
-  } = buildBottom(options.bottom, {
-    g,
-    input,
-    fields,
-    tasks: tasks.map(({ name }) => name),
-  });
-  const outputs = between(bottomOutputs);
+  const taskNames = tasks.map(({ name }) => name);
+  const bottom = buildBottom(options.bottom, { g, input, fields, tasks: taskNames });
+  const { gates = new Map(), streams } = bottom;
+  const outputs = between(bottom.outputs);
   const getOptions = ({ name, given }: ModelTask): MlpOptions =>
     getTower({ tower: given === undefined ? options.ctrTower : options.cvrTower, towers: options.towers }, name);
   const towers = tasks.map((task) => {

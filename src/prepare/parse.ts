@@ -3,7 +3,7 @@ import type { StringPool } from '../features/vocabulary/string-pool.js';
 import type { TensorData } from '../io/safetensors.js';
 import { firstLine, readLines, type Chunk } from './chunk.js';
 import { createColumnReader, readAbout, writeColumns } from '../io/column-file.js';
-import { createFeatureColumns, type Cuts, type FeatureColumns } from './feature-columns.js';
+import { FeatureColumns, type Cuts } from './feature-columns.js';
 import type { FieldPlan } from './fields.js';
 import type { Job, Task } from '../system/job-pool.js';
 import { BadLine, decodeBytes, LineReader } from './raw-line.js';
@@ -142,7 +142,7 @@ let features: { readonly key: string; readonly columns: FeatureColumns } | undef
  */
 function parseChunk({ target, chunk, fields, maxBadRows, common }: ParseTask): void {
   const key = JSON.stringify(fields);
-  if (features?.key !== key) features = { key, columns: createFeatureColumns(fields) };
+  if (features?.key !== key) features = { key, columns: new FeatureColumns(fields) };
   const { columns } = features;
   columns.clear();
   const { bytes, begin, end } = readLines(chunk, (size) => columns.lines(size));

@@ -54,36 +54,26 @@ interface JournalEntry {
   result?: TrialResult;
 }
 
-/** Opens the journal of an existing study. */
-export async function openJournal(study: string): Promise<Journal> {
-  const folder = join(study, JOURNAL);
-  const readNames = new Set<string>();
-  const entries = new Map<number, JournalEntry>();
-  let trials: readonly Trial[] = [];
+/** Reads the entries of a journal; each file once. */
+class EntryReader {
+  readonly #folder: string;
+  readonly #readNames = new Set<string>();
+  readonly #entries = new Map<number, JournalEntry>();
+  trials: readonly Trial[] = [];
 
-  const readFileEntry = async (name: string): Promise<void> => {
-    const [, digits, kind, count] = ENTRY.exec(name) ?? [];
-    if (digits === undefined) return;
-    const path = join(folder, name);
-    const number = Number(digits);
-    const entry = entries.get(number) ?? { claims: [], released: new Set(), rungs: [] };
-    entries.set(number, entry);
-    if (kind === 'trial') entry.definition = await readEntry(path, trialSchema);
-    if (kind === 'claim')
-      entry.claims[Number(count) - 1] = { ...(await readEntry(path, claimSchema)), path, isReleased: false };
-    if (kind === 'release') entry.released.add(Number(count) - 1);
-    if (kind === 'rung') entry.rungs[Number(count) - 1] = (await readEntry(path, rungSchema)).value;
-    if (kind === 'result') entry.result = await readEntry(path, resultSchema);
-  };
-  const refresh = async (): Promise<void> => {
-    const names = await onDisk(folder, () => readdir(folder));
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async refresh(): Promise<void> {
+    const names = await onDisk(this.#folder, () => readdir(this.#folder));
     // A listing during concurrent writes may miss a claim before one that it contains; the next refresh finds it.
-    const newNames = names.filter((name) => !readNames.has(name));
+    const newNames = names.filter((name) => !this.#readNames.has(name));
     if (newNames.length === 0) return;
-    await Promise.all(newNames.map(readFileEntry));
-    for (const name of newNames) readNames.add(name);
-    trials = [...entries.values()]
-      .flatMap(({ definition: definition, claims, released, rungs, result }) =>
+    await Promise.all(newNames.map((name) => this.#read(name)));
+    for (const name of newNames) this.#readNames.add(name);
+    this.trials = [...this.#entries.values()]
+      .flatMap(({ definition, claims, released, rungs, result }) =>
         definition === undefined
           ? []
           : [
@@ -96,15 +86,36 @@ export async function openJournal(study: string): Promise<Journal> {
             ],
       )
       .sort((a, b) => a.number - b.number);
-  };
+  }
+
+  async #read(name: string): Promise<void> {
+    const [, digits, kind, count] = ENTRY.exec(name) ?? [];
+    if (digits === undefined) return;
+    const path = join(this.#folder, name);
+    const number = Number(digits);
+    const entry = this.#entries.get(number) ?? { claims: [], released: new Set(), rungs: [] };
+    this.#entries.set(number, entry);
+    if (kind === 'trial') entry.definition = await readEntry(path, trialSchema);
+    if (kind === 'claim')
+      entry.claims[Number(count) - 1] = { ...(await readEntry(path, claimSchema)), path, isReleased: false };
+    if (kind === 'release') entry.released.add(Number(count) - 1);
+    if (kind === 'rung') entry.rungs[Number(count) - 1] = (await readEntry(path, rungSchema)).value;
+    if (kind === 'result') entry.result = await readEntry(path, resultSchema);
+  }
+}
+
+/** Opens the journal of an existing study. */
+export async function openJournal(study: string): Promise<Journal> {
+  const folder = join(study, JOURNAL);
+  const reader = new EntryReader(folder);
   const write = (name: string, content: object): Promise<boolean> =>
     createFileAtomic(join(folder, name), `${JSON.stringify(content)}\n`);
 
-  await refresh();
+  await reader.refresh();
   return {
-    refresh,
+    refresh: () => reader.refresh(),
     get trials() {
-      return trials;
+      return reader.trials;
     },
     begin: (number, point) =>
       write(entryName(number, 'trial'), {

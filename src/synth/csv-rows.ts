@@ -20,23 +20,91 @@ export interface ImpressionFile {
   close(): void;
 }
 
-/**
- * Creates a CSV with torch-rechub's columns.
- * @param bags if given, fields 210, 853 and the history fields are bags: `id:weight|id:weight`
- */
-export function createCsvFile(path: string, { users, items }: World, bags: BagSource | undefined): ImpressionFile {
-  const file = new ByteFile(path);
-  file.text(`${HEADER.join(',')}\n`);
+/** A CSV with torch-rechub's columns. */
+export class CsvFile implements ImpressionFile {
+  readonly #file: ByteFile;
+  readonly #world: World;
+  readonly #bags: BagSource | undefined;
 
-  const cell = (value: number): void => {
-    file.byte(COMMA);
-    file.whole(value);
-  };
-  const decimal = (value: number): void => {
-    file.byte(COMMA);
-    file.tenThousandths(value);
-  };
-  const bagCell = ({ count, ids, weights }: Bag): void => {
+  /** @param bags if given, fields 210, 853 and the history fields are bags: `id:weight|id:weight` */
+  constructor(path: string, world: World, bags: BagSource | undefined) {
+    this.#file = new ByteFile(path);
+    this.#world = world;
+    this.#bags = bags;
+    this.#file.text(`${HEADER.join(',')}\n`);
+  }
+
+  write(block: Impressions): void {
+    for (let row = 0; row < block.rows; row++) {
+      const [user, item] = [block.user[row]!, block.item[row]!];
+      this.#file.reserve(LINE_BYTES);
+      this.#file.whole(block.click[row]!);
+      this.#integer(block.purchase[row]!);
+      this.#writeProfile(user);
+      this.#writeItem(user, item);
+      this.#integer(block.position[row]!);
+      this.#writeHistory(user, item);
+      this.#file.byte(LINE_END);
+    }
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  #writeProfile(user: number): void {
+    this.#integer(user + 1);
+    for (let f = 0; f < NUM_PROFILE; f++) this.#integer(this.#world.users.profile[user * NUM_PROFILE + f]!);
+  }
+
+  /** Writes the item and its combinations with the user. */
+  #writeItem(user: number, item: number): void {
+    const { users, items } = this.#world;
+    const idOf = (kind: number): number => items.kinds[item * NUM_KINDS + kind]!;
+    this.#integer(items.tier[item]!);
+    this.#integer(item + 1);
+    this.#integer(idOf(KIND_AT.category));
+    this.#integer(idOf(KIND_AT.shop));
+    const intention = idOf(KIND_AT.intention);
+    if (this.#bags === undefined) this.#integer(intention);
+    else this.#bag(this.#bags.around(intention, 10_000, KIND_AT.intention));
+    this.#integer(idOf(KIND_AT.brand));
+    for (const kind of COMBINATION_KINDS) {
+      const rank = favoriteAt(users, user, kind, idOf(kind));
+      if (this.#bags === undefined || kind !== KIND_AT.brand) this.#integer(rank < 0 ? 0 : idOf(kind));
+      else if (rank < 0) this.#file.byte(COMMA);
+      else this.#bag(this.#bags.around(idOf(kind), strength(users.activity[user]!, rank, kind), kind));
+    }
+  }
+
+  /** Writes the user's histories, and the weights of histories and combinations. */
+  #writeHistory(user: number, item: number): void {
+    const { users, items } = this.#world;
+    for (const kind of HISTORY_KINDS) {
+      if (this.#bags === undefined) this.#integer(users.favorites[(user * NUM_KINDS + kind) * FAVORITES]!);
+      else this.#bag(this.#bags.history(user, kind));
+    }
+    for (let k = 0; k < HISTORY_KINDS.length; k++)
+      this.#decimal(Math.round((users.activity[user]! / (k + 1)) * 10_000));
+    for (const kind of COMBINATION_KINDS) {
+      const rank = favoriteAt(users, user, kind, items.kinds[item * NUM_KINDS + kind]!);
+      this.#decimal(rank < 0 ? 0 : strength(users.activity[user]!, rank, kind));
+    }
+  }
+
+  #integer(value: number): void {
+    this.#file.byte(COMMA);
+    this.#file.whole(value);
+  }
+
+  /** @param value in ten-thousandths */
+  #decimal(value: number): void {
+    this.#file.byte(COMMA);
+    this.#file.tenThousandths(value);
+  }
+
+  #bag({ count, ids, weights }: Bag): void {
+    const file = this.#file;
     file.reserve(count * VALUE_BYTES + LINE_BYTES);
     for (let i = 0; i < count; i++) {
       file.byte(i === 0 ? COMMA : BAR);
@@ -44,51 +112,7 @@ export function createCsvFile(path: string, { users, items }: World, bags: BagSo
       file.byte(COLON);
       file.tenThousandths(weights[i]!);
     }
-  };
-
-  const writeRow = (block: Impressions, row: number): void => {
-    const user = block.user[row]!;
-    const item = block.item[row]!;
-    file.reserve(LINE_BYTES);
-    file.whole(block.click[row]!);
-    cell(block.purchase[row]!);
-    cell(user + 1);
-    for (let f = 0; f < NUM_PROFILE; f++) cell(users.profile[user * NUM_PROFILE + f]!);
-    cell(items.tier[item]!);
-    cell(item + 1);
-    const kindAt = item * NUM_KINDS;
-    cell(items.kinds[kindAt + KIND_AT.category]!);
-    cell(items.kinds[kindAt + KIND_AT.shop]!);
-    const intention = items.kinds[kindAt + KIND_AT.intention]!;
-    if (bags === undefined) cell(intention);
-    else bagCell(bags.around(intention, 10_000, KIND_AT.intention));
-    cell(items.kinds[kindAt + KIND_AT.brand]!);
-    for (const kind of COMBINATION_KINDS) {
-      const id = items.kinds[kindAt + kind]!;
-      const rank = favoriteAt(users, user, kind, id);
-      if (bags === undefined || kind !== KIND_AT.brand) cell(rank < 0 ? 0 : id);
-      else if (rank < 0) file.byte(COMMA);
-      else bagCell(bags.around(id, strength(users.activity[user]!, rank, kind), kind));
-    }
-    cell(block.position[row]!);
-    for (const kind of HISTORY_KINDS) {
-      if (bags === undefined) cell(users.favorites[(user * NUM_KINDS + kind) * FAVORITES]!);
-      else bagCell(bags.history(user, kind));
-    }
-    for (let k = 0; k < HISTORY_KINDS.length; k++) decimal(Math.round((users.activity[user]! / (k + 1)) * 10_000));
-    for (const kind of COMBINATION_KINDS) {
-      const rank = favoriteAt(users, user, kind, items.kinds[kindAt + kind]!);
-      decimal(rank < 0 ? 0 : strength(users.activity[user]!, rank, kind));
-    }
-    file.byte(LINE_END);
-  };
-
-  return {
-    write(block) {
-      for (let row = 0; row < block.rows; row++) writeRow(block, row);
-    },
-    close: () => file.close(),
-  };
+  }
 }
 
 /**

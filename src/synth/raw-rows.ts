@@ -59,14 +59,6 @@ export interface Strays {
   badRows: number;
 }
 
-/** A raw file of impressions with sessions. */
-export interface RawFile extends ImpressionFile {
-  /** Starts a session of a user. @returns its number, for `sessions` */
-  openSession(user: number): number;
-  /** Session number per row of the next block. */
-  readonly sessions: Uint32Array;
-}
-
 /** Options of raw files. */
 export interface RawOptions {
   readonly skeletonPath: string;
@@ -85,51 +77,110 @@ export interface RawOptions {
   readonly strays: Strays;
 }
 
-/** Creates a skeleton and its common features. */
-export function createRawFile({ users, items }: World, options: RawOptions): RawFile {
-  const { seed, split, bags, ids, random, badEvery, strays } = options;
-  const skeleton = new ByteFile(options.skeletonPath);
-  const common = new ByteFile(options.commonPath);
-  const key = streamKey(seed, 'session', split);
-  const features = createFeatureList(ids);
-  let numSessions = 0;
-  let numRows = 0;
+/** Faults of invalid rows: an unknown session, or a wrong feature count. */
+type Fault = 'session' | 'count';
 
-  // The session number is part of the index, so that indices are unique.
-  const index = (file: ByteFile, session: number): void => file.hex(mix(key + session), session ^ key);
+/** A raw file of impressions with sessions: a skeleton and its common features. */
+export class RawFile implements ImpressionFile {
+  /** Session number per row of the next block. */
+  readonly sessions: Uint32Array;
+  readonly #world: World;
+  readonly #options: RawOptions;
+  readonly #skeleton: ByteFile;
+  readonly #common: ByteFile;
+  readonly #features: FeatureList;
+  readonly #key: number;
+  #numSessions = 0;
+  #numRows = 0;
+  /** Rows without stray and invalid ones. */
+  #numImpressions = 0;
 
-  const writeSession = (user: number): number => {
-    const session = numSessions++;
+  constructor(world: World, options: RawOptions) {
+    this.#world = world;
+    this.#options = options;
+    this.sessions = new Uint32Array(options.capacity);
+    this.#skeleton = new ByteFile(options.skeletonPath);
+    this.#common = new ByteFile(options.commonPath);
+    this.#features = createFeatureList(options.ids);
+    this.#key = streamKey(options.seed, 'session', options.split);
+  }
+
+  /** Starts a session of a user. @returns its number, for `sessions` */
+  openSession(user: number): number {
+    if (this.#numSessions % UNUSED_EVERY === UNUSED_EVERY - 1) {
+      this.#options.strays.unusedSessions++;
+      this.#writeSession(user);
+    }
+    return this.#writeSession(user);
+  }
+
+  write(block: Impressions): void {
+    const { badEvery, strays } = this.#options;
+    for (let row = 0; row < block.rows; row++) {
+      const session = this.sessions[row]!;
+      this.#writeRow(block, row, session, block.click[row]!, block.purchase[row]!);
+      this.#numImpressions++;
+      if (this.#numImpressions % STRAY_EVERY === 0) {
+        strays.purchasesWithoutClick++;
+        this.#writeRow(block, row, session, 0, 1);
+      }
+      if (badEvery > 0 && this.#numImpressions % badEvery === 0) {
+        this.#writeRow(block, row, session, 0, 0, strays.badRows % 2 === 0 ? 'session' : 'count');
+        strays.badRows++;
+      }
+    }
+  }
+
+  close(): void {
+    this.#skeleton.close();
+    this.#common.close();
+  }
+
+  #writeSession(user: number): number {
+    const { bags, random } = this.#options;
+    const { profile } = this.#world.users;
+    const session = this.#numSessions++;
+    const features = this.#features;
     features.clear();
     features.add('101', user + 1, ONE);
-    for (const [f, field] of PROFILE_FIELDS.entries()) {
-      if (mix(mix(user) + f) % MISSING_EVERY !== 0) features.add(field, users.profile[user * NUM_PROFILE + f]!, ONE);
-    }
+    for (const [f, field] of PROFILE_FIELDS.entries())
+      if (mix(mix(user) + f) % MISSING_EVERY !== 0) features.add(field, profile[user * NUM_PROFILE + f]!, ONE);
     for (const [f, field] of HISTORY_FIELDS.entries()) features.addBag(field, bags.history(user, HISTORY_KINDS[f]!));
-    common.reserve(HEAD_BYTES);
-    index(common, session);
-    common.byte(COMMA);
-    features.write(common, features.count, random);
+    this.#common.reserve(HEAD_BYTES);
+    this.#writeIndex(this.#common, session);
+    this.#common.byte(COMMA);
+    features.write(this.#common, features.count, random);
     return session;
-  };
+  }
 
-  const writeRow = (
-    block: Impressions,
-    row: number,
-    session: number,
-    click: number,
-    purchase: number,
-    fault: 0 | 1 | 2,
-  ): void => {
+  #writeRow(block: Impressions, row: number, session: number, click: number, purchase: number, fault?: Fault): void {
+    this.#collectFeatures(block, row);
+    const skeleton = this.#skeleton;
+    skeleton.reserve(HEAD_BYTES);
+    for (const value of [++this.#numRows, click, purchase]) {
+      skeleton.whole(value);
+      skeleton.byte(COMMA);
+    }
+    this.#writeIndex(skeleton, session, fault === 'session');
+    skeleton.byte(COMMA);
+    const { count } = this.#features;
+    this.#features.write(skeleton, count + (fault === 'count' ? 1 : 0), this.#options.random);
+  }
+
+  #collectFeatures(block: Impressions, row: number): void {
+    const { users, items } = this.#world;
+    const { bags } = this.#options;
+    const features = this.#features;
     const user = block.user[row]!;
-    const kindAt = block.item[row]! * NUM_KINDS;
+    const item = block.item[row]!;
+    const kindAt = item * NUM_KINDS;
     const activity = users.activity[user]!;
     features.clear();
-    features.add('205', block.item[row]! + 1, ONE);
+    features.add('205', item + 1, ONE);
     features.add('206', items.kinds[kindAt + KIND_AT.category]!, ONE);
     features.add('207', items.kinds[kindAt + KIND_AT.shop]!, ONE);
     features.add('216', items.kinds[kindAt + KIND_AT.brand]!, ONE);
-    features.add('129', items.tier[block.item[row]!]!, ONE);
+    features.add('129', items.tier[item]!, ONE);
     features.add('301', block.position[row]!, ONE);
     features.addBag('210', bags.around(items.kinds[kindAt + KIND_AT.intention]!, ONE, KIND_AT.intention));
     for (const [f, field] of COMBINATION_FIELDS.entries()) {
@@ -140,52 +191,15 @@ export function createRawFile({ users, items }: World, options: RawOptions): Raw
       if (field === '853') features.addBag(field, bags.around(id, strength(activity, slot, kind), kind));
       else features.add(field, id, strength(activity, slot, kind));
     }
-    skeleton.reserve(HEAD_BYTES);
-    skeleton.whole(++numRows);
-    skeleton.byte(COMMA);
-    skeleton.whole(click);
-    skeleton.byte(COMMA);
-    skeleton.whole(purchase);
-    skeleton.byte(COMMA);
-    // Sessions with the complemented 32 bits do not exist.
-    if (fault === 1) skeleton.hex(mix(key + session), ~session ^ key);
-    else index(skeleton, session);
-    skeleton.byte(COMMA);
-    features.write(skeleton, features.count + (fault === 2 ? 1 : 0), random);
-  };
+  }
 
-  const sessions = new Uint32Array(options.capacity);
-  /** Rows without stray and invalid ones. */
-  let numImpressions = 0;
-  return {
-    sessions,
-    openSession(user) {
-      if (numSessions % UNUSED_EVERY === UNUSED_EVERY - 1) {
-        strays.unusedSessions++;
-        writeSession(user);
-      }
-      return writeSession(user);
-    },
-    write(block) {
-      for (let row = 0; row < block.rows; row++) {
-        const session = sessions[row]!;
-        writeRow(block, row, session, block.click[row]!, block.purchase[row]!, 0);
-        numImpressions++;
-        if (numImpressions % STRAY_EVERY === 0) {
-          strays.purchasesWithoutClick++;
-          writeRow(block, row, session, 0, 1, 0);
-        }
-        if (badEvery > 0 && numImpressions % badEvery === 0) {
-          writeRow(block, row, session, 0, 0, strays.badRows % 2 === 0 ? 1 : 2);
-          strays.badRows++;
-        }
-      }
-    },
-    close() {
-      skeleton.close();
-      common.close();
-    },
-  };
+  /**
+   * Writes the index of a session, which has its number, so that indices are unique; no session has an index with the
+   * complement.
+   */
+  #writeIndex(file: ByteFile, session: number, isUnknown = false): void {
+    file.hex(mix(this.#key + session), (isUnknown ? ~session : session) ^ this.#key);
+  }
 }
 
 /** Features of a row, written in random order. */

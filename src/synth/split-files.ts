@@ -5,14 +5,14 @@ import { onDisk, replace, writeFileAtomic } from '../io/disk.js';
 import { userError } from '../core/errors.js';
 import { randomStream } from '../core/random.js';
 import type { BagSource } from './bags.js';
-import { createCsvFile } from './csv-rows.js';
+import { CsvFile } from './csv-rows.js';
 import { createDelayFile } from './delay-csv.js';
 import type { DelayedClick, DelayLog } from './delays.js';
 import type { HistoryLog, OnEvent } from './histories.js';
 import { createEventFile, createHistoryFile } from './history-csv.js';
 import { drawImpressions, type Impressions, type Shown } from './impressions.js';
 import type { SynthFormat } from './presets.js';
-import { createRawFile, assignRawIds, type Strays } from './raw-rows.js';
+import { assignRawIds, RawFile, type Strays } from './raw-rows.js';
 import { drawSessions, SESSION_BLOCK_ROWS } from './sessions.js';
 
 /** Source and target of a split. */
@@ -84,7 +84,7 @@ export async function writeCsvSplit(
 ): Promise<void> {
   const [csv] = listPaths('csv', name);
   await replace(join(folder, csv!), (path) => {
-    const file = createCsvFile(path, shown.world, bags);
+    const file = new CsvFile(path, shown.world, bags);
     for (const block of drawImpressions(shown, seed, split, rows)) {
       onBlock(block);
       file.write(block);
@@ -169,7 +169,7 @@ export async function writeRawSplit(draw: RawDraw): Promise<Strays> {
     replace(join(folder, common!), (commonPath) => {
       const random = randomStream(seed, 'feature order', split);
       const ids = assignRawIds(world, profileSizes);
-      const file = createRawFile(world, {
+      const file = new RawFile(world, {
         skeletonPath,
         commonPath,
         seed,
@@ -181,7 +181,7 @@ export async function writeRawSplit(draw: RawDraw): Promise<Strays> {
         capacity: SESSION_BLOCK_ROWS,
         strays,
       });
-      for (const block of drawSessions({ ...draw, open: file.openSession, sessions: file.sessions })) {
+      for (const block of drawSessions({ ...draw, open: (user) => file.openSession(user), sessions: file.sessions })) {
         onBlock(block);
         file.write(block);
       }

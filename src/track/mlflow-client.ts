@@ -30,27 +30,6 @@ const MAX_PARAM_LENGTH = 500;
 /** Request timeout. */
 const TIMEOUT_MS = 10_000;
 
-/** Client of a tracking server. All methods reject with an Error that describes the problem. */
-export interface MlflowClient {
-  readonly url: string;
-  /** Returns the id of an experiment; creates it if it does not exist. */
-  experimentId(name: string): Promise<string>;
-  /** @returns the id of the run */
-  createRun(
-    experimentId: string,
-    about: { readonly name: string; readonly startMs: number; readonly tags: Readonly<Record<string, string>> },
-  ): Promise<string>;
-  logParams(runId: string, params: ReadonlyMap<string, string | number | boolean>): Promise<void>;
-  logMetrics(runId: string, metrics: readonly MlflowMetric[]): Promise<void>;
-  /** Sets a run to running again; returns the last step of each of its metrics. */
-  reopen(runId: string): Promise<ReadonlyMap<string, number>>;
-  endRun(runId: string, status: string, endMs: number): Promise<void>;
-  /** Records the data sets of a run; repeated ones are recorded once. */
-  logInputs(runId: string, inputs: readonly MlflowInput[]): Promise<void>;
-  /** Uploads files as artifacts of a run. */
-  logArtifacts(runId: string, files: readonly RunFile[]): Promise<void>;
-}
-
 const experimentSchema = z.looseObject({ experiment_id: z.string() });
 const runSchema = z.looseObject({
   run: z.looseObject({
@@ -64,37 +43,120 @@ const runSchema = z.looseObject({
 });
 const refusalSchema = z.looseObject({ error_code: z.string(), message: z.string().default('') });
 
-/** Creates a client; reads credentials from the environment variables of MLflow's own clients. */
-export function createMlflowClient(
-  address: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): MlflowClient {
-  const url = address.replace(/\/+$/, '');
-  const {
-    MLFLOW_TRACKING_TOKEN: token,
-    MLFLOW_TRACKING_USERNAME: user,
-    MLFLOW_TRACKING_PASSWORD: password = '',
-  } = environment;
-  const authorization =
-    token !== undefined
-      ? `Bearer ${token}`
-      : user !== undefined
-        ? `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
-        : undefined;
-  const headers = { 'content-type': 'application/json', ...(authorization !== undefined && { authorization }) };
+/** Client of a tracking server. All methods reject with an Error that describes the problem. */
+export class MlflowClient {
+  readonly url: string;
+  readonly #authorization: { readonly authorization?: string };
 
-  const request = async <Schema extends z.ZodType>(
-    method: 'GET' | 'POST',
+  /** Reads credentials from the environment variables of MLflow's own clients. */
+  constructor(address: string, environment: Readonly<Record<string, string | undefined>>) {
+    this.url = address.replace(/\/+$/, '');
+    const { MLFLOW_TRACKING_TOKEN: token, MLFLOW_TRACKING_USERNAME: user } = environment;
+    const credentials = `${user}:${environment['MLFLOW_TRACKING_PASSWORD'] ?? ''}`;
+    if (token !== undefined) this.#authorization = { authorization: `Bearer ${token}` };
+    else if (user !== undefined)
+      this.#authorization = { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
+    else this.#authorization = {};
+  }
+
+  /** Returns the id of an experiment; creates it if it does not exist. */
+  async experimentId(name: string): Promise<string> {
+    const find = async (): Promise<string> => {
+      const schema = z.looseObject({ experiment: experimentSchema });
+      const { experiment } = await this.#get('experiments/get-by-name', { experiment_name: name }, schema);
+      return experiment.experiment_id;
+    };
+    try {
+      return await find();
+    } catch (error) {
+      if (!(error instanceof MissingError)) throw error;
+    }
+    // Another run may create it concurrently.
+    return this.#post('experiments/create', { name }, experimentSchema).then(({ experiment_id: id }) => id, find);
+  }
+
+  /** @returns the id of the run */
+  async createRun(
+    experimentId: string,
+    {
+      name,
+      startMs,
+      tags,
+    }: { readonly name: string; readonly startMs: number; readonly tags: Readonly<Record<string, string>> },
+  ): Promise<string> {
+    const { run } = await this.#post(
+      'runs/create',
+      {
+        experiment_id: experimentId,
+        run_name: name,
+        start_time: startMs,
+        tags: Object.entries(tags).map(([key, value]) => ({ key, value })),
+      },
+      runSchema,
+    );
+    return run.info.run_id;
+  }
+
+  async logParams(runId: string, params: ReadonlyMap<string, string | number | boolean>): Promise<void> {
+    const entries = Array.from(params, ([key, value]) => ({ key, value: truncate(String(value)) }));
+    for (let begin = 0; begin < entries.length; begin += PARAMS_PER_REQUEST)
+      await this.#post('runs/log-batch', { run_id: runId, params: entries.slice(begin, begin + PARAMS_PER_REQUEST) });
+  }
+
+  async logMetrics(runId: string, metrics: readonly MlflowMetric[]): Promise<void> {
+    if (metrics.length > 0) await this.#post('runs/log-batch', { run_id: runId, metrics });
+  }
+
+  /** Sets a run to running again; returns the last step of each of its metrics. */
+  async reopen(runId: string): Promise<ReadonlyMap<string, number>> {
+    await this.#post('runs/update', { run_id: runId, status: 'RUNNING' });
+    const { run } = await this.#get('runs/get', { run_id: runId }, runSchema);
+    return new Map((run.data?.metrics ?? []).map(({ key, step }) => [key, step]));
+  }
+
+  async endRun(runId: string, status: string, endMs: number): Promise<void> {
+    await this.#post('runs/update', { run_id: runId, status, end_time: endMs });
+  }
+
+  /** Records the data sets of a run; repeated ones are recorded once. */
+  async logInputs(runId: string, inputs: readonly MlflowInput[]): Promise<void> {
+    const datasets = inputs.map(({ context, name, digest, uri }) => ({
+      tags: [{ key: 'mlflow.data.context', value: context }],
+      dataset: { name, digest, source_type: 'local', source: JSON.stringify({ uri }) },
+    }));
+    if (datasets.length > 0) await this.#post('runs/log-inputs', { run_id: runId, datasets });
+  }
+
+  /** Uploads files as artifacts of a run. */
+  async logArtifacts(runId: string, files: readonly RunFile[]): Promise<void> {
+    const { run } = await this.#get('runs/get', { run_id: runId }, runSchema);
+    await artifactStore(this.url, run.info.artifact_uri, this.#authorization)(files);
+  }
+
+  #get<Schema extends z.ZodType>(
     path: string,
-    content: Readonly<Record<string, unknown>>,
+    query: Readonly<Record<string, string>>,
     schema: Schema,
-  ): Promise<z.output<Schema>> => {
-    const query = method === 'GET' ? `?${new URLSearchParams(content as Record<string, string>).toString()}` : '';
-    const response = await fetch(`${url}/api/2.0/mlflow/${path}${query}`, {
-      method,
-      headers,
+  ): Promise<z.output<Schema>> {
+    return this.#request(path, `?${new URLSearchParams(query).toString()}`, { method: 'GET' }, schema);
+  }
+
+  #post(path: string, content: object): Promise<unknown>;
+  #post<Schema extends z.ZodType>(path: string, content: object, schema: Schema): Promise<z.output<Schema>>;
+  #post(path: string, content: object, schema: z.ZodType = z.looseObject({})): Promise<unknown> {
+    return this.#request(path, '', { method: 'POST', body: JSON.stringify(content) }, schema);
+  }
+
+  async #request<Schema extends z.ZodType>(
+    path: string,
+    query: string,
+    init: Pick<RequestInit, 'method' | 'body'>,
+    schema: Schema,
+  ): Promise<z.output<Schema>> {
+    const response = await fetch(`${this.url}/api/2.0/mlflow/${path}${query}`, {
+      ...init,
+      headers: { 'content-type': 'application/json', ...this.#authorization },
       signal: AbortSignal.timeout(TIMEOUT_MS),
-      ...(method === 'POST' && { body: JSON.stringify(content) }),
     }).catch((error: unknown) => {
       throw new Error(describeFailure(error), { cause: error });
     });
@@ -105,76 +167,7 @@ export function createMlflowClient(
     } catch (error) {
       throw new Error(`${path} returned an invalid answer`, { cause: error });
     }
-  };
-  const anySchema = z.looseObject({});
-  return {
-    url,
-    async experimentId(name) {
-      const find = (): Promise<string> =>
-        request(
-          'GET',
-          'experiments/get-by-name',
-          { experiment_name: name },
-          z.looseObject({ experiment: experimentSchema }),
-        ).then(({ experiment }) => experiment.experiment_id);
-      try {
-        return await find();
-      } catch (error) {
-        if (!(error instanceof MissingError)) throw error;
-      }
-      // Another run may create it concurrently.
-      return request('POST', 'experiments/create', { name }, experimentSchema).then(
-        ({ experiment_id: id }) => id,
-        find,
-      );
-    },
-    async createRun(experimentId, { name, startMs, tags }) {
-      const { run } = await request(
-        'POST',
-        'runs/create',
-        {
-          experiment_id: experimentId,
-          run_name: name,
-          start_time: startMs,
-          tags: Object.entries(tags).map(([key, value]) => ({ key, value })),
-        },
-        runSchema,
-      );
-      return run.info.run_id;
-    },
-    async logParams(runId, params) {
-      const entries = Array.from(params, ([key, value]) => ({ key, value: truncate(String(value)) }));
-      for (let begin = 0; begin < entries.length; begin += PARAMS_PER_REQUEST)
-        await request(
-          'POST',
-          'runs/log-batch',
-          { run_id: runId, params: entries.slice(begin, begin + PARAMS_PER_REQUEST) },
-          anySchema,
-        );
-    },
-    async logMetrics(runId, metrics) {
-      if (metrics.length > 0) await request('POST', 'runs/log-batch', { run_id: runId, metrics }, anySchema);
-    },
-    async reopen(runId) {
-      await request('POST', 'runs/update', { run_id: runId, status: 'RUNNING' }, anySchema);
-      const { run } = await request('GET', 'runs/get', { run_id: runId }, runSchema);
-      return new Map((run.data?.metrics ?? []).map(({ key, step }) => [key, step]));
-    },
-    async logInputs(runId, inputs) {
-      const datasets = inputs.map(({ context, name, digest, uri }) => ({
-        tags: [{ key: 'mlflow.data.context', value: context }],
-        dataset: { name, digest, source_type: 'local', source: JSON.stringify({ uri }) },
-      }));
-      if (datasets.length > 0) await request('POST', 'runs/log-inputs', { run_id: runId, datasets }, anySchema);
-    },
-    async logArtifacts(runId, files) {
-      const { run } = await request('GET', 'runs/get', { run_id: runId }, runSchema);
-      await artifactStore(url, run.info.artifact_uri, authorization === undefined ? {} : { authorization })(files);
-    },
-    async endRun(runId, status, endMs) {
-      await request('POST', 'runs/update', { run_id: runId, status, end_time: endMs }, anySchema);
-    },
-  };
+  }
 }
 
 /** The server reports that the requested object does not exist. */

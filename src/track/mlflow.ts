@@ -6,13 +6,7 @@ import { wallClockMs } from '../system/clock.js';
 import { writeFileAtomic } from '../io/disk.js';
 import { joined } from '../core/errors.js';
 import type { StateSection } from '../core/state-section.js';
-import {
-  createMlflowClient,
-  METRICS_PER_REQUEST,
-  type MlflowClient,
-  type MlflowInput,
-  type MlflowMetric,
-} from './mlflow-client.js';
+import { METRICS_PER_REQUEST, MlflowClient, type MlflowInput, type MlflowMetric } from './mlflow-client.js';
 import type { RunFile } from './mlflow-artifacts.js';
 import { defineTracker, type RunEnd, type TrackedRun, type Tracker } from './tracker.js';
 
@@ -52,13 +46,13 @@ export const mlflow = defineTracker({
     const state = run.getState(section, () => ({ runId: null }));
     return url === undefined
       ? undefined
-      : createMlflowTracker(createMlflowClient(url, process.env), experiment ?? run.name, state, run);
+      : new MlflowTracker(new MlflowClient(url, process.env), experiment ?? run.name, state, run);
   },
   async addFile(folder, file, warn) {
     const path = join(folder, RECORD);
     if (!existsSync(path)) return;
     const { url, runId } = recordSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
-    await createMlflowClient(url, process.env)
+    await new MlflowClient(url, process.env)
       .logArtifacts(runId, [file])
       .catch((error: unknown) => warn(describeMissingFiles(url, error, [file])));
   },
@@ -95,97 +89,117 @@ function computeDigest(uri: string): string {
 }
 
 /**
- * Creates a tracker that sends metrics in the background and queues them while the server is unreachable. The run waits
- * for the server only at its start and end.
+ * Sends metrics in the background and queues them while the server is unreachable. The run waits for the server only at
+ * its start and end.
  */
-function createMlflowTracker(
-  client: MlflowClient,
-  experiment: string,
-  state: MlflowState,
-  { name, folder, hparams, artifacts, warn }: TrackedRun,
-): Tracker {
-  let queue: MlflowMetric[] = [];
-  let numDropped = 0;
+class MlflowTracker implements Tracker {
+  readonly #client: MlflowClient;
+  readonly #experiment: string;
+  readonly #state: MlflowState;
+  readonly #run: TrackedRun;
+  #queue: MlflowMetric[] = [];
+  #numDropped = 0;
   /** Last step of each metric on the server when the run was reopened; steps up to it are not sent again. */
-  let lastSentSteps: ReadonlyMap<string, number> = new Map();
-  let isFound = false;
+  #lastSentSteps: ReadonlyMap<string, number> = new Map();
+  #isFound = false;
   /** True for a resumed run; MLflow rejects other values for a parameter. */
-  let hasParams = state.runId !== null;
-  let hasWarned = false;
+  #hasParams: boolean;
+  #hasWarned = false;
   /** Requests are sent one after the other. */
-  let sending = Promise.resolve();
+  #sending = Promise.resolve();
+
+  constructor(client: MlflowClient, experiment: string, state: MlflowState, run: TrackedRun) {
+    this.#client = client;
+    this.#experiment = experiment;
+    this.#state = state;
+    this.#run = run;
+    this.#hasParams = state.runId !== null;
+  }
+
+  begin(): Promise<void> {
+    return this.#sendInBackground();
+  }
+
+  scalars(step: number, values: Readonly<Record<string, number>>): void {
+    const timestamp = wallClockMs();
+    for (const [key, value] of Object.entries(values)) {
+      if (this.#queue.length < MAX_QUEUED) this.#queue.push({ key: toKey(key), value, timestamp, step });
+      else this.#numDropped++;
+    }
+    if (this.#queue.length >= METRICS_PER_REQUEST && this.#isFound && !this.#hasWarned) void this.#sendInBackground();
+  }
+
+  /** MLflow charts show only metrics by step. */
+  predictions(): void {}
+
+  flush(): Promise<void> {
+    void this.#sendInBackground();
+    return Promise.resolve();
+  }
+
+  async end(runEnd: RunEnd): Promise<void> {
+    await this.#sendInBackground();
+    const { url } = this.#client;
+    const { folder, warn } = this.#run;
+    const numLost = this.#queue.length + this.#numDropped;
+    if (numLost > 0) warn(joined(`MLflow at ${url}: ${numLost} metric values were not sent`, `they are in ${folder}`));
+    if (!this.#isFound) return;
+    const runId = this.#state.runId!;
+    const status = STATUS[runEnd];
+    if (status === 'FINISHED') {
+      await writeFileAtomic(join(folder, RECORD), `${JSON.stringify({ url, runId })}\n`);
+      const files = this.#run.artifacts();
+      await this.#client
+        .logArtifacts(runId, files)
+        .catch((error: unknown) => warn(describeMissingFiles(url, error, files)));
+    }
+    await this.#client.endRun(runId, status, wallClockMs()).catch((error: unknown) => this.#warnOnce(error));
+  }
+
+  #sendInBackground(): Promise<void> {
+    return (this.#sending = this.#sending.then(() => this.#send()).catch((error: unknown) => this.#warnOnce(error)));
+  }
+
+  async #send(): Promise<void> {
+    await this.#openRun();
+    while (this.#queue.length > 0) {
+      const batch = this.#queue.slice(0, METRICS_PER_REQUEST);
+      await this.#client.logMetrics(
+        this.#state.runId!,
+        batch.filter(({ key, step }) => step > (this.#lastSentSteps.get(key) ?? -1)),
+      );
+      this.#queue = this.#queue.slice(batch.length);
+    }
+  }
 
   /** Creates or reopens the run once the server answers. */
-  const openRun = async (): Promise<void> => {
-    if (isFound) return;
-    if (state.runId === null)
-      state.runId = await client.createRun(await client.experimentId(experiment), {
+  async #openRun(): Promise<void> {
+    if (this.#isFound) return;
+    const { name, folder, hparams } = this.#run;
+    if (this.#state.runId === null)
+      this.#state.runId = await this.#client.createRun(await this.#client.experimentId(this.#experiment), {
         name,
         startMs: wallClockMs(),
         tags: { 'mtl.run': folder },
       });
-    else lastSentSteps = await client.reopen(state.runId);
-    if (!hasParams) {
-      await client.logParams(state.runId, hparams);
-      await client.logInputs(state.runId, listInputs(hparams));
+    else this.#lastSentSteps = await this.#client.reopen(this.#state.runId);
+    if (!this.#hasParams) {
+      await this.#client.logParams(this.#state.runId, hparams);
+      await this.#client.logInputs(this.#state.runId, listInputs(hparams));
     }
-    [hasParams, isFound] = [true, true];
-  };
-  const send = async (): Promise<void> => {
-    await openRun();
-    while (queue.length > 0) {
-      const batch = queue.slice(0, METRICS_PER_REQUEST);
-      await client.logMetrics(
-        state.runId!,
-        batch.filter(({ key, step }) => step > (lastSentSteps.get(key) ?? -1)),
-      );
-      queue = queue.slice(batch.length);
-    }
-  };
-  const warnOnce = (error: unknown): void => {
-    if (!hasWarned)
-      warn(
-        `MLflow at ${client.url}: ${error instanceof Error ? error.message : String(error)}; ` +
+    [this.#hasParams, this.#isFound] = [true, true];
+  }
+
+  #warnOnce(error: unknown): void {
+    if (!this.#hasWarned)
+      this.#run.warn(
+        `MLflow at ${this.#client.url}: ${error instanceof Error ? error.message : String(error)}; ` +
           'the run continues and sends its metrics when the server answers',
       );
-    hasWarned = true;
+    this.#hasWarned = true;
     // The server may have received a request that timed out.
-    isFound = false;
-  };
-  const sendInBackground = (): Promise<void> => (sending = sending.then(send).catch(warnOnce));
-  return {
-    begin: () => sendInBackground(),
-    scalars(step, values) {
-      const timestamp = wallClockMs();
-      for (const [key, value] of Object.entries(values)) {
-        if (queue.length < MAX_QUEUED) queue.push({ key: toKey(key), value, timestamp, step });
-        else numDropped++;
-      }
-      if (queue.length >= METRICS_PER_REQUEST && isFound && !hasWarned) void sendInBackground();
-    },
-    // MLflow charts show only metrics by step.
-    predictions: () => undefined,
-    flush() {
-      void sendInBackground();
-      return Promise.resolve();
-    },
-    async end(runEnd) {
-      await sendInBackground();
-      const numLost = queue.length + numDropped;
-      if (numLost > 0)
-        warn(joined(`MLflow at ${client.url}: ${numLost} metric values were not sent`, `they are in ${folder}`));
-      if (!isFound) return;
-      const runId = state.runId!;
-      if (STATUS[runEnd] === 'FINISHED') {
-        await writeFileAtomic(join(folder, RECORD), `${JSON.stringify({ url: client.url, runId })}\n`);
-        const files = artifacts();
-        await client
-          .logArtifacts(runId, files)
-          .catch((error: unknown) => warn(describeMissingFiles(client.url, error, files)));
-      }
-      await client.endRun(runId, STATUS[runEnd], wallClockMs()).catch(warnOnce);
-    },
-  };
+    this.#isFound = false;
+  }
 }
 
 /** Replaces characters that MLflow rejects: it accepts letters, digits, _ - . / and spaces. */

@@ -59,54 +59,31 @@ export function selectTensors(options: InitFromOptions, saved: Side, current: Si
   const readers = featureReaders(current.graph);
   const tables = listTables(current).filter(({ tensor }) => names.has(tensor));
   const loadedReaders = [...names].filter((name) => readers.has(name));
-  const problems: Problem[] = [...checkPatterns(options.include, savedShapes, currentShapes)];
-  const savedTables = listTables(saved);
-  for (const table of tables)
-    problems.push(
-      ...checkTable(
-        savedTables.find(({ tensor }) => tensor === table.tensor)!,
-        table,
-      ),
-    );
-  const inputProblems = loadedReaders.length > 0 ? [...checkInput(saved.fields, current.fields, loadedReaders)] : [];
-  // If the input differs, the shapes of its readers differ as a consequence and are not reported.
-  const dense = [...names].filter((name) => !isTable(name) && !(inputProblems.length > 0 && readers.has(name)));
-  problems.push(...inputProblems, ...checkShapes(dense, savedShapes, currentShapes));
-  const findLoadedOutputLayers = ({ name }: Task): readonly string[] => {
-    const [savedPrediction, currentPrediction] = [saved.graph, current.graph].map(({ predictions }) =>
-      predictions.get(name),
-    );
-    if (savedPrediction === undefined || currentPrediction === undefined) return [];
-    const wideTables = tables.filter(({ isWide }) => isWide).map(({ tensor }) => tensor);
-    return [
-      ...[...lastLayers(currentPrediction)].filter((each) => names.has(each) && lastLayers(savedPrediction).has(each)),
-      ...wideTables,
-    ];
+  const wideTables = tables.filter(({ isWide }) => isWide).map(({ tensor }) => tensor);
+  const findLoadedOutputLayers = (task: Task): readonly string[] => {
+    const layers = findSharedOutputLayers(saved, current, task);
+    return layers === undefined ? [] : [...layers.filter((each) => names.has(each)), ...wideTables];
   };
-  for (const task of current.tasks)
-    problems.push(
-      ...checkScale(
-        saved.tasks.find(({ name }) => name === task.name),
-        task,
-        findLoadedOutputLayers(task),
-      ),
-    );
-  if (options.optimizer === 'keep')
-    problems.push(
-      ...checkOptimizers(saved.training, current.training, {
-        embeddings: tables.some(({ isWide }) => !isWide),
-        wide: tables.some(({ isWide }) => isWide),
+  function* findProblems(): Generator<Problem> {
+    yield* checkPatterns(options.include, savedShapes, currentShapes);
+    const savedTables = new Map(listTables(saved).map((table) => [table.tensor, table]));
+    for (const table of tables) yield* checkTable(savedTables.get(table.tensor)!, table);
+    const inputProblems = loadedReaders.length > 0 ? [...checkInput(saved.fields, current.fields, loadedReaders)] : [];
+    yield* inputProblems;
+    // If the input differs, the shapes of its readers differ as a consequence and are not reported.
+    const dense = [...names].filter((name) => !isTable(name) && !(inputProblems.length > 0 && readers.has(name)));
+    yield* checkShapes(dense, savedShapes, currentShapes);
+    const savedTasks = new Map(saved.tasks.map((task) => [task.name, task]));
+    for (const task of current.tasks) yield* checkScale(savedTasks.get(task.name), task, findLoadedOutputLayers(task));
+    if (options.optimizer === 'keep')
+      yield* checkOptimizers(saved.training, current.training, {
+        embeddings: wideTables.length < tables.length,
+        wide: wideTables.length > 0,
         dense: names.size > tables.length,
-      }),
-    );
-  if (problems.length === 0 && names.size === 0)
-    problems.push({
-      key: 'initFrom.include',
-      message: 'the checkpoint and the model have no selected tensor in common',
-      fix:
-        `the checkpoint has ${formatNames([...savedShapes.keys()])}; ` +
-        `the model has ${formatNames([...currentShapes.keys()])}`,
-    });
+      });
+  }
+  const problems = [...findProblems()];
+  if (problems.length === 0 && names.size === 0) problems.push(noCommonTensor(savedShapes, currentShapes));
   if (problems.length > 0)
     throw new UserError(
       'config',
@@ -120,6 +97,22 @@ export function selectTensors(options: InitFromOptions, saved: Side, current: Si
     tablesOf: (field) => tables.filter(({ ids }) => ids.name === field).map(({ tensor }) => tensor),
     keepsFitted: (field) =>
       hasTable(field) ? tables.some(({ ids }) => ids.name === field.name) : loadedReaders.length > 0,
+  };
+}
+
+/** Returns the output layers of a task that both models have; undefined if either does not predict the task. */
+function findSharedOutputLayers(saved: Side, current: Side, { name }: Task): readonly string[] | undefined {
+  const [savedPrediction, currentPrediction] = [saved, current].map(({ graph }) => graph.predictions.get(name));
+  if (savedPrediction === undefined || currentPrediction === undefined) return undefined;
+  const savedLayers = lastLayers(savedPrediction);
+  return [...lastLayers(currentPrediction)].filter((layer) => savedLayers.has(layer));
+}
+
+function noCommonTensor(saved: ReadonlyMap<string, unknown>, current: ReadonlyMap<string, unknown>): Problem {
+  return {
+    key: 'initFrom.include',
+    message: 'the checkpoint and the model have no selected tensor in common',
+    fix: `the checkpoint has ${formatNames([...saved.keys()])}; the model has ${formatNames([...current.keys()])}`,
   };
 }
 

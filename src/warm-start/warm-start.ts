@@ -69,76 +69,95 @@ export function createStart(
 ): Start {
   const { initFrom } = experiment;
   if (initFrom === undefined) return RANDOM_START;
-  let origin: OpenedSource | undefined;
-  let grown: GrownFitted | undefined;
-  const getOpened = (): OpenedSource => {
-    if (origin === undefined)
+  return new WarmStart(initFrom, experiment, fields, peers);
+}
+
+class WarmStart implements Start {
+  readonly #initFrom: InitFromOptions;
+  readonly #experiment: Experiment;
+  readonly #fields: readonly Field[];
+  readonly #peers: ProcessGroup;
+  #source: OpenedSource | undefined;
+  #grown: GrownFitted | undefined;
+
+  constructor(initFrom: InitFromOptions, experiment: Experiment, fields: readonly Field[], peers: ProcessGroup) {
+    [this.#initFrom, this.#experiment, this.#fields, this.#peers] = [initFrom, experiment, fields, peers];
+  }
+
+  get #opened(): OpenedSource {
+    if (this.#source === undefined)
       throw new Error('the source of a warm start must be opened before the run directory is created');
-    return origin;
+    return this.#source;
+  }
+
+  // A property, since callers pass it on.
+  readonly resolveOrigin = async (): Promise<WarmStartSource> => {
+    this.#source = await openSource(this.#initFrom, this.#experiment, this.#fields);
+    return this.#source.origin;
   };
-  return {
-    async resolveOrigin() {
-      origin = await openSource(initFrom, experiment, fields);
-      return origin.origin;
-    },
-    grow(fitted) {
-      const { before, taken } = getOpened();
-      grown = growFitted(fields, before.checkpoint.fitted, fitted, taken.keepsFitted, initFrom.staleTokens === 'evict');
-      assertRowsFit(before, taken, fields, grown.fitted);
-      return grown.fitted;
-    },
-    fitted: () => getOpened().before.checkpoint.fitted,
-    counters() {
-      const { checkpoint, folder, experiment } = getOpened().before;
-      return earlierCounters(folder, experiment, checkpoint.counters);
-    },
-    keepScales(data) {
-      // A resumed run has its own scales.
-      if (origin === undefined) return data;
-      const {
-        before: { checkpoint, folder, tasks },
-        taken,
-      } = origin;
-      const { labelScales: savedScales = {} } = readSection(
-        checkpoint.sections,
-        dataSection,
-        join(folder, FILES.state),
-      );
-      const labelScales = tasks
-        .filter((task) => Object.hasOwn(savedScales, task.name) && taken.keepsScale(task))
-        .map(({ name }) => [name, savedScales[name]] as const);
-      if (labelScales.length > 0) data.labelScales = Object.fromEntries(labelScales);
-      return data;
-    },
-    begin(program, log, warn) {
-      const { before, taken, warnings: warnings, origin: from } = getOpened();
-      const { changes, unchanged } = grown!;
-      const saved = before.checkpoint.program;
-      const cleared = new Map(
-        [...changes].flatMap(([name, change]) =>
-          taken.tablesOf(name).map((tensor): [string, Grown['cleared']] => [tensor, change.cleared]),
-        ),
-      );
-      const drawn = program.state();
-      program.restore(mergeState(drawn, saved, taken.names, cleared, peers));
-      origin = undefined;
-      const scaled = before.tasks
-        .filter((task) => task.scaling !== undefined && taken.keepsScale(task))
-        .map(({ name }) => `the label of ${name}`);
-      const report = describeStart({
-        from,
-        initFrom,
-        steps: saved.step,
-        taken,
-        fittedNames: [...unchanged, ...scaled],
-        changes,
-        rowsBefore: new Map([...saved.weights].map(([name, { shape }]) => [name, shape[0]!])),
-        rowsNow: new Map([...drawn.weights].map(([name, { shape }]) => [name, drawn.dealt?.get(name) ?? shape[0]!])),
-      });
-      log.event('initFrom', report.details);
-      for (const line of [...warnings, ...report.lines]) warn(line);
-    },
-  };
+
+  grow(fitted: Fitted): Fitted {
+    const { before, taken } = this.#opened;
+    const isEvicting = this.#initFrom.staleTokens === 'evict';
+    this.#grown = growFitted(this.#fields, before.checkpoint.fitted, fitted, taken.keepsFitted, isEvicting);
+    assertRowsFit(before, taken, this.#fields, this.#grown.fitted);
+    return this.#grown.fitted;
+  }
+
+  fitted(): Fitted {
+    return this.#opened.before.checkpoint.fitted;
+  }
+
+  counters(): EarlierCounters {
+    const { checkpoint, folder, experiment } = this.#opened.before;
+    return earlierCounters(folder, experiment, checkpoint.counters);
+  }
+
+  keepScales(data: DataState): DataState {
+    // A resumed run has its own scales.
+    if (this.#source === undefined) return data;
+    const { before, taken } = this.#source;
+    const { checkpoint, folder, tasks } = before;
+    const { labelScales: savedScales = {} } = readSection(checkpoint.sections, dataSection, join(folder, FILES.state));
+    const labelScales = tasks
+      .filter((task) => Object.hasOwn(savedScales, task.name) && taken.keepsScale(task))
+      .map(({ name }) => [name, savedScales[name]] as const);
+    if (labelScales.length > 0) data.labelScales = Object.fromEntries(labelScales);
+    return data;
+  }
+
+  begin(
+    program: Pick<Program, 'state' | 'restore'>,
+    log: Pick<RunLog, 'event'>,
+    warn: (warning: string) => void,
+  ): void {
+    const { before, taken, warnings, origin: from } = this.#opened;
+    const { changes, unchanged } = this.#grown!;
+    const saved = before.checkpoint.program;
+    const cleared = new Map(
+      [...changes].flatMap(([name, change]) =>
+        taken.tablesOf(name).map((tensor): [string, Grown['cleared']] => [tensor, change.cleared]),
+      ),
+    );
+    const drawn = program.state();
+    program.restore(mergeState(drawn, saved, taken.names, cleared, this.#peers));
+    this.#source = undefined;
+    const scaled = before.tasks
+      .filter((task) => task.scaling !== undefined && taken.keepsScale(task))
+      .map(({ name }) => `the label of ${name}`);
+    const report = describeStart({
+      from,
+      initFrom: this.#initFrom,
+      steps: saved.step,
+      taken,
+      fittedNames: [...unchanged, ...scaled],
+      changes,
+      rowsBefore: new Map([...saved.weights].map(([name, { shape }]) => [name, shape[0]!])),
+      rowsNow: new Map([...drawn.weights].map(([name, { shape }]) => [name, drawn.dealt?.get(name) ?? shape[0]!])),
+    });
+    log.event('initFrom', report.details);
+    for (const line of [...warnings, ...report.lines]) warn(line);
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createFeatureColumns, type FeatureColumns } from '../../src/prepare/feature-columns.js';
+import { FeatureColumns } from '../../src/prepare/feature-columns.js';
 import { fieldPlans } from '../../src/prepare/fields.js';
 import { BadLine, readOddFeatures } from '../../src/prepare/raw-line.js';
 
@@ -21,9 +21,9 @@ const cellsOf = (columns: FeatureColumns) => ({
 /** Reads a line with the kernels and without them, which reports errors, and compares both. */
 function read(line: string) {
   const bytes = Buffer.from(line, 'latin1');
-  const columns = createFeatureColumns(fields);
+  const columns = new FeatureColumns(fields);
   const names = fields.map(({ name }) => name);
-  const plain = createFeatureColumns(fields);
+  const plain = new FeatureColumns(fields);
   bytes.copy(plain.lines(bytes.length));
   const next = plain.readFeatures(0);
   try {
@@ -127,7 +127,7 @@ describe('raw feature line', () => {
         fc.array(fc.array(valueOf, { maxLength: 60 }), { maxLength: 5 }),
         fc.integer({ min: 1, max: 70 }),
         (rows, cap) => {
-          const columns = createFeatureColumns(fieldPlans({ rest: cap, byField: {} }, { rest: 1, byField: {} }));
+          const columns = new FeatureColumns(fieldPlans({ rest: cap, byField: {} }, { rest: 1, byField: {} }));
           const text = rows
             .map(
               (values) =>
@@ -158,7 +158,7 @@ describe('raw feature line', () => {
   });
 
   it('allocates memory for any number of rows and values', () => {
-    const columns = createFeatureColumns(fieldPlans({ rest: 1 << 20, byField: {} }, { rest: 1, byField: {} }));
+    const columns = new FeatureColumns(fieldPlans({ rest: 1 << 20, byField: {} }, { rest: 1, byField: {} }));
     const values = Array.from({ length: 30_000 }, (_, i) => `210\x02${i}\x03${i % 2}`);
     const text = `${values.length},${values.join('\x01')}\n`;
     for (const round of [1, 2]) {

@@ -201,11 +201,10 @@ export function lowerPass(
   const { graph, lookups, places, tables, refused } = plan;
   const values = mode === 'predict' ? listRequired(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
-  const isPooled = (value: Value): boolean => lookups.pooled.has(value) || lookups.unread.has(value);
-  const operations = computed.filter((value) => !isPooled(value));
-  const phases = inPhases(operations, (value) => {
-    return operation(value).isByColumns?.(value, mode) === true ? BY_COLUMNS : BY_ROWS;
-  });
+  const operations = computed.filter((value) => !lookups.pooled.has(value) && !lookups.unread.has(value));
+  const phases = inPhases(operations, (value) =>
+    operation(value).isByColumns?.(value, mode) === true ? BY_COLUMNS : BY_ROWS,
+  );
   const state = createPassState(plan, mode, list, computed);
   const { lowering } = state;
   const releaseTables = (): void => list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });

@@ -177,6 +177,14 @@ function countSharing(lookups: readonly TableLookup[], layout: InputLayout, numI
     : Math.ceil(MIN_SHARING_WORKERS / share);
 }
 
+/** Returns the maximum number of ids per row; infinite for a bag without a limit before there is a batch. */
+function countMaxIds(lookups: readonly TableLookup[], layout: InputLayout): number {
+  return lookups.reduce(
+    (sum, { kind, field }) => sum + (kind === 'id' ? 1 : (findMaxItems(layout, field) ?? Infinity)),
+    0,
+  );
+}
+
 function placeTable(
   table: TableSpec,
   lookups: readonly TableLookup[],
@@ -193,12 +201,8 @@ function placeTable(
   const stride = average + (isAveraged && isFrozen !== true ? averageWords(width) : 0);
   const rows = rowsHere(allRows, dealing);
   const isSharded = isDealt(allRows, dealing);
-  // The number of items of a bag without a limit is unknown before there is a batch.
-  const lookedUp = lookups.reduce(
-    (sum, { kind, field }) => sum + (kind === 'id' ? 1 : (findMaxItems(layout, field) ?? Infinity)),
-    0,
-  );
-  const mostOf = (batchRows: number, all: number): number => Math.min(all, batchRows * lookedUp);
+  const maxIds = countMaxIds(lookups, layout);
+  const mostOf = (batchRows: number, all: number): number => Math.min(all, batchRows * maxIds);
   const gatheredOf = (of: string, most: number): GatheredRows => ({
     hash: buffers.take(`${of}hash ${name}`, 'index', 1, 4 * most),
     distinct: buffers.take(`${of}distinct ${name}`, 'index', 1, most),

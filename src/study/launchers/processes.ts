@@ -38,20 +38,33 @@ export async function launchProcesses(
 ): Promise<Workers> {
   const logs = join(study, 'workers');
   await onDisk(logs, () => makeFolder(logs));
-  const running = new Set<ChildProcess>();
-  const failed: { readonly log: string; readonly reason: string }[] = [];
-  const stopping = new AbortController();
-  /** Number of workers waiting to restart. */
-  let numPausing = 0;
-  const restart = async (worker: number, command: readonly string[], restarts: number): Promise<void> => {
-    numPausing++;
-    await pause(FIRST_PAUSE_MS * 2 ** (restarts - 1), stopping.signal).catch(() => undefined);
-    numPausing--;
-    if (!stopping.signal.aborted) start(worker, command, restarts);
+  const workers = new WorkerProcesses(logs, isRestarted, pause);
+  commands.forEach((command, i) => workers.start(i + 1, command));
+  return {
+    where: `${where}; logs in ${logs}`,
+    areAlive: () => workers.areAlive(),
+    stop: () => workers.stop(),
   };
-  const start = (worker: number, [program, ...args]: readonly string[], restarts = 0): void => {
+}
+
+class WorkerProcesses {
+  readonly #logs: string;
+  readonly #isRestarted: boolean;
+  readonly #pause: Pause;
+  readonly #running = new Set<ChildProcess>();
+  readonly #failed: { readonly log: string; readonly reason: string }[] = [];
+  readonly #stopping = new AbortController();
+  /** Number of workers waiting to restart. */
+  #numPausing = 0;
+
+  constructor(logs: string, isRestarted: boolean, pause: Pause) {
+    [this.#logs, this.#isRestarted, this.#pause] = [logs, isRestarted, pause];
+  }
+
+  start(worker: number, command: readonly string[], restarts = 0): void {
+    const [program, ...args] = command;
     const startMs = monotonicMs();
-    const log = join(logs, `${worker}.log`);
+    const log = join(this.#logs, `${worker}.log`);
     const output = openSync(log, 'a');
     // A separate process group, so that only `stop` signals it on Ctrl-C: a second signal would end a worker without
     // saving. The IPC channel closes when this process exits.
@@ -61,53 +74,56 @@ export async function launchProcesses(
       windowsHide: true,
     });
     closeSync(output);
-    running.add(child);
+    this.#running.add(child);
     child.on('error', () => {
-      running.delete(child);
-      failed.push({ log, reason: 'the workers failed' });
+      this.#running.delete(child);
+      this.#failed.push({ log, reason: 'the workers failed' });
     });
     child.on('close', (code, signal) => {
-      running.delete(child);
-      if (stopping.signal.aborted || code === 0) return;
+      this.#running.delete(child);
+      if (this.#stopping.signal.aborted || code === 0) return;
       const consecutive = monotonicMs() - startMs < STEADY_MS ? restarts + 1 : 1;
-      if (signal === null || !isRestarted) failed.push({ log, reason: 'the workers failed' });
+      if (signal === null || !this.#isRestarted) this.#failed.push({ log, reason: 'the workers failed' });
       else if (consecutive > MAX_RESTARTS)
-        failed.push({ log, reason: `worker ${worker} was killed by ${signal} ${consecutive} times in a row` });
+        this.#failed.push({ log, reason: `worker ${worker} was killed by ${signal} ${consecutive} times in a row` });
       else {
-        const pauseSeconds = (FIRST_PAUSE_MS * 2 ** (consecutive - 1)) / 1000;
-        appendFileSync(
-          log,
-          `mtl: worker ${worker} was killed by ${signal}; ` +
-            `restart ${consecutive} of ${MAX_RESTARTS} in ${pauseSeconds} s\n`,
-        );
-        void restart(worker, [program!, ...args], consecutive);
+        const pauseMs = FIRST_PAUSE_MS * 2 ** (consecutive - 1);
+        const restart = `restart ${consecutive} of ${MAX_RESTARTS} in ${pauseMs / 1000} s`;
+        appendFileSync(log, `mtl: worker ${worker} was killed by ${signal}; ${restart}\n`);
+        void this.#restart(worker, command, consecutive, pauseMs);
       }
     });
-  };
-  commands.forEach((command, i) => start(i + 1, command));
-  return {
-    where: `${where}; logs in ${logs}`,
-    areAlive() {
-      if (running.size + numPausing > 0) return Promise.resolve(true);
-      const [first] = failed;
-      if (first === undefined) return Promise.resolve(false);
-      const { log, reason: reason } = first;
-      const logTail = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
-      return Promise.reject(
-        userError('usage', {
-          where: log,
-          message: `${reason}; end of this log: ${logTail}`,
-          fix: 'fix the error and run the same mtl sweep again to resume',
-        }),
-      );
-    },
-    async stop() {
-      stopping.abort();
-      const ending = [...running].map((child) => once(child, 'close'));
-      for (const child of running) stopGroup(child);
-      await Promise.all(ending);
-    },
-  };
+  }
+
+  async #restart(worker: number, command: readonly string[], restarts: number, pauseMs: number): Promise<void> {
+    const { signal } = this.#stopping;
+    this.#numPausing++;
+    await this.#pause(pauseMs, signal).catch(() => undefined);
+    this.#numPausing--;
+    if (!signal.aborted) this.start(worker, command, restarts);
+  }
+
+  areAlive(): Promise<boolean> {
+    if (this.#running.size + this.#numPausing > 0) return Promise.resolve(true);
+    const [first] = this.#failed;
+    if (first === undefined) return Promise.resolve(false);
+    const { log, reason } = first;
+    const logTail = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
+    return Promise.reject(
+      userError('usage', {
+        where: log,
+        message: `${reason}; end of this log: ${logTail}`,
+        fix: 'fix the error and run the same mtl sweep again to resume',
+      }),
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const ending = [...this.#running].map((child) => once(child, 'close'));
+    for (const child of this.#running) stopGroup(child);
+    await Promise.all(ending);
+  }
 }
 
 /** Signals a process and its descendants to exit. Without process groups (Windows), ends the process itself. */
