@@ -4,15 +4,7 @@ import { listDelayed } from '../../delay/delays.js';
 import { joinedEvents, timeColumn, type JoinOptions } from '../join-options.js';
 import { hasDelay } from '../replay/replayed-dataset.js';
 import { RowSamples } from '../replay/row-samples.js';
-
-/** Times of waiting rows, by slot. */
-export interface RowTimes {
-  timeOf(slot: number): number;
-  /** Returns the time of an event; NaN if it did not happen. */
-  eventTime(slot: number, event: number): number;
-  /** Returns the number of records that the row has had. */
-  numRecords(slot: number): number;
-}
+import type { WaitingRows } from './waiting-rows.js';
 
 /**
  * Records of a joined row with delayed labels: one per sample, when its time has passed. Samples up to a time do not
@@ -41,9 +33,9 @@ export class JoinedSamples {
    * A row without a click has one record for tasks without delay, if there are any.
    * @param closesMs last time at which an event of the row may happen
    */
-  nextTime(rows: RowTimes, slot: number, closesMs: number | undefined): number | undefined {
-    const number = rows.numRecords(slot);
-    const fromMs = this.#from === undefined ? rows.timeOf(slot) : rows.eventTime(slot, this.#from);
+  nextTime(rows: WaitingRows, slot: number, closesMs: number | undefined): number | undefined {
+    const number = rows.numRecords[slot]!;
+    const fromMs = this.#from === undefined ? rows.times[slot]! : rows.eventTime(slot, this.#from);
     if (Number.isNaN(fromMs)) return this.#samples.hasPlain && number === 0 ? closesMs : undefined;
     for (let t = 0; t < this.#events.length; t++) {
       const eventMs = rows.eventTime(slot, this.#events[t]!);
