@@ -8,7 +8,7 @@ import { EventMatches } from './event-matches.js';
 import { joinCursor, type JoinCursor } from './join-cursor.js';
 import type { ReadCell } from './join-observer.js';
 import { JoinedRecords } from './joined-records.js';
-import type { JoinedSamples } from './joined-samples.js';
+import type { NextSample } from './joined-samples.js';
 import { RowPacker } from './packed-row.js';
 import type { StreamCursor, StreamReading } from './record-stream.js';
 import { MAX_ROW_WORDS } from './spilled-rows.js';
@@ -27,10 +27,10 @@ interface Mark {
   /** Records of all logs before. */
   readonly records: number;
   // Of the rows from here to the next mark, with the invalid records between them:
-  /** Records that were yielded. */
+  /** Records that were yielded, or are about to be. */
   yielded: number;
-  /** Rows that wait, and records that are about to be yielded. */
-  open: number;
+  /** Rows that wait. */
+  waiting: number;
   /** Number of the last mark before a record that was refused because one of these rows waited. */
   neededUntil: number;
 }
@@ -40,7 +40,7 @@ interface Mark {
  * before events. A row is yielded when no event can follow, with 1 or 0 and the time of each event. Rows for which
  * this is not known at the end of the logs are not yielded.
  *
- * With `samples`, a row is yielded once per sample instead, when a record is later than the sample: with the events
+ * With `nextSample`, a row is yielded once per sample instead, when a record is later than the sample: with the events
  * that have happened, and the number of the sample in `SAMPLE_COLUMN`. Samples are in order of time, and of equal times
  * in that of the rows. An event that a log has out of order happens when it is read.
  *
@@ -52,11 +52,11 @@ export function joinStreams(
   logs: readonly ChunkStream[],
   columns: readonly string[],
   options: JoinOptions,
-  samples?: JoinedSamples,
+  nextSample?: NextSample,
 ): ChunkStream {
   return {
     name: rows.name,
-    read: (reading) => new Join(rows, logs, columns, options, samples, reading).read(),
+    read: (reading) => new Join(rows, logs, columns, options, nextSample, reading).read(),
     async lag() {
       const lags = await Promise.all([rows, ...logs].map((each) => each.lag()));
       const known = lags.filter((lag) => lag !== undefined);
@@ -73,7 +73,7 @@ export function joinStreams(
 class Join {
   readonly #name: string;
   readonly #options: JoinOptions;
-  readonly #samples: JoinedSamples | undefined;
+  readonly #nextSample: NextSample | undefined;
   readonly #events: readonly JoinedEvent[];
   /** Index of the column with the key of a row. */
   readonly #keyColumn: number;
@@ -81,9 +81,8 @@ class Join {
   readonly #packer: RowPacker;
   readonly #waiting: WaitingRows;
   readonly #closing = new TimeHeap();
-  /** Records to yield, and the last mark before each. */
+  /** Records to yield. */
   readonly #output: JoinedRecords;
-  #outputMarks: Mark[] = [];
   readonly #marks: Mark[] = [];
   readonly #matches: EventMatches;
   readonly #reading: StreamReading;
@@ -98,23 +97,23 @@ class Join {
     logs: readonly ChunkStream[],
     columns: readonly string[],
     options: JoinOptions,
-    samples: JoinedSamples | undefined,
+    nextSample: NextSample | undefined,
     reading: StreamReading,
   ) {
     this.#reading = reading;
     this.#name = rows.name;
     this.#options = options;
-    this.#samples = samples;
+    this.#nextSample = nextSample;
     this.#events = joinedEvents(options);
     this.#keyColumn = columns.indexOf(options.key);
     // Samples are computed from the times of label columns, so the logs are read with these.
-    const convert = samples === undefined ? (timeMs: number) => timeMs : storedTime;
+    const convert = nextSample === undefined ? (timeMs: number) => timeMs : storedTime;
     const open = (stream: ChunkStream, own: readonly string[]): TimedRows =>
       new TimedRows(stream, own, options, convert);
     this.#inputs = [open(rows, columns), ...logs.map((log) => open(log, [options.key]))];
     this.#packer = new RowPacker(columns.length);
     this.#waiting = new WaitingRows(columns.length, this.#keyColumn, logs.length, options.memory * 2 ** 20);
-    const numbering = { isNumbered: samples !== undefined, isObserved: reading.observer !== undefined };
+    const numbering = { isNumbered: nextSample !== undefined, isObserved: reading.observer !== undefined };
     this.#output = new JoinedRecords(rows.name, columns, options, numbering);
     this.#matches = new EventMatches(this.#events);
   }
@@ -185,7 +184,7 @@ class Join {
       timeMs: this.#nowMs === -Infinity ? null : this.#nowMs,
       records: this.#records,
       yielded: 0,
-      open: 0,
+      waiting: 0,
       neededUntil: this.#rows,
     });
   }
@@ -207,12 +206,12 @@ class Join {
     }
     const slot = this.#waiting.add(packer, key, { place, number: this.#rows++, timeMs, record: this.#records });
     this.#reading.observer?.onRow(this.#records, this.#cellsOf(slot));
-    this.#marks.at(-1)!.open++;
+    this.#marks.at(-1)!.waiting++;
     this.#await(slot);
   }
 
   #addEvent(input: TimedRows, event: number): void {
-    const timeMs = this.#samples === undefined ? input.timeMs : this.#nowMs;
+    const timeMs = this.#nextSample === undefined ? input.timeMs : this.#nowMs;
     const [key] = input.values as [CellBytes];
     key.read(input.row);
     const slot = this.#waiting.find(key);
@@ -247,7 +246,7 @@ class Join {
   /** Ends a row that is final, else notes until when it waits. */
   #await(slot: number): void {
     const closesMs = this.#closesAt(slot);
-    const dueMs = this.#samples?.nextTime(this.#waiting, slot, closesMs) ?? closesMs;
+    const dueMs = this.#nextSample?.(this.#waiting, slot, closesMs) ?? closesMs;
     if (dueMs === undefined) this.#finish(slot);
     else this.#closing.push(dueMs, this.#waiting.numbers[slot]!, slot);
   }
@@ -267,7 +266,7 @@ class Join {
   #close({ timeMs, slot, number }: TimedSlot): void {
     if (this.#waiting.numbers[slot] !== number) return;
     const closesMs = this.#closesAt(slot);
-    const sampleMs = this.#samples?.nextTime(this.#waiting, slot, closesMs);
+    const sampleMs = this.#nextSample?.(this.#waiting, slot, closesMs);
     if (sampleMs === undefined) {
       if (closesMs === undefined || closesMs < this.#nowMs) this.#finish(slot);
     } else if (sampleMs <= timeMs) {
@@ -278,8 +277,8 @@ class Join {
 
   /** Ends the wait of a row that no event can change. */
   #finish(slot: number): void {
-    if (this.#samples === undefined) this.#yieldRow(slot);
-    this.#markOf(slot).open--;
+    if (this.#nextSample === undefined) this.#yieldRow(slot);
+    this.#markOf(slot).waiting--;
     this.#waiting.remove(slot);
   }
 
@@ -302,34 +301,27 @@ class Join {
 
   /** Counts a record after a mark; returns whether it was yielded before the position. */
   #skips(mark: Mark): boolean {
-    if (this.#skip === 0) {
-      mark.open++;
-      this.#outputMarks.push(mark);
-      return false;
-    }
-    this.#skip--;
     mark.yielded++;
+    if (this.#skip === 0) return false;
+    this.#skip--;
     return true;
   }
 
   /** Returns the records to yield as a chunk. */
   #takeChunk(): StreamChunk {
-    this.#dropMarks();
     const { logs, timeMs, records } = this.#marks[0]!;
-    const before = this.#marks.reduce((sum, { yielded }) => sum + yielded, 0);
-    for (const mark of this.#outputMarks) {
-      mark.yielded++;
-      mark.open--;
-    }
-    this.#outputMarks = [];
-    return this.#output.take((count): JoinCursor => ({ logs: [...logs], skip: before + count, timeMs, records }));
+    const before = this.#marks.reduce((sum, { yielded }) => sum + yielded, -this.#output.length);
+    const positionAfter = (count: number): JoinCursor => ({ logs: [...logs], skip: before + count, timeMs, records });
+    const chunk = this.#output.take(positionAfter);
+    this.#dropMarks();
+    return chunk;
   }
 
   /** Drops the marks before the last one from which everything that is needed can be found again. */
   #dropMarks(): void {
     let dropped = 0;
     let neededUntil = -Infinity;
-    for (let m = 0; m + 1 < this.#marks.length && this.#marks[m]!.open === 0; m++) {
+    for (let m = 0; m + 1 < this.#marks.length && this.#marks[m]!.waiting === 0; m++) {
       neededUntil = Math.max(neededUntil, this.#marks[m]!.neededUntil);
       if (neededUntil < this.#marks[m + 1]!.number) dropped = m + 1;
     }
