@@ -12,7 +12,7 @@ import { linesBefore } from './cursor.js';
 import { RECORD_COLUMN } from './join-observer.js';
 import { beginOfValue, endOfValue } from './packed-row.js';
 import type { StreamCursor } from './record-stream.js';
-import { allocateMemory, copyWords, type Memory } from './spilled-rows.js';
+import { allocateMemory, copyWords, growMemory, type Memory } from './spilled-rows.js';
 import type { InvalidRecord, RecordPlace } from './timed-rows.js';
 import type { WaitingRows } from './waiting-rows.js';
 
@@ -147,18 +147,12 @@ export class JoinedRecords {
     const numColumns = this.#numColumns;
     const [begin, count] = [(offset >> 2) + numColumns, numWords - numColumns];
     const at = this.#usedWords;
-    if (at + count > this.#memory.words.length) this.#grow(at + count);
+    if (at + count > this.#memory.words.length) this.#memory = growMemory(this.#memory, 4 * (at + count));
     copyWords(memory.words, begin, this.#memory.words, at, count);
     this.#usedWords += count;
     const first = row * (numColumns + 1);
     this.#ends[first] = 4 * at;
     for (let c = 0; c < numColumns; c++) this.#ends[first + 1 + c] = 4 * at + memory.words[(offset >> 2) + c]!;
-  }
-
-  #grow(numWords: number): void {
-    const larger = allocateMemory(8 * numWords);
-    larger.words.set(this.#memory.words.subarray(0, this.#usedWords));
-    this.#memory = larger;
   }
 
   /** Lists the columns in the order of the header. */

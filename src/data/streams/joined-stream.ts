@@ -4,7 +4,7 @@ import type { ChunkStream, StreamChunk } from './chunk-stream.js';
 import { TimeHeap, type TimedSlot } from '../replay/time-heap.js';
 import type { CellBytes } from './cell-bytes.js';
 import { parseStreamCursor } from './cursor.js';
-import { EventMatches } from './event-matches.js';
+import { createMatchCounter } from './event-matches.js';
 import { joinCursor, type JoinCursor } from './join-cursor.js';
 import type { ReadCell } from './join-observer.js';
 import { JoinedRecords } from './joined-records.js';
@@ -84,7 +84,7 @@ class Join {
   /** Records to yield. */
   readonly #output: JoinedRecords;
   readonly #marks: Mark[] = [];
-  readonly #matches: EventMatches;
+  readonly #countMatch: ReturnType<typeof createMatchCounter>;
   readonly #reading: StreamReading;
   #rows = 0;
   /** Records of all logs that were read. */
@@ -115,7 +115,7 @@ class Join {
     this.#waiting = new WaitingRows(columns.length, this.#keyColumn, logs.length, options.memory * 2 ** 20);
     const numbering = { isNumbered: nextSample !== undefined, isObserved: reading.observer !== undefined };
     this.#output = new JoinedRecords(rows.name, columns, options, numbering);
-    this.#matches = new EventMatches(this.#events);
+    this.#countMatch = createMatchCounter(this.#events);
   }
 
   async *read(): AsyncGenerator<StreamChunk> {
@@ -216,7 +216,7 @@ class Join {
     key.read(input.row);
     const slot = this.#waiting.find(key);
     const isInTime = slot !== undefined && this.#isOpen(slot, event, input.timeMs, timeMs);
-    const warning = this.#matches.count(event, isInTime);
+    const warning = this.#countMatch(event, isInTime);
     if (warning !== undefined) this.#reading.onWarning(warning);
     // The first event counts.
     if (isInTime && Number.isNaN(this.#waiting.eventTime(slot, event))) {
