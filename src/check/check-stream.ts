@@ -66,7 +66,7 @@ export async function checkStream(
   if (stream.records === 0) return { description: describe(firstStreamState()), step: undefined };
   const counters = countersOf(experiment.data);
   const histories = (): FollowedHistories | undefined =>
-    inputs.histories.length === 0 ? undefined : FollowedHistories.start(inputs.histories, inputs.join);
+    inputs.histories.length === 0 ? undefined : new FollowedHistories(inputs.histories, inputs.join);
   const before = { counters: counters(), histories: histories() };
   const head = await readStreamHead({ ...inputs, stream }, follow.fitRows, {}, reading, () => undefined, before);
   const follows = (format: Followed['format'], see: Pick<Followed, 'letters' | 'onSchemaChange'>): FollowedStream =>
@@ -95,7 +95,7 @@ export async function checkStream(
 /** Returns a function that starts the counters of a config, once for each read; it returns undefined without any. */
 function countersOf(data: Experiment['data']): () => FollowedCounters | undefined {
   const plan = data.counters === undefined ? undefined : new CounterPlan(data.counters, data);
-  return () => plan && FollowedCounters.start(plan);
+  return () => plan && new FollowedCounters(plan);
 }
 
 const IGNORED: Pick<Followed, 'letters' | 'onSchemaChange'> = {

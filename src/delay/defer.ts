@@ -25,7 +25,7 @@ export const defer = defineObserved({
     ];
   },
 
-  losses(g, out, label, observed) {
+  losses(g, out, label, early) {
     const [logit, late] = [outputAt(g, out, 0), outputAt(g, out, 1)];
     const f = constantProbability(g, logit, 'defer');
     const half = g.affine(constantProbability(g, late, 'late'), 0.5, 0);
@@ -38,6 +38,6 @@ export const defer = defineObserved({
       positiveLoss(g, logit, g.stopGradient(positiveWeight)),
       negativeLoss(g, logit, g.stopGradient(negativeWeight)),
     );
-    return { conversion, auxiliary: lateLoss(g, late, label, observed) };
+    return { conversion, auxiliary: lateLoss(g, late, label, early) };
   },
 });

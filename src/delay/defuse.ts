@@ -13,7 +13,7 @@ export const defuse = defineObserved({
   outputs: 3,
   samples: elapsedTimeSamples,
 
-  losses(g, out, label, observed) {
+  losses(g, out, label, early) {
     const { logit, realNegative, late } = splitElapsedTime(g, out);
     const lateProbability = constantProbability(g, late, 'late');
     const real = constantProbability(g, realNegative, 'realNegative');
@@ -21,8 +21,8 @@ export const defuse = defineObserved({
       positiveLoss(g, logit, g.multiply(complement(g, real), lateProbability)),
       negativeLoss(g, logit, g.multiply(real, g.affine(lateProbability, 1, 1))),
     );
-    const positive = positiveLoss(g, logit, g.affine(g.multiply(observed.early, lateProbability), 1, 1));
-    const auxiliary = g.add(realNegativeLoss(g, realNegative, label, observed), lateLoss(g, late, label, observed));
+    const positive = positiveLoss(g, logit, g.affine(g.multiply(early, lateProbability), 1, 1));
+    const auxiliary = g.add(realNegativeLoss(g, realNegative, label, early), lateLoss(g, late, label, early));
     return { conversion: byLabel(g, label, positive, negative), auxiliary };
   },
 });

@@ -13,12 +13,12 @@ export const esDfm = defineObserved({
   outputs: 3,
   samples: elapsedTimeSamples,
 
-  losses(g, out, label, observed) {
+  losses(g, out, label, early) {
     const { logit, realNegative, late } = splitElapsedTime(g, out);
     const weight = g.affine(constantProbability(g, late, 'late'), 1, 1);
     const negativeWeight = g.multiply(weight, constantProbability(g, realNegative, 'realNegative'));
     const conversion = byLabel(g, label, positiveLoss(g, logit, weight), negativeLoss(g, logit, negativeWeight));
-    const auxiliary = g.add(realNegativeLoss(g, realNegative, label, observed), lateLoss(g, late, label, observed));
+    const auxiliary = g.add(realNegativeLoss(g, realNegative, label, early), lateLoss(g, late, label, early));
     return { conversion, auxiliary };
   },
 });

@@ -13,13 +13,6 @@ import { waitOption } from './options.js';
 const OBSERVED_COLUMNS = ['main', 'auxiliary', 'early'] as const;
 const OBSERVED_SETTLED = [1, 0, 1] as const;
 
-/** Columns of a batch of samples. */
-export interface Observed {
-  readonly main: Value;
-  readonly auxiliary: Value;
-  readonly early: Value;
-}
-
 /** A method that observes a row for `wait`. */
 interface ObservedMethod<Name extends string> {
   readonly name: Name;
@@ -27,12 +20,15 @@ interface ObservedMethod<Name extends string> {
   /** As in `DelayMethod`. */
   readonly outputs: number;
   samples(delayMs: number | undefined, waitMs: number, windowMs: number): readonly Sample[];
-  /** Computes the loss of the conversion and that of the auxiliary outputs, `[B, 1]` each. */
+  /**
+   * Computes the loss of the conversion and that of the auxiliary outputs, `[B, 1]` each.
+   * @param early whether the row converted before its first sample, `[B, 1]`
+   */
   losses(
     g: GraphBuilder,
     out: Value,
     label: Value,
-    observed: Observed,
+    early: Value,
   ): { readonly conversion: Value; readonly auxiliary: Value };
 }
 
@@ -57,19 +53,13 @@ export function defineObserved<const Name extends string>({
         outputs,
         samples: (delayMs) => samples(delayMs, waitMs, windowMs),
         rows(g, out, label, columns) {
-          const observed = nameColumns(columns);
-          const { conversion, auxiliary } = losses(g, out, label, observed);
-          return addAuxiliary(g, conversion, auxiliary, observed);
+          const [isMain, isAuxiliary, early] = columns as [Value, Value, Value];
+          const { conversion, auxiliary } = losses(g, out, label, early);
+          return g.add(g.multiply(conversion, isMain), g.multiply(auxiliary, isAuxiliary));
         },
       };
     },
   });
-}
-
-/** Names the columns of a batch. */
-function nameColumns(columns: readonly Value[]): Observed {
-  const [main, auxiliary, early] = columns as [Value, Value, Value];
-  return { main, auxiliary, early };
 }
 
 /** What is known of a row: whether it converted before its first sample, and whether after it. */
@@ -98,12 +88,12 @@ export function elapsedTimeSamples(delayMs: number | undefined, waitMs: number, 
 }
 
 /** Computes the log loss of the probability that a row converts late. */
-export function lateLoss(g: GraphBuilder, logit: Value, label: Value, { early }: Observed): Value {
+export function lateLoss(g: GraphBuilder, logit: Value, label: Value, early: Value): Value {
   return g.crossEntropy(logit, g.multiply(label, complement(g, early)));
 }
 
 /** Computes the log loss of the probability that a row without early conversion is a real negative. */
-export function realNegativeLoss(g: GraphBuilder, logit: Value, label: Value, { early }: Observed): Value {
+export function realNegativeLoss(g: GraphBuilder, logit: Value, label: Value, early: Value): Value {
   return g.multiply(g.crossEntropy(logit, complement(g, label)), complement(g, early));
 }
 
@@ -113,10 +103,4 @@ export function splitElapsedTime(
   out: Value,
 ): { readonly logit: Value; readonly realNegative: Value; readonly late: Value } {
   return { logit: outputAt(g, out, 0), realNegative: outputAt(g, out, 1), late: outputAt(g, out, 2) };
-}
-
-/** Adds the losses of the conversion and of auxiliary outputs, each where the sample trains it. */
-function addAuxiliary(g: GraphBuilder, loss: Value, auxiliaryLoss: Value, observed: Observed): Value {
-  const { main, auxiliary } = observed;
-  return g.add(g.multiply(loss, main), g.multiply(auxiliaryLoss, auxiliary));
 }

@@ -19,11 +19,11 @@ export const ulc = defineObserved({
     ];
   },
 
-  losses(g, out, label, observed) {
+  losses(g, out, label, early) {
     const [logit, correction] = [outputAt(g, out, 0), outputAt(g, out, 1)];
     const later = constantProbability(g, correction, 'correction');
     const corrected = g.add(label, g.multiply(complement(g, label), later));
-    const auxiliary = g.multiply(g.crossEntropy(correction, label), complement(g, observed.early));
+    const auxiliary = g.multiply(g.crossEntropy(correction, label), complement(g, early));
     return { conversion: g.crossEntropy(logit, corrected), auxiliary };
   },
 });

@@ -141,8 +141,8 @@ function openCounters(
   const plan = new CounterPlan(data.counters, data);
   if (resumed !== undefined) return FollowedCounters.resume(plan, splitStates(resumed.counters));
   const earlier = start.counters?.();
-  if (earlier === undefined) return FollowedCounters.start(plan);
-  return FollowedCounters.start(plan, (first) => {
+  if (earlier === undefined) return new FollowedCounters(plan);
+  return new FollowedCounters(plan, (first) => {
     const { state, notice } = continueCounters(plan, earlier, first);
     log.event('counters', { text: notice });
     warn(notice);
@@ -154,9 +154,7 @@ function openCounters(
 function openHistories({ inputs }: StreamSession, { resumed }: OpenRun): FollowedHistories | undefined {
   const { histories: plans, join } = inputs;
   if (plans.length === 0) return undefined;
-  return resumed === undefined
-    ? FollowedHistories.start(plans, join)
-    : FollowedHistories.resume(plans, join, resumed.histories ?? new Map());
+  return new FollowedHistories(plans, join, resumed?.histories);
 }
 
 /** Takes what is fitted from the checkpoint or the run to start from, or fits it on the first records. */

@@ -3,37 +3,23 @@ import { numberColumn } from '../../features/computed.js';
 import type { EventStore } from '../../features/event-store.js';
 import { utf8Column } from '../../features/utf8-column.js';
 
-/** Collects the events of rows in a store as lists, one per column of the store. */
-export class HistoryLists {
-  readonly #store: EventStore;
-  readonly #offsets: Uint32Array;
+/**
+ * Reads the events of rows in a store as lists, one per column of the store.
+ * @param found slots of the events of each row, valid until the next ones are requested
+ */
+export function readLists(store: EventStore, found: Iterable<Uint32Array>): readonly Lists[] {
+  const offsets = [0];
   /** Numbers, or codes of texts, by column. */
-  readonly #values: readonly number[][];
-  #row = 0;
-
-  constructor(store: EventStore, rows: number) {
-    this.#store = store;
-    this.#offsets = new Uint32Array(rows + 1);
-    this.#values = store.columns.map(() => []);
+  const values = store.columns.map((): number[] => []);
+  for (const slots of found) {
+    offsets.push(offsets.at(-1)! + slots.length);
+    for (const [c, { isNumber }] of store.columns.entries())
+      for (const slot of slots) values[c]!.push(isNumber ? store.numberAt(c, slot) : store.codeAt(c, slot));
   }
-
-  /** Adds the next row, with the events in some slots. */
-  add(slots: Uint32Array): void {
-    this.#offsets[this.#row + 1] = this.#offsets[this.#row]! + slots.length;
-    this.#row++;
-    for (const [c, { isNumber }] of this.#store.columns.entries()) {
-      const own = this.#values[c]!;
-      for (const slot of slots) own.push(isNumber ? this.#store.numberAt(c, slot) : this.#store.codeAt(c, slot));
-    }
-  }
-
-  /** Returns the lists of all rows of a column. */
-  lists(c: number): Lists {
-    const values = this.#values[c]!;
-    const { isNumber } = this.#store.columns[c]!;
-    const items = isNumber ? numberColumn(Float64Array.from(values)) : textColumn(this.#store, c, values);
-    return { offsets: this.#offsets, items };
-  }
+  return store.columns.map(({ isNumber }, c) => ({
+    offsets: Uint32Array.from(offsets),
+    items: isNumber ? numberColumn(Float64Array.from(values[c]!)) : textColumn(store, c, values[c]!),
+  }));
 }
 
 /** Returns the texts with some codes as a column. */

@@ -1,4 +1,3 @@
-import type { Column } from '../../chunks/column.js';
 import { userError } from '../../core/errors.js';
 import { areUnixSeconds, type EventLog, type LogColumn } from '../../features/event-log.js';
 import type { Field } from '../../features/feature.js';
@@ -78,27 +77,47 @@ export function logSource(name: string, log: EventLog, fields: readonly Field[])
   const { firsts, times, users, key, until } = log;
   const read = new Map([...readLogOf(name, fields).columns].map(([column, own]) => [column, eventColumn(log, own)]));
   const utf8 = createUtf8Writer();
-  return {
-    key,
-    until,
-    isClocked: areUnixSeconds(times),
-    find({ keys, untils, last, columns }) {
-      const ids = keys.map((text) => idOf(users, utf8.bytes, 0, utf8.write(text)));
-      const offsets = new Uint32Array(keys.length + 1);
-      const events: number[] = [];
-      for (const [i, user] of ids.entries()) {
-        const first = firsts[user]!;
-        const end = first + countBefore(times, first, firsts[user + 1]!, untils[i]!);
-        for (let event = Math.max(first, end - last); event < end; event++) events.push(event);
-        offsets[i + 1] = events.length;
-      }
-      const textsOf = (values: Column): readonly string[] => events.map((event) => values.text(event));
-      return {
-        offsets,
-        areKnown: ids.map((user) => user > 0),
-        columns: new Map(columns.map((column) => [column, textsOf(read.get(column)!)])),
-      };
-    },
+  const eventsOf = (text: string, time: number, last: number): KeyEvents => {
+    const user = idOf(users, utf8.bytes, 0, utf8.write(text));
+    const first = firsts[user]!;
+    const end = first + countBefore(times, first, firsts[user + 1]!, time);
+    const begin = Math.max(first, end - last);
+    return { events: Uint32Array.from({ length: end - begin }, (_, i) => begin + i), isKnown: user > 0 };
+  };
+  const find = eventFinder(eventsOf, (column) => {
+    const values = read.get(column)!;
+    return (event) => values.text(event);
+  });
+  return { key, until, isClocked: areUnixSeconds(times), find };
+}
+
+/** Events of a key. */
+export interface KeyEvents {
+  /** Numbers of the newest events before a time, from the oldest to the newest. */
+  readonly events: Uint32Array;
+  /** Whether the key has events, at any time. */
+  readonly isKnown: boolean;
+}
+
+/**
+ * Creates a function that finds events.
+ * @param eventsOf returns at most the `last` newest events of a key before a time, valid until the next call
+ * @param textOf returns a function from the number of an event to its text in a column
+ */
+export function eventFinder(
+  eventsOf: (key: string, until: number, last: number) => KeyEvents,
+  textOf: (column: string) => (event: number) => string,
+): FindEvents {
+  return ({ keys, untils, last, columns }) => {
+    const offsets = new Uint32Array(keys.length + 1);
+    const all: number[] = [];
+    const areKnown = keys.map((key, i) => {
+      const { events, isKnown } = eventsOf(key, untils[i]!, last);
+      for (const event of events) all.push(event);
+      offsets[i + 1] = all.length;
+      return isKnown;
+    });
+    return { offsets, areKnown, columns: new Map(columns.map((column) => [column, all.map(textOf(column))])) };
   };
 }
 

@@ -199,9 +199,16 @@ function findNeeded(history: History, given: GivenRows, { cells = {}, decimal }:
     if (missing !== undefined && !areGiven[row]!) problems.set(row, missingProblem(name, key, missing, columns));
   }
   const needs = (row: number): boolean => !areGiven[row]! && !problems.has(row) && keys[row] !== '';
-  const { indices, distinct } = numberDistinct(count, (row) =>
-    needs(row) ? `${untils[row]} ${keys[row]}` : undefined,
-  );
+  const known = new Map<string, number>();
+  /** First row of each query. */
+  const distinct: number[] = [];
+  const indices = Int32Array.from({ length: count }, (_, row) => {
+    if (!needs(row)) return -1;
+    const text = `${untils[row]} ${keys[row]}`;
+    const index = known.get(text) ?? distinct.push(row) - 1;
+    known.set(text, index);
+    return index;
+  });
   const times = Float64Array.from(distinct, (row) => untils[row]!);
   return {
     query: { keys: distinct.map((row) => keys[row]!), untils: times, last, columns },
@@ -209,27 +216,6 @@ function findNeeded(history: History, given: GivenRows, { cells = {}, decimal }:
     areGiven,
     problems,
   };
-}
-
-/** Numbers the distinct texts of rows, -1 for none; `distinct` has the first row of each. */
-function numberDistinct(
-  count: number,
-  textOf: (row: number) => string | undefined,
-): { readonly indices: Int32Array; readonly distinct: readonly number[] } {
-  const indices = new Int32Array(count).fill(-1);
-  const distinct: number[] = [];
-  const known = new Map<string, number>();
-  for (let row = 0; row < count; row++) {
-    const text = textOf(row);
-    if (text === undefined) continue;
-    const index = known.get(text) ?? distinct.length;
-    if (index === distinct.length) {
-      known.set(text, index);
-      distinct.push(row);
-    }
-    indices[row] = index;
-  }
-  return { indices, distinct };
 }
 
 function missingProblem(name: string, key: string, column: string, lists: readonly string[]): Omit<Problem, 'where'> {

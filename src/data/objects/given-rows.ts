@@ -45,7 +45,6 @@ export function presentColumn(given: GivenRows, name: string, decimal: DialectOp
   return column;
 }
 
-const rowPlace = (row: number): string => placeIn('rows', row);
 const placeIn = (list: string, row: number): string => `${list}[${row}]`;
 
 /** Minimum length of a name that is suggested because it is part of another one. */
@@ -81,14 +80,16 @@ function checkObjects(given: unknown, list: string): void {
       message: `expected a list of rows, found ${quoted(given)}`,
       fix: 'pass a single row as [row]',
     });
-  for (let row = 0; row < given.length; row++) {
-    const value = given[row] as unknown;
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw userError('data', {
-        where: placeIn(list, row),
-        message: `expected an object with one value per column, found ${quoted(value)}`,
-      });
-  }
+  for (const [row, value] of (given as readonly unknown[]).entries()) checkObject(value, placeIn(list, row));
+}
+
+/** @throws UserError (data) for a value that is not an object */
+export function checkObject(value: unknown, where: string): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw userError('data', {
+      where,
+      message: `expected an object with one value per column, found ${quoted(value)}`,
+    });
 }
 
 /** @param absent value of a column that a row lacks */
@@ -167,30 +168,23 @@ export function rowsOfColumns(columns: Columns, required?: readonly string[], wh
       return (row) => (values === undefined ? otherwise : values[row]);
     },
     namesOf: () => names,
-    placeOf: rowPlace,
+    placeOf: (row) => placeIn('rows', row),
   };
 }
 
 /** Concatenates rows; problems keep the row numbers of their part. */
 export function joinRows(parts: readonly GivenRows[]): GivenRows {
   if (parts.length === 1) return parts[0]!;
-  const count = parts.reduce((sum, { count: rows }) => sum + rows, 0);
-  const partOf = new Uint32Array(count);
-  const begins = new Uint32Array(parts.length);
-  let end = 0;
-  for (const [p, part] of parts.entries()) {
-    begins[p] = end;
-    partOf.fill(p, end, (end += part.count));
-  }
-  const rowInPart = (row: number): number => row - begins[partOf[row]!]!;
+  const partOf = parts.flatMap(({ count }, p) => new Array<number>(count).fill(p));
+  const rowOf = parts.flatMap(({ count }) => [...new Array(count).keys()]);
   return {
-    count,
+    count: partOf.length,
     valuesOf(column) {
       const values = parts.map((part) => part.valuesOf(column));
-      return (row) => values[partOf[row]!]!(rowInPart(row));
+      return (row) => values[partOf[row]!]!(rowOf[row]!);
     },
-    namesOf: (row) => parts[partOf[row]!]!.namesOf(rowInPart(row)),
-    placeOf: (row) => parts[partOf[row]!]!.placeOf(rowInPart(row)),
+    namesOf: (row) => parts[partOf[row]!]!.namesOf(rowOf[row]!),
+    placeOf: (row) => parts[partOf[row]!]!.placeOf(rowOf[row]!),
   };
 }
 

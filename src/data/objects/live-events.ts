@@ -1,8 +1,8 @@
 import type { EventStore } from '../../features/event-store.js';
 import type { StoredEvents } from '../../features/stored-events.js';
-import type { EventSource, EventSources } from './event-source.js';
+import { textReader } from '../../features/vocabulary/string-pool.js';
+import { eventFinder, type EventSource, type EventSources, type FindEvents } from './event-source.js';
 import type { FoundHistories, HistoryQueries } from './given-histories.js';
-import { storeFinder } from './store-source.js';
 
 /** Events of a stream in a checkpoint, and how rows find theirs. */
 export interface StreamLog extends Omit<EventSource, 'find'> {
@@ -42,4 +42,30 @@ export class LiveEvents {
   append(changes: ReadonlyMap<string, StoredEvents>): void {
     for (const [name, events] of changes) this.#logs.get(name)!.store.append(events);
   }
+}
+
+/**
+ * Creates a function that finds events of a stream: of the newest ones of a key those before a time.
+ * @param log name of the log in the config
+ */
+function storeFinder(log: string, store: EventStore): FindEvents {
+  return eventFinder(
+    (key, until, last) => {
+      const found = store.find(key, until);
+      const isKnown = found.length > 0 || store.find(key, Infinity).length > 0;
+      return { events: found.subarray(Math.max(0, found.length - last)), isKnown };
+    },
+    (column) => valueReader(store, column.slice(log.length + 1)),
+  );
+}
+
+/** Creates a function that reads the texts of a column by slot. */
+function valueReader(store: EventStore, name: string): (slot: number) => string {
+  const index = store.columns.findIndex((column) => column.name === name);
+  if (store.columns[index]!.isNumber) return (slot) => String(store.numberAt(index, slot));
+  const text = textReader(store.textsOf(index));
+  return (slot) => {
+    const code = store.codeAt(index, slot);
+    return code === 0 ? '' : text(code - 1);
+  };
 }

@@ -1,5 +1,5 @@
-import { quoted, userError, UserError, type Problem } from '../../core/errors.js';
-import { columnKey, rowsOfObjects, type GivenRows, type OnMissing, type Row } from './given-rows.js';
+import { UserError, type Problem } from '../../core/errors.js';
+import { checkObject, columnKey, rowsOfObjects, type GivenRows, type OnMissing, type Row } from './given-rows.js';
 
 /** Candidates of one user. */
 export interface RankedRows {
@@ -20,14 +20,9 @@ export function rankedRows(
   columns: readonly string[],
   onMissing: OnMissing = 'error',
 ): RankedRows {
-  const given: unknown = user;
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw userError('data', {
-      where: 'user',
-      message: `expected an object with one value per column, found ${quoted(given)}`,
-    });
-  const ofUser = rowsOfObjects([user]);
-  const ofCandidates = rowsOfObjects(candidates, 'error', 'candidates');
+  checkObject(user, 'user');
+  const ofUser = rowsOfObjects([user], onMissing);
+  const ofCandidates = rowsOfObjects(candidates, onMissing, 'candidates');
   const candidateColumns = new Set<string>();
   const problems: Problem[] = [];
   for (const column of columns) {
@@ -43,17 +38,13 @@ export function rankedRows(
     });
   }
   if (problems.length > 0) throw new UserError('data', problems);
-  const [userValues, candidateValues] =
-    onMissing === 'error'
-      ? [ofUser, ofCandidates]
-      : [rowsOfObjects([user], onMissing), rowsOfObjects(candidates, onMissing)];
   return {
     candidateColumns,
     rows: {
       count: candidates.length,
       valuesOf(column) {
-        if (candidateColumns.has(column)) return candidateValues.valuesOf(column);
-        const value = userValues.valuesOf(column)(0);
+        if (candidateColumns.has(column)) return ofCandidates.valuesOf(column);
+        const value = ofUser.valuesOf(column)(0);
         return () => value;
       },
       namesOf: (row) => [...ofUser.namesOf(0), ...ofCandidates.namesOf(row)],

@@ -37,31 +37,23 @@ export class ValueColumn implements Column {
   readonly type = 'values';
   readonly #decimal: DialectOptions['decimal'];
   readonly #values: unknown[] = [];
-  #numbers = { values: new Float64Array(0), isWhole: true };
+  /** The numbers among the values, and NaN for others. */
+  numbers: Numbers = { values: new Float64Array(0), isWhole: true };
+  /** Number of null, undefined and empty values. */
+  numMissing = 0;
   #count = 0;
-  #numMissing = 0;
 
   /** @param decimal separator in strings; default: a dot */
   constructor(decimal: DialectOptions['decimal']) {
     this.#decimal = decimal;
   }
 
-  /** Number of null, undefined and empty values. */
-  get numMissing(): number {
-    return this.#numMissing;
-  }
-
-  /** The numbers among the values, and NaN for others. */
-  get numbers(): Numbers {
-    return this.#numbers;
-  }
-
   /** Replaces the values by those of rows `begin` to `begin + count`. */
   read(valueAt: (row: number) => unknown, begin: number, count: number): void {
-    if (this.#numbers.values.length < count)
-      this.#numbers = { values: new Float64Array(Math.max(count, 2 * this.#numbers.values.length)), isWhole: true };
+    if (this.numbers.values.length < count)
+      this.numbers = { values: new Float64Array(Math.max(count, 2 * this.numbers.values.length)), isWhole: true };
     const values = this.#values;
-    const numbers = this.#numbers.values;
+    const numbers = this.numbers.values;
     let numMissing = 0;
     for (let row = 0; row < count; row++) {
       const value = valueAt(begin + row);
@@ -71,7 +63,7 @@ export class ValueColumn implements Column {
       if (value === undefined || value === null || value === '') numMissing++;
     }
     this.#count = count;
-    this.#numMissing = numMissing;
+    this.numMissing = numMissing;
   }
 
   /** Releases the values; numbers stay until the next values. */

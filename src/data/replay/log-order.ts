@@ -1,4 +1,4 @@
-import { userError, type UserError } from '../../core/errors.js';
+import { userError } from '../../core/errors.js';
 import { ReplayError, type RowSamples, type SampleReader } from './row-samples.js';
 
 /** Time before all others: the first that a date can have. */
@@ -6,22 +6,14 @@ const FIRST_TIME_MS = -8.64e15;
 
 /** Reads the rows of a log in order of time. */
 export class LogOrder {
-  readonly #samples: RowSamples;
-  #timeMs = FIRST_TIME_MS;
-  #numRows = 0;
-
-  constructor(samples: RowSamples) {
-    this.#samples = samples;
-  }
-
+  readonly #timeColumn: string;
   /** Time of the newest row, in milliseconds since 1970. */
-  get timeMs(): number {
-    return this.#timeMs;
-  }
-
+  timeMs = FIRST_TIME_MS;
   /** Number of rows that were read. */
-  get numRows(): number {
-    return this.#numRows;
+  numRows = 0;
+
+  constructor({ timeColumn }: RowSamples) {
+    this.#timeColumn = timeColumn;
   }
 
   /**
@@ -29,32 +21,23 @@ export class LogOrder {
    * @throws UserError (data) for a row that is earlier than the one before it, or cannot be replayed
    */
   next(samples: SampleReader, row: number): readonly number[] {
-    const timeMs = samples.timeOf(row) ?? this.#timeMs;
-    if (timeMs < this.#timeMs)
-      throw this.#refuse(
-        new ReplayError(
-          this.#samples.timeColumn,
+    const timeMs = samples.timeOf(row) ?? this.timeMs;
+    try {
+      if (timeMs < this.timeMs)
+        throw new ReplayError(
+          this.#timeColumn,
           'a time before that of an earlier row',
           'sort the training set by this column',
-        ),
-      );
-    try {
+        );
       const times = samples.list(row).map(({ afterMs }) => timeMs + afterMs);
-      this.#timeMs = timeMs;
-      this.#numRows++;
+      this.timeMs = timeMs;
+      this.numRows++;
       return times;
     } catch (error) {
       if (!(error instanceof ReplayError)) throw error;
-      throw this.#refuse(error);
+      const { column, message, fix } = error;
+      const where = `row ${this.numRows + 1} of the training set`;
+      throw userError('data', { where, key: `column ${column}`, message: `found ${message}`, fix });
     }
-  }
-
-  #refuse({ column, message, fix }: ReplayError): UserError {
-    return userError('data', {
-      where: `row ${this.#numRows + 1} of the training set`,
-      key: `column ${column}`,
-      message: `found ${message}`,
-      fix,
-    });
   }
 }

@@ -11,20 +11,12 @@ import type { Batch } from '../../core/batch.js';
 import { countAtMost } from '../../core/count-at-most.js';
 import { LogOrder } from './log-order.js';
 import type { RowSamples } from './row-samples.js';
-import { TimeHeap } from './time-heap.js';
+import { TimeHeap, type TimedSlot } from './time-heap.js';
 
 /** Rows without samples are removed if there are at least as many. */
 const MIN_REMOVED_ROWS = 4096;
 /** Exclusive upper bound of the samples of a row, which the heap orders by row, then by index. */
 const MAX_ROW_SAMPLES = 1024;
-
-/** A sample whose time has come. */
-interface DueSample {
-  /** Number of its row, in the order in which rows were added. */
-  readonly row: number;
-  /** Index among the samples of its row. */
-  readonly index: number;
-}
 
 /**
  * Replays a log as a trainer would have seen it: rows are added in order of time, and each of their samples can be
@@ -34,10 +26,10 @@ interface DueSample {
 export class LogReplay {
   readonly #samples: RowSamples;
   readonly #order: LogOrder;
-  /** Samples that wait for their time. */
+  /** Samples that wait for their time; the slot of each is its index among those of its row. */
   readonly #waiting = new TimeHeap();
   /** Samples that are due, in order. */
-  #ready: DueSample[] = [];
+  #ready: TimedSlot[] = [];
   #columns: readonly BlockColumn[] = [];
   #block: RowBlock | undefined;
   #target: RowBlock | undefined;
@@ -81,10 +73,7 @@ export class LogReplay {
       this.#left.push(times.length);
       if (times.length === 0) this.#numDone++;
     }
-    while (this.#waiting.first <= this.#order.timeMs) {
-      const { number, slot: index } = this.#waiting.pop();
-      this.#ready.push({ row: Math.floor(number / MAX_ROW_SAMPLES), index });
-    }
+    while (this.#waiting.first <= this.#order.timeMs) this.#ready.push(this.#waiting.pop());
   }
 
   /**
@@ -96,17 +85,16 @@ export class LogReplay {
     const block = this.#block;
     if (this.#ready.length === 0 || block === undefined) return undefined;
     const taken = this.#ready.splice(0, limit);
-    const places = Uint32Array.from(taken, ({ row }) => this.#placeOf(row));
+    const places = Uint32Array.from(taken, ({ number }) => this.#placeOf(Math.floor(number / MAX_ROW_SAMPLES)));
     const target = (this.#target ??= createRowBlock(this.#columns, limit));
     target.rows = 0;
     reserveRows(target, this.#columns, taken.length);
     gatherRows(block, this.#columns, places, taken.length, target);
-    const [samples, writer] = [this.#samples.reader(block), this.#samples.writer(target)];
-    for (const [i, { index }] of taken.entries()) {
+    const [samples, write] = [this.#samples.reader(block), this.#samples.writer(target)];
+    for (const [i, { slot: index }] of taken.entries()) {
       const place = places[i]!;
-      writer.write(samples.list(place)[index]!, i);
-      this.#left[place]!--;
-      if (this.#left[place] === 0) this.#numDone++;
+      write(samples.list(place)[index]!, i);
+      if (--this.#left[place]! === 0) this.#numDone++;
     }
     if (this.#numDone >= MIN_REMOVED_ROWS && 2 * this.#numDone >= block.rows) this.#removeDone(block);
     return target;

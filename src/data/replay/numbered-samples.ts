@@ -1,11 +1,11 @@
 import { column, type Batch } from '../../core/batch.js';
 import type { Condition } from '../../core/conditions.js';
-import { labelColumn, taskColumns, type Task } from '../../core/tasks.js';
+import { labelColumn, type Task } from '../../core/tasks.js';
 import { FIRST_COLUMN, SAMPLE_COLUMN } from '../../delay/columns.js';
 import type { LabelColumn } from '../rows/label-columns.js';
 import { withFilter, type RowFormat } from '../rows/row-format.js';
 import { hasDelay } from './replayed-dataset.js';
-import { RowSamples } from './row-samples.js';
+import { listMasks, RowSamples } from './row-samples.js';
 
 // Rows of a stream with delayed labels are samples already; each has its number among those of its row.
 
@@ -39,12 +39,13 @@ export function firstSampleFormat(format: RowFormat): RowFormat {
 export function sampleWriter({ spec: { tasks } }: RowFormat): (batch: Batch) => Batch {
   if (!hasDelay(tasks)) return (batch) => batch;
   const samples = new RowSamples(tasks);
-  const masks = samples.hasPlain ? listPlainMasks(tasks) : [];
+  const plain = tasks.filter(({ delay }) => delay === undefined);
+  const masks = [...new Set(plain.flatMap((task) => listMasks(task, tasks)))];
   return (batch) => {
     const { rows, labels } = batch;
     const numbers = column(labels, SAMPLE_COLUMN);
-    const [reader, writer] = [samples.reader(batch), samples.writer(batch)];
-    for (let row = 0; row < rows; row++) writer.write(reader.list(row)[numbers[row]!]!, row);
+    const [reader, write] = [samples.reader(batch), samples.writer(batch)];
+    for (let row = 0; row < rows; row++) write(reader.list(row)[numbers[row]!]!, row);
     const firstMasks = masks.map((name): [string, Float32Array] => {
       const [mask, first] = [column(labels, name), column(labels, FIRST_COLUMN)];
       return [formatFirstMask(name), mask.map((value, row) => value * first[row]!)];
@@ -65,21 +66,12 @@ export function onFirstSamples<Output extends Measured>(
   tasks: readonly Task[],
 ): readonly Output[] {
   if (!hasDelay(tasks)) return outputs;
-  const delayed = new Set(tasks.flatMap((task) => (task.delay === undefined ? [] : [labelColumn(task)])));
+  const delayed = new Set(tasks.filter(({ delay }) => delay !== undefined).map(labelColumn));
   return outputs.map((output) => {
     const { label, where } = output;
     if (delayed.has(label)) return output;
     return { ...output, where: where === undefined ? FIRST_COLUMN : formatFirstMask(where) };
   });
-}
-
-function listPlainMasks(tasks: readonly Task[]): readonly string[] {
-  const plain = tasks.filter(({ delay }) => delay === undefined);
-  const masks = plain.flatMap((task) => {
-    const { mask, known, chainKnown } = taskColumns(task, tasks);
-    return [mask, known, chainKnown].filter((name) => name !== undefined);
-  });
-  return [...new Set(masks)];
 }
 
 /** Formats the name of a mask that is 1 in the first sample of each row with another mask. */

@@ -1,7 +1,6 @@
-import type { Batch, BatchRead } from '../../core/batch.js';
+import type { Batch } from '../../core/batch.js';
 import type { Task } from '../../core/tasks.js';
-import type { BatchRange, Dataset } from '../batches/dataset.js';
-import type { Shuffle } from '../batches/pass.js';
+import type { Dataset } from '../batches/dataset.js';
 import { LogOrder } from './log-order.js';
 import { LogReplay } from './log-replay.js';
 import { RowSamples } from './row-samples.js';
@@ -40,48 +39,27 @@ export async function replayDataset(
 ): Promise<{ readonly dataset: Dataset; readonly counts: ReplayCounts }> {
   const samples = new RowSamples(tasks);
   const counts = await countSamples(log, samples);
-  return { dataset: new ReplayedDataset(log, samples, counts.samples), counts };
+  return { dataset: createDataset(log, samples, counts.samples), counts };
 }
 
-class ReplayedDataset implements Dataset {
-  readonly rows: number;
-  readonly idCounts: Dataset['idCounts'];
-  readonly absentUsers: Dataset['absentUsers'];
-  readonly leftOut: Dataset['leftOut'];
-  readonly labelCounts: Dataset['labelCounts'];
-  readonly keyTexts: Dataset['keyTexts'];
-  readonly #log: Dataset;
-  readonly #samples: RowSamples;
-
-  constructor(log: Dataset, samples: RowSamples, rows: number) {
-    this.rows = rows;
-    this.idCounts = log.idCounts;
-    this.absentUsers = log.absentUsers;
-    this.leftOut = log.leftOut;
-    this.labelCounts = log.labelCounts;
-    this.keyTexts = log.keyTexts;
-    this.#log = log;
-    this.#samples = samples;
-  }
-
-  async *batches(
-    batchSize: number,
-    shuffle?: Shuffle,
-    { skipBatches = 0 }: BatchRange = {},
-  ): AsyncGenerator<BatchRead> {
-    if (shuffle !== undefined) throw new Error('a replay has one order');
-    let left = skipBatches;
-    for await (const batch of replayBatches(this.#log, this.#samples, batchSize))
-      if (left-- <= 0) yield { batch, totalRows: this.rows };
-  }
-
-  labels(): ReturnType<Dataset['labels']> {
-    return this.#log.labels();
-  }
-
-  close(): Promise<void> {
-    return this.#log.close();
-  }
+function createDataset(log: Dataset, samples: RowSamples, rows: number): Dataset {
+  const { idCounts, absentUsers, leftOut, labelCounts, keyTexts } = log;
+  return {
+    rows,
+    idCounts,
+    absentUsers,
+    leftOut,
+    labelCounts,
+    keyTexts,
+    async *batches(batchSize, shuffle, { skipBatches = 0 } = {}) {
+      if (shuffle !== undefined) throw new Error('a replay has one order');
+      let left = skipBatches;
+      for await (const batch of replayBatches(log, samples, batchSize))
+        if (left-- <= 0) yield { batch, totalRows: rows };
+    },
+    labels: () => log.labels(),
+    close: () => log.close(),
+  };
 }
 
 async function* replayBatches(log: Dataset, samples: RowSamples, batchSize: number): AsyncGenerator<Batch> {

@@ -14,19 +14,6 @@ export interface RowSample {
   readonly samples: readonly (Sample | undefined)[];
 }
 
-/** Names of the columns of a delayed task. */
-interface Columns {
-  readonly from: TimeColumns;
-  readonly event: TimeColumns;
-  readonly given: string | undefined;
-  readonly label: string;
-  /** Masks that are 1 in samples that train the task. */
-  readonly masks: readonly string[];
-  readonly method: readonly string[];
-}
-
-type Delayed = DelayedTask & { readonly names: Columns };
-
 /** Why a row cannot be replayed. */
 export class ReplayError extends Error {
   constructor(
@@ -39,8 +26,19 @@ export class ReplayError extends Error {
   }
 }
 
-/** Labels of rows. */
-export type RowLabels = Pick<Batch, 'labels'>;
+/** Reads the samples of rows. */
+export interface SampleReader {
+  /** Returns the time of a row in milliseconds since 1970; undefined if it is missing. */
+  timeOf(row: number): number | undefined;
+  /**
+   * Returns the samples of a row in order of time.
+   * @throws ReplayError for a row with a conversion before its click, or without the time of its click
+   */
+  list(row: number): readonly RowSample[];
+}
+
+/** Writes the labels of a sample over those of a row. */
+type WriteSample = (sample: RowSample, row: number) => void;
 
 /** Conversion of a delayed task: time after the click, undefined for none, or NOT_DEFINED if the task is not. */
 type Delay = number | undefined | typeof NOT_DEFINED;
@@ -48,7 +46,8 @@ const NOT_DEFINED = 'not defined';
 
 /** How rows of a log become samples: a pure function of their labels. */
 export class RowSamples {
-  readonly #delayed: readonly Delayed[];
+  readonly #tasks: readonly Task[];
+  readonly #delayed: readonly DelayedTask[];
   /** Whether a task is not delayed. */
   readonly hasPlain: boolean;
   /** Samples of rows without a conversion, as most rows are, by the tasks that are defined. */
@@ -57,7 +56,8 @@ export class RowSamples {
   #last: { readonly delays: readonly Delay[]; readonly samples: readonly RowSample[] } | undefined;
 
   constructor(tasks: readonly Task[]) {
-    this.#delayed = listDelayed(tasks).map((each) => ({ ...each, names: columnsOf(each, tasks) }));
+    this.#tasks = tasks;
+    this.#delayed = listDelayed(tasks);
     this.hasPlain = this.#delayed.length < tasks.length;
   }
 
@@ -67,13 +67,50 @@ export class RowSamples {
   }
 
   /** Reads the samples of the rows of a block, whose memory stays the same. */
-  reader({ labels }: RowLabels): SampleReader {
-    return new SampleReader(this, this.#delayed, labels);
+  reader({ labels }: Pick<Batch, 'labels'>): SampleReader {
+    const timesOf = ({ day, second }: TimeColumns): SampleReader['timeOf'] => {
+      const [days, seconds] = [column(labels, day), column(labels, second)];
+      return (row) => joinTime(days[row]!, seconds[row]!);
+    };
+    const timeOf = timesOf(timeColumns(this.#delayed[0]!.task.name, 'from'));
+    const readers = this.#delayed.map((delayed) => {
+      const given = givenColumn(delayed.task, this.#tasks);
+      const eventTime = timesOf(timeColumns(delayed.task.name, 'event'));
+      return { delayed, eventTime, given: given === undefined ? undefined : column(labels, given) };
+    });
+    /** Conversions of a row, which each row overwrites. */
+    const delays: Delay[] = readers.map(() => undefined);
+    const list = (row: number): readonly RowSample[] => {
+      const timeMs = timeOf(row);
+      for (let t = 0; t < readers.length; t++) {
+        const { delayed, eventTime, given } = readers[t]!;
+        const isDefined = given === undefined || given[row] === 1;
+        delays[t] = isDefined ? delayOf(delayed, timeMs, eventTime(row)) : NOT_DEFINED;
+      }
+      return this.list(delays);
+    };
+    return { timeOf, list };
   }
 
   /** Writes samples to the rows of a block, whose memory stays the same. */
-  writer({ labels }: RowLabels): SampleWriter {
-    return new SampleWriter(this.hasPlain, this.#delayed, labels);
+  writer({ labels }: Pick<Batch, 'labels'>): WriteSample {
+    const of = (name: string): Float32Array => column(labels, name);
+    const first = this.hasPlain ? of(FIRST_COLUMN) : undefined;
+    const writers = this.#delayed.map(({ task, columns }) => ({
+      label: of(labelColumn(task)),
+      masks: listMasks(task, this.#tasks).map(of),
+      method: columns.map((name) => of(formatMethodColumn(task.name, name))),
+    }));
+    return ({ isFirst, samples }, row) => {
+      if (first !== undefined) first[row] = isFirst ? 1 : 0;
+      for (let t = 0; t < writers.length; t++) {
+        const { label, masks, method } = writers[t]!;
+        const sample = samples[t];
+        label[row] = sample?.label ?? 0;
+        for (const mask of masks) mask[row] = sample === undefined ? 0 : 1;
+        for (let c = 0; c < method.length; c++) method[c]![row] = sample?.values[c] ?? 0;
+      }
+    };
   }
 
   /**
@@ -82,7 +119,7 @@ export class RowSamples {
    * @param eventsMs by delayed task: time of the conversion, not before the click; undefined if there is none
    */
   listAt(timeMs: number, eventsMs: readonly (number | undefined)[]): readonly RowSample[] {
-    return this.list(this.#delayed.map((each, t) => delayWithin(each, timeMs, eventsMs[t])));
+    return this.list(this.#delayed.map((each, t) => delayOf(each, timeMs, eventsMs[t])));
   }
 
   /** Returns the samples of a row with these conversions, in order of time. */
@@ -123,118 +160,21 @@ export class RowSamples {
   }
 }
 
-/** Times of rows. */
-type TimeLabels = Readonly<Record<keyof TimeColumns, Float32Array>>;
-
-/** The samples of the rows of a block. */
-export class SampleReader {
-  readonly #samples: RowSamples;
-  readonly #tasks: readonly {
-    readonly task: Delayed;
-    readonly from: TimeLabels;
-    readonly event: TimeLabels;
-    readonly given: Float32Array | undefined;
-  }[];
-  /** Conversions of a row, which each row overwrites. */
-  readonly #delays: Delay[];
-
-  /** @param labels their memory stays the same */
-  constructor(samples: RowSamples, delayed: readonly Delayed[], labels: Batch['labels']) {
-    const timesOf = ({ day, second }: TimeColumns): TimeLabels => ({
-      day: column(labels, day),
-      second: column(labels, second),
-    });
-    this.#samples = samples;
-    this.#tasks = delayed.map((task) => {
-      const { from, event, given } = task.names;
-      return {
-        task,
-        from: timesOf(from),
-        event: timesOf(event),
-        given: given === undefined ? undefined : column(labels, given),
-      };
-    });
-    this.#delays = delayed.map(() => undefined);
-  }
-
-  /** Returns the time of a row in milliseconds since 1970; undefined if it is missing. */
-  timeOf(row: number): number | undefined {
-    return timeAt(this.#tasks[0]!.from, row);
-  }
-
-  /**
-   * Returns the samples of a row in order of time.
-   * @throws ReplayError for a row with a conversion before its click, or without the time of its click
-   */
-  list(row: number): readonly RowSample[] {
-    const timeMs = this.timeOf(row);
-    for (let t = 0; t < this.#tasks.length; t++) {
-      const { task, given, event } = this.#tasks[t]!;
-      const isDefined = given === undefined || given[row] === 1;
-      this.#delays[t] = isDefined ? delayOf(task, timeMs, timeAt(event, row)) : NOT_DEFINED;
-    }
-    return this.#samples.list(this.#delays);
-  }
-}
-
-/** Writes the labels of samples over those of rows. */
-export class SampleWriter {
-  readonly #first: Float32Array | undefined;
-  readonly #tasks: readonly {
-    readonly label: Float32Array;
-    readonly masks: readonly Float32Array[];
-    readonly method: readonly Float32Array[];
-  }[];
-
-  /** @param labels their memory stays the same */
-  constructor(hasPlain: boolean, delayed: readonly Delayed[], labels: Batch['labels']) {
-    const of = (name: string): Float32Array => column(labels, name);
-    this.#first = hasPlain ? of(FIRST_COLUMN) : undefined;
-    this.#tasks = delayed.map(({ names: { label, masks, method } }) => ({
-      label: of(label),
-      masks: masks.map(of),
-      method: method.map(of),
-    }));
-  }
-
-  write({ isFirst, samples }: RowSample, row: number): void {
-    if (this.#first !== undefined) this.#first[row] = isFirst ? 1 : 0;
-    for (let t = 0; t < this.#tasks.length; t++) {
-      const { label, masks, method } = this.#tasks[t]!;
-      const sample = samples[t];
-      label[row] = sample?.label ?? 0;
-      for (const mask of masks) mask[row] = sample === undefined ? 0 : 1;
-      for (let c = 0; c < method.length; c++) method[c]![row] = sample?.values[c] ?? 0;
-    }
-  }
-}
-
-function columnsOf({ task, columns }: DelayedTask, tasks: readonly Task[]): Columns {
+/** Lists the masks that are 1 in samples that train a task. */
+export function listMasks(task: Task, tasks: readonly Task[]): readonly string[] {
   const { mask, known, chainKnown } = taskColumns(task, tasks);
-  return {
-    from: timeColumns(task.name, 'from'),
-    event: timeColumns(task.name, 'event'),
-    given: givenColumn(task, tasks),
-    label: labelColumn(task),
-    masks: [...new Set([mask, known, chainKnown])].filter((name) => name !== undefined),
-    method: columns.map((name) => formatMethodColumn(task.name, name)),
-  };
-}
-
-function timeAt({ day, second }: TimeLabels, row: number): number | undefined {
-  return joinTime(day[row]!, second[row]!);
+  return [...new Set([mask, known, chainKnown])].filter((name) => name !== undefined);
 }
 
 /** Returns the delay of the conversion of a row; undefined for none within the window. */
-function delayOf(each: Delayed, timeMs: number | undefined, eventMs: number | undefined): number | undefined {
-  const { options } = each;
-  if (timeMs === undefined) throw new ReplayError(options.from, 'a missing time', 'add the time of the click');
-  if (eventMs === undefined) return undefined;
-  if (eventMs < timeMs)
-    throw new ReplayError(options.event, `a time before ${options.from}`, 'correct one of the two times');
-  return delayWithin(each, timeMs, eventMs);
-}
-
-function delayWithin({ windowMs }: DelayedTask, timeMs: number, eventMs: number | undefined): number | undefined {
-  return eventMs === undefined || eventMs - timeMs > windowMs ? undefined : eventMs - timeMs;
+function delayOf(
+  { options, windowMs }: DelayedTask,
+  timeMs: number | undefined,
+  eventMs: number | undefined,
+): number | undefined {
+  const { from, event } = options;
+  if (timeMs === undefined) throw new ReplayError(from, 'a missing time', 'add the time of the click');
+  if (eventMs === undefined || eventMs - timeMs > windowMs) return undefined;
+  if (eventMs < timeMs) throw new ReplayError(event, `a time before ${from}`, 'correct one of the two times');
+  return eventMs - timeMs;
 }

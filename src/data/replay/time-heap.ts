@@ -1,4 +1,6 @@
 const FIRST_CAPACITY = 1 << 10;
+/** Numbers per slot: its time, number and slot. */
+const STRIDE = 3;
 
 /** A slot that waits for a time. */
 export interface TimedSlot {
@@ -22,29 +24,28 @@ export class TimeHeap {
 
   /** The earliest time; infinite if there is none. */
   get first(): number {
-    const first = this.#length === 0 ? Infinity : this.#queue.times[this.#head]!;
-    return this.#size === 0 ? first : Math.min(first, this.#heap.times[0]!);
+    const first = this.#length === 0 ? Infinity : this.#queue.timeAt(this.#head);
+    return this.#size === 0 ? first : Math.min(first, this.#heap.timeAt(0));
   }
 
   push(timeMs: number, number: number, slot: number): void {
-    if (this.#length > 0 && this.#queue.isAfter(this.#placeOf(this.#length - 1), timeMs, number)) {
-      this.#sift(timeMs, number, slot);
+    const queue = this.#queue;
+    const entry = { timeMs, number, slot };
+    if (this.#length > 0 && queue.isAfter(this.#placeOf(this.#length - 1), entry)) {
+      this.#sift(entry);
       return;
     }
-    if (this.#length === this.#queue.capacity) {
-      this.#queue.grow(this.#head);
+    if (this.#length === queue.capacity) {
+      queue.grow(this.#head);
       this.#head = 0;
     }
-    this.#queue.set(this.#placeOf(this.#length++), timeMs, number, slot);
+    queue.set(this.#placeOf(this.#length++), entry);
   }
 
   /** Removes the entry with the earliest time, and returns it. */
   pop(): TimedSlot {
-    const [queue, heap] = [this.#queue, this.#heap];
-    const isQueued =
-      this.#size === 0 || (this.#length > 0 && !queue.isAfter(this.#head, heap.times[0]!, heap.numbers[0]!));
-    if (!isQueued) return this.#popHeap();
-    const first = queue.at(this.#head);
+    const first = this.#queue.at(this.#head);
+    if (this.#length === 0 || (this.#size > 0 && !this.#heap.isAfter(0, first))) return this.#popHeap();
     this.#head = this.#placeOf(1);
     this.#length--;
     return first;
@@ -54,78 +55,71 @@ export class TimeHeap {
     return (this.#head + index) & (this.#queue.capacity - 1);
   }
 
-  #sift(timeMs: number, number: number, slot: number): void {
+  #sift(entry: TimedSlot): void {
     const heap = this.#heap;
     if (this.#size === heap.capacity) heap.grow(0);
     let at = this.#size++;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (!heap.isAfter(parent, timeMs, number)) break;
-      heap.move(parent, at);
+      if (!heap.isAfter(parent, entry)) break;
+      heap.set(at, heap.at(parent));
       at = parent;
     }
-    heap.set(at, timeMs, number, slot);
+    heap.set(at, entry);
   }
 
   #popHeap(): TimedSlot {
     const heap = this.#heap;
     const first = heap.at(0);
     const last = --this.#size;
-    const [timeMs, number, slot] = [heap.times[last]!, heap.numbers[last]!, heap.slots[last]!];
+    const entry = heap.at(last);
     let at = 0;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= last) break;
-      if (child + 1 < last && heap.isAfter(child, heap.times[child + 1]!, heap.numbers[child + 1]!)) child++;
-      if (heap.isAfter(child, timeMs, number)) break;
-      heap.move(child, at);
+      if (child + 1 < last && heap.isAfter(child, heap.at(child + 1))) child++;
+      if (heap.isAfter(child, entry)) break;
+      heap.set(at, heap.at(child));
       at = child;
     }
-    heap.set(at, timeMs, number, slot);
+    heap.set(at, entry);
     return first;
   }
 }
 
-/** Slots with times and numbers in memory of a capacity, which is a power of two. */
+/** Memory for a number of slots that is a power of two. */
 class TimedSlots {
-  times = new Float64Array(FIRST_CAPACITY);
-  numbers = new Float64Array(FIRST_CAPACITY);
-  slots = new Uint32Array(FIRST_CAPACITY);
+  #values = new Float64Array(STRIDE * FIRST_CAPACITY);
+  capacity = FIRST_CAPACITY;
 
-  get capacity(): number {
-    return this.times.length;
+  timeAt(place: number): number {
+    return this.#values[STRIDE * place]!;
   }
 
   at(place: number): TimedSlot {
-    return { timeMs: this.times[place]!, slot: this.slots[place]!, number: this.numbers[place]! };
+    const at = STRIDE * place;
+    return { timeMs: this.#values[at]!, number: this.#values[at + 1]!, slot: this.#values[at + 2]! };
   }
 
-  /** Whether an entry is after a time and number. */
-  isAfter(place: number, timeMs: number, number: number): boolean {
-    const own = this.times[place]!;
-    return own > timeMs || (own === timeMs && this.numbers[place]! > number);
+  /** Whether the slot in a place comes after another one. */
+  isAfter(place: number, { timeMs, number }: TimedSlot): boolean {
+    const own = this.timeAt(place);
+    return own > timeMs || (own === timeMs && this.#values[STRIDE * place + 1]! > number);
   }
 
-  set(place: number, timeMs: number, number: number, slot: number): void {
-    this.times[place] = timeMs;
-    this.numbers[place] = number;
-    this.slots[place] = slot;
+  set(place: number, { timeMs, number, slot }: TimedSlot): void {
+    const at = STRIDE * place;
+    this.#values[at] = timeMs;
+    this.#values[at + 1] = number;
+    this.#values[at + 2] = slot;
   }
 
-  move(from: number, to: number): void {
-    this.set(to, this.times[from]!, this.numbers[from]!, this.slots[from]!);
-  }
-
-  /** Doubles the capacity; the entries from `head` on, and then those before it, move to the beginning. */
+  /** Doubles the capacity; the slots from `head` on, and then those before it, move to the beginning. */
   grow(head: number): void {
-    const larger = <Values extends Float64Array | Uint32Array>(values: Values, into: Values): Values => {
-      into.set(values.subarray(head));
-      into.set(values.subarray(0, head), values.length - head);
-      return into;
-    };
-    const capacity = 2 * this.capacity;
-    this.times = larger(this.times, new Float64Array(capacity));
-    this.numbers = larger(this.numbers, new Float64Array(capacity));
-    this.slots = larger(this.slots, new Uint32Array(capacity));
+    const [values, begin] = [this.#values, STRIDE * head];
+    this.#values = new Float64Array(2 * values.length);
+    this.#values.set(values.subarray(begin));
+    this.#values.set(values.subarray(0, begin), values.length - begin);
+    this.capacity *= 2;
   }
 }

@@ -1,4 +1,4 @@
-import type { Column, Utf8 } from '../../chunks/column.js';
+import type { Column } from '../../chunks/column.js';
 import { holdsNotText, NOT_TEXT } from '../../features/parse.js';
 import { createUtf8Writer } from '../../features/vocabulary/utf8.js';
 
@@ -13,18 +13,16 @@ export class CellBytes {
   begin = 0;
   end = 0;
   #column: Column | undefined;
-  #utf8: Utf8 | undefined;
   readonly #writer = createUtf8Writer();
 
   /** Continues with the column of a chunk. */
   start(column: Column): void {
     this.#column = column;
-    this.#utf8 = column.utf8;
   }
 
   /** @throws InvalidValueError for a value without a text */
   read(row: number): void {
-    const utf8 = this.#utf8;
+    const { utf8 } = this.#column!;
     if (utf8 === undefined) {
       this.#readText(this.#column!.text(row));
       return;
@@ -35,14 +33,10 @@ export class CellBytes {
   }
 
   #readText(text: string): void {
+    const invalid = holdsNotText(text) ? invalidBytes(text) : undefined;
     this.begin = 0;
-    if (holdsNotText(text)) {
-      this.bytes = invalidBytes(text);
-      this.end = this.bytes.length;
-    } else {
-      this.end = this.#writer.write(text);
-      this.bytes = this.#writer.bytes;
-    }
+    this.end = invalid?.length ?? this.#writer.write(text);
+    this.bytes = invalid ?? this.#writer.bytes;
   }
 }
 

@@ -29,8 +29,8 @@ export class FollowedCounters {
   #first: { readonly state: CounterState | undefined } | undefined;
   #set: CounterSet | undefined;
   /** Values of the records after the position: those of all counters, record by record. */
-  #ahead: Float32Array;
-  #aheadEnd: number;
+  #ahead: Float32Array = new Float32Array(0);
+  #aheadEnd = 0;
   /** Values of the records that were read since the position. */
   #read = 0;
   #isLarge = false;
@@ -39,29 +39,22 @@ export class FollowedCounters {
   #isLate = new Uint8Array(0);
   #file: FileColumns | undefined;
 
-  private constructor(plan: CounterPlan, findStart: FindStart, ahead: Float32Array = new Float32Array(0)) {
+  /** @param findStart default: counters begin at zero */
+  constructor(plan: CounterPlan, findStart: FindStart = () => undefined) {
     this.#plan = plan;
     this.#findStart = findStart;
     this.#columns = plan.names.map(() => new Float32Array(0));
-    this.#ahead = ahead;
-    this.#aheadEnd = ahead.length;
-  }
-
-  /** Starts to count at the first record. */
-  static start(plan: CounterPlan, findStart: FindStart = () => undefined): FollowedCounters {
-    return new FollowedCounters(plan, findStart);
   }
 
   /** Continues from the state of a checkpoint. */
   static resume(plan: CounterPlan, { start, ends }: RunCounters): FollowedCounters {
-    const state = ends.at(-1);
-    const counters = new FollowedCounters(
-      plan,
-      () => start,
-      state?.get(AHEAD)?.data.slice() as Float32Array | undefined,
-    );
+    const counters = new FollowedCounters(plan);
     counters.#first = { state: start };
-    if (state !== undefined) counters.#set = startSet(plan, state);
+    const state = ends.at(-1);
+    if (state === undefined) return counters;
+    counters.#set = startSet(plan, state);
+    counters.#ahead = (state.get(AHEAD)?.data.slice() as Float32Array | undefined) ?? counters.#ahead;
+    counters.#aheadEnd = counters.#ahead.length;
     return counters;
   }
 

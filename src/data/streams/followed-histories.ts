@@ -4,7 +4,7 @@ import { EventStore } from '../../features/event-store.js';
 import { joinHistories, splitHistories, type HistoryTensors } from '../../features/stored-histories.js';
 import { bytes as sizeText } from '../../text/number-text.js';
 import { checkNames, type ColumnNames } from '../computed/chunk-columns.js';
-import { HistoryLists } from '../histories/history-lists.js';
+import { readLists } from '../histories/history-lists.js';
 import { itemColumn, itemColumns, type HistoryPlan } from '../histories/history-plan.js';
 import { HistoryReader, type HistoryEvents, type HistoryRows } from '../histories/history-reader.js';
 import type { JoinOptions } from '../join-options.js';
@@ -48,17 +48,21 @@ export class FollowedHistories implements JoinObserver {
   #isLarge = false;
   #file: FileColumns | undefined;
 
-  private constructor(plans: readonly HistoryPlan[], join: JoinOptions | undefined, stores: readonly EventStore[]) {
+  /**
+   * @param join of the rows; undefined if they are those of one stream
+   * @param tensors events of a checkpoint; default: none
+   */
+  constructor(plans: readonly HistoryPlan[], join: JoinOptions | undefined, tensors: HistoryTensors = new Map()) {
+    const stored = splitHistories(tensors);
     this.#plans = plans;
     this.#join = join;
-    this.#row = Math.max(0, ...stores.map(({ position }) => position));
-    this.#histories = plans.map((plan, p) => ({
-      plan,
-      store: stores[p]!,
-      reader: new HistoryReader(plan),
-      ofEvents: new HistoryReader(plan),
-      lists: [],
-    }));
+    this.#histories = plans.map((plan): History => {
+      const store = new EventStore(plan.name, plan);
+      const own = stored.get(plan.name);
+      if (own !== undefined) store.append(own);
+      return { plan, store, reader: new HistoryReader(plan), ofEvents: new HistoryReader(plan), lists: [] };
+    });
+    this.#row = Math.max(0, ...this.#histories.map(({ store }) => store.position));
     this.#names = {
       names: itemColumns(plans),
       origin: 'items of data.sequences',
@@ -66,37 +70,9 @@ export class FollowedHistories implements JoinObserver {
     };
   }
 
-  /**
-   * Begins without events.
-   * @param join of the rows; undefined if they are those of one stream
-   */
-  static start(plans: readonly HistoryPlan[], join: JoinOptions | undefined): FollowedHistories {
-    return new FollowedHistories(
-      plans,
-      join,
-      plans.map((plan) => new EventStore(plan.name, plan)),
-    );
-  }
-
-  /** Continues from the events of a checkpoint. */
-  static resume(
-    plans: readonly HistoryPlan[],
-    join: JoinOptions | undefined,
-    tensors: HistoryTensors,
-  ): FollowedHistories {
-    const stored = splitHistories(tensors);
-    const stores = plans.map((plan) => {
-      const store = new EventStore(plan.name, plan);
-      const own = stored.get(plan.name);
-      if (own !== undefined) store.append(own);
-      return store;
-    });
-    return new FollowedHistories(plans, join, stores);
-  }
-
   /** Returns histories for a read of the first records, which are read again afterwards. */
   preview(): FollowedHistories {
-    return FollowedHistories.start(this.#plans, this.#join);
+    return new FollowedHistories(this.#plans, this.#join);
   }
 
   /** Returns a warning the first time that the events use much memory. */
@@ -128,7 +104,9 @@ export class FollowedHistories implements JoinObserver {
     read: (rows) => {
       const read = this.#histories.map(({ reader }) => ({ ...reader.readRows(rows), events: reader.readEvents(rows) }));
       // All histories have refused what they cannot read.
-      for (const [h, history] of this.#histories.entries()) this.#findEvents(history, rows, read[h]!);
+      for (const [h, { store, lists }] of this.#histories.entries())
+        for (const [c, found] of readLists(store, this.#findEvents(store, rows, read[h]!)).entries())
+          lists[c]!.lists = found;
       this.#row += rows.count;
     },
     isReadBy: ({ columns }) => columns.some((name) => this.#names.names.includes(name)),
@@ -173,23 +151,21 @@ export class FollowedHistories implements JoinObserver {
     return joinHistories(this.#histories.map(({ plan, store }) => [plan.name, store.changes()]));
   }
 
-  /** Finds the events of rows, and adds those that the rows are; a join adds events when they are read. */
-  #findEvents(
-    { store, plan, lists }: History,
+  /** Finds the events of each row, and adds the one that it is; a join adds events when they are read. */
+  *#findEvents(
+    store: EventStore,
     rows: ChunkRows,
     { users, untils, events }: HistoryRows & { readonly events: HistoryEvents },
-  ): void {
+  ): Generator<Uint32Array> {
     const numbers = this.#join === undefined ? undefined : rows.column(RECORD_COLUMN).numbers!.values;
-    const found = new HistoryLists(store, rows.count);
     for (let row = 0; row < rows.count; row++) {
       const number = numbers?.[row] ?? this.#row + row;
       const isKnown = rows.isKept(row) && users[row] !== '';
-      found.add(isKnown ? store.find(users[row]!, untils[row]!, number) : NO_SLOTS);
+      yield isKnown ? store.find(users[row]!, untils[row]!, number) : NO_SLOTS;
       if (numbers !== undefined) continue;
       if (isKnown && events.isEvent[row] === 1) addEvent(store, events, row, number);
       store.endAt(number + 1);
     }
-    for (const c of plan.columns.keys()) lists[c]!.lists = found.lists(c);
   }
 }
 

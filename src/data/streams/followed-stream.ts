@@ -1,22 +1,18 @@
 import { SAMPLE_COLUMN } from '../../delay/columns.js';
 import type { FollowOptions } from '../follow-options.js';
 import { CounterPlan } from '../counters/counter-plan.js';
-import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
+import { columnsOf, type RowFormat } from '../rows/row-format.js';
 import type { DataOptions } from '../options.js';
-import type { RowFormat } from '../rows/row-format.js';
 import { dialectOf } from '../dialect.js';
 import { historyColumns, itemColumns, type HistoryPlan } from '../histories/history-plan.js';
 import { joinedColumns, joinedEvents } from '../join-options.js';
 import { sampleWriter } from '../replay/numbered-samples.js';
 import type { ChunkStream } from './chunk-stream.js';
 import type { DeadLetters } from './dead-letters.js';
-import type { FollowedCounters } from './followed-counters.js';
-import type { FollowedHistories } from './followed-histories.js';
 import { joinedSamples } from './joined-samples.js';
 import { joinStreams } from './joined-stream.js';
 import type { StreamReading } from './record-stream.js';
-import { SchemaWatch, type SchemaChange } from './schema-watch.js';
-import { readStreamBatches, type StreamBatch } from './stream-batches.js';
+import { readStreamBatches, type StreamBatch, type StreamBatchOptions } from './stream-batches.js';
 import type { StreamState } from './stream-state.js';
 import { openChunkStream } from './streams.js';
 import { Watermark, type Lateness } from './watermark.js';
@@ -47,18 +43,12 @@ export async function openFollowed(
 }
 
 /** What a run trains on, and where it is. */
-export interface Followed {
-  readonly stream: ChunkStream;
-  readonly format: EncodedFormat;
-  readonly counters?: FollowedCounters | undefined;
-  readonly histories?: FollowedHistories | undefined;
+export interface Followed extends StreamBatchOptions {
   readonly options: FollowOptions;
-  readonly batchRows: number;
   /** Receives invalid records, and writes them when their batch was trained on. */
   readonly letters: Pick<DeadLetters, 'add' | 'write'>;
   /** Updated after each step. */
   readonly state: StreamState;
-  onSchemaChange(change: SchemaChange): void;
 }
 
 /** Reads the batches of a stream from the position of a run, which moves when a batch is trained on. */
@@ -76,23 +66,11 @@ export class FollowedStream {
    * @throws UserError (data), and the signal's reason
    */
   async *batches(reading: Omit<StreamReading, 'from'>): AsyncGenerator<StreamBatch> {
-    const { stream, format, counters, histories, batchRows, letters, state, onSchemaChange } = this.#followed;
+    const { format, state } = this.#followed;
     const writeSamples = sampleWriter(format);
-    const batches = readStreamBatches(
-      {
-        stream,
-        format,
-        counters,
-        histories,
-        batchRows,
-        first: this.#watermark.readers(),
-        schema: new SchemaWatch(),
-        onSchemaChange,
-        onReject: (row) => letters.add(row),
-      },
-      { ...reading, from: state.cursor },
-    );
-    for await (const each of batches) yield { ...each, batch: writeSamples(each.batch) };
+    const first = this.#watermark.readers();
+    for await (const each of readStreamBatches(this.#followed, first, { ...reading, from: state.cursor }))
+      yield { ...each, batch: writeSamples(each.batch) };
   }
 
   /** Times of the records that were read. */

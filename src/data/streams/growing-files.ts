@@ -48,6 +48,11 @@ export function openGrowingFiles(paths: Paths, opening: StreamOpening): ChunkStr
   return new GrowingFiles(paths, opening);
 }
 
+/** Rows of a file. */
+interface FileChunk extends StreamChunk {
+  cursorAfter(rows: number, excludesRest?: boolean): FilesCursor;
+}
+
 class GrowingFiles implements ChunkStream {
   readonly name: string;
   readonly #paths: Paths;
@@ -69,40 +74,31 @@ class GrowingFiles implements ChunkStream {
 
   async *read({ from, endsWhenEmpty, signal }: StreamReading): AsyncGenerator<StreamChunk> {
     let cursor = from === undefined ? undefined : parseStreamCursor(this.name, cursorSchema, from);
-    /** Size of the file when nothing was left to read. */
-    let seenBytes = -1;
+    /** Size of the file before it was read to its end. */
+    let readBytes = -1;
     for (;;) {
       signal.throwIfAborted();
       // Listed before the file is read: its lines before a later file existed are then complete.
       const files = this.#list();
-      cursor ??= files.length > 0 ? { file: this.#nameOf(files[0]!), position: null, finished: [] } : undefined;
+      if (files.length > 0) cursor ??= { file: this.#nameOf(files[0]!), position: null, finished: [] };
       const index = cursor === undefined ? -1 : this.#check(files, cursor);
       const isLast = index === files.length - 1;
-      if (cursor !== undefined) {
-        const file = files[index]!;
-        const bytes = statOf(file.path)?.size ?? 0;
-        if (bytes !== seenBytes || !isLast) {
-          const before: FilesCursor = cursor;
-          for await (const { end, ...chunk } of this.#pass(file, cursor, isLast)) {
-            yield chunk;
-            this.#end = cursor = end();
-          }
-          if (cursor !== before) continue;
-          seenBytes = bytes;
-        }
-        if (!isLast) {
-          for await (const { end, ...chunk } of this.#pass(file, cursor, false, false)) {
-            yield chunk;
-            this.#end = cursor = end();
-          }
-          const finished: FilesCursor['finished'] = [...cursor.finished, [cursor.file, bytes]];
-          cursor = { file: this.#nameOf(files[index + 1]!), position: null, finished: finished.slice(-MAX_FINISHED) };
-          seenBytes = -1;
-          continue;
-        }
+      const bytes = (index < 0 ? undefined : statOf(files[index]!.path)?.size) ?? 0;
+      const isGrowing = bytes !== readBytes;
+      if (cursor === undefined || (isLast && !isGrowing)) {
+        if (endsWhenEmpty) return;
+        await setTimeout(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+        continue;
       }
-      if (endsWhenEmpty) return;
-      await setTimeout(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+      for await (const each of this.#pass(files[index]!, cursor, isLast, isGrowing)) {
+        yield each;
+        this.#end = cursor = each.cursorAfter(each.chunk.rows);
+      }
+      readBytes = bytes;
+      if (isGrowing) continue;
+      const finished: FilesCursor['finished'] = [...cursor.finished, [cursor.file, bytes]];
+      cursor = { file: this.#nameOf(files[index + 1]!), position: null, finished: finished.slice(-MAX_FINISHED) };
+      readBytes = -1;
     }
   }
 
@@ -117,13 +113,16 @@ class GrowingFiles implements ChunkStream {
     return Promise.resolve();
   }
 
-  /** Reads a file from a position to its end. */
+  /**
+   * Reads a file from a position to its end.
+   * @param isGrowing whether its last line needs a line end
+   */
   async *#pass(
     file: DataFile,
     { file: name, position, finished }: FilesCursor,
     isLast: boolean,
-    isGrowing = true,
-  ): AsyncGenerator<StreamChunk & { end(): FilesCursor }> {
+    isGrowing: boolean,
+  ): AsyncGenerator<FileChunk> {
     const { bytes, isWhole } = readHead(file.path);
     // The header of a file that was just created may be incomplete.
     if (bytes.length === 0 || (isLast && isWhole && !bytes.includes(LF))) {
@@ -141,7 +140,7 @@ class GrowingFiles implements ChunkStream {
         finished,
       });
       if (chunk.rows === 0 && chunk.numLines === 0) continue;
-      yield { chunk, columns: rows.columns, line, cursorAfter, end: () => cursorAfter(chunk.rows) };
+      yield { chunk, columns: rows.columns, line, cursorAfter };
     }
   }
 

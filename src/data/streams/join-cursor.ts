@@ -8,9 +8,9 @@ export const joinCursor = z.strictObject({
   /** Records after these positions that were yielded before. */
   skip: z.int().min(0),
   /** Latest time of a record before these positions, in milliseconds since 1970; null if there is none. */
-  timeMs: z.number().nullable().default(null),
+  timeMs: z.number().nullable(),
   /** Records of all logs before these positions. */
-  records: z.int().min(0).default(0),
+  records: z.int().min(0),
 });
 export type JoinCursor = z.output<typeof joinCursor>;
 

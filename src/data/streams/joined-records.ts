@@ -2,15 +2,17 @@ import type { InvalidLine } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
 import { SAMPLE_COLUMN } from '../../delay/columns.js';
 import { cellText } from '../../features/cell-text.js';
+import { numberColumn } from '../../features/computed.js';
 import { utf8Column } from '../../features/utf8-column.js';
 import { formatTime } from '../../text/dates.js';
 import { joinedColumns, joinedEvents, type JoinOptions } from '../join-options.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import type { StreamChunk } from './chunk-stream.js';
+import { linesBefore } from './cursor.js';
 import { RECORD_COLUMN } from './join-observer.js';
 import { beginOfValue, endOfValue } from './packed-row.js';
 import type { StreamCursor } from './record-stream.js';
-import { allocateMemory, copyWords, type Memory } from './spilled-rows.js';
+import { allocateMemory, copyWords, growMemory, type Memory } from './spilled-rows.js';
 import type { InvalidRecord, RecordPlace } from './timed-rows.js';
 import type { WaitingRows } from './waiting-rows.js';
 
@@ -81,8 +83,8 @@ export class JoinedRecords {
     this.#copyValues(rows, slot, row);
     const first = row * this.#numEvents;
     for (let e = 0; e < this.#numEvents; e++) this.#eventTimes[first + e] = rows.eventTime(slot, e);
-    this.#numbers[row] = rows.numRecords(slot);
-    this.#records[row] = rows.recordOf(slot);
+    this.#numbers[row] = rows.numRecords[slot]!;
+    this.#records[row] = rows.records[slot]!;
     this.#places.push(rows.placeOf(slot));
   }
 
@@ -100,19 +102,18 @@ export class JoinedRecords {
     const [rows, numLines] = [lines.length, places.length];
     const columns = new Map(this.#listColumns(rows).map((column, c) => [this.#columns.header[c]!, column]));
     const all = [...columns.values()];
-    if (this.#isObserved) columns.set(RECORD_COLUMN, countColumn(this.#records));
+    if (this.#isObserved) columns.set(RECORD_COLUMN, numberColumn(this.#records));
     this.#usedWords = 0;
     this.#lines = [];
     this.#places = [];
     this.#invalid = [];
+    const cellsOf = (row: number): string[] => all.map(({ text }) => text(row));
+    const chunk = { rows, columns, lines, numLines, invalid, cellsOf };
     return {
-      chunk: { rows, columns, lines, numLines, invalid, cellsOf: (row) => all.map(({ text }) => text(row)) },
+      chunk,
       columns: this.#columns,
       line: 1,
-      cursorAfter(count, excludesRest = false) {
-        const isAll = count === rows && !excludesRest;
-        return positionAfter(isAll ? numLines : count === 0 ? 0 : lines[count - 1]! + 1);
-      },
+      cursorAfter: (count, excludesRest = false) => positionAfter(linesBefore(chunk, count, excludesRest)),
       placeOf: (line) => places[line]!,
     };
   }
@@ -133,8 +134,11 @@ export class JoinedRecords {
     const timeMs = rows.eventTime(slot, column >> 1);
     const hasHappened = !Number.isNaN(timeMs);
     if (column % 2 === 0) return hasHappened ? '1' : '0';
+    return hasHappened ? this.#timeText(timeMs) : '';
+  }
+
+  #timeText(timeMs: number): string {
     const { timeFormat } = this.#options;
-    if (!hasHappened) return '';
     return timeFormat === 'iso' ? formatTime(timeMs) : String(timeFormat === 'seconds' ? timeMs / 1000 : timeMs);
   }
 
@@ -143,18 +147,12 @@ export class JoinedRecords {
     const numColumns = this.#numColumns;
     const [begin, count] = [(offset >> 2) + numColumns, numWords - numColumns];
     const at = this.#usedWords;
-    if (at + count > this.#memory.words.length) this.#grow(at + count);
+    if (at + count > this.#memory.words.length) this.#memory = growMemory(this.#memory, 4 * (at + count));
     copyWords(memory.words, begin, this.#memory.words, at, count);
     this.#usedWords += count;
     const first = row * (numColumns + 1);
     this.#ends[first] = 4 * at;
     for (let c = 0; c < numColumns; c++) this.#ends[first + 1 + c] = 4 * at + memory.words[(offset >> 2) + c]!;
-  }
-
-  #grow(numWords: number): void {
-    const larger = allocateMemory(8 * numWords);
-    larger.words.set(this.#memory.words.subarray(0, this.#usedWords));
-    this.#memory = larger;
   }
 
   /** Lists the columns in the order of the header. */
@@ -165,26 +163,16 @@ export class JoinedRecords {
       utf8Column({ bytes, begins: this.#ends.subarray(c), ends: this.#ends.subarray(c + 1), stride, gap: 0 }, rows),
     );
     const events = Array.from({ length: this.#numEvents }, (_, e) => this.#eventColumns(rows, e)).flat();
-    return [...values, ...events, ...(this.#isNumbered ? [countColumn(this.#numbers)] : [])];
+    return [...values, ...events, ...(this.#isNumbered ? [numberColumn(this.#numbers)] : [])];
   }
 
   /** Returns the columns of an event: whether it happened, and its time. */
   #eventColumns(rows: number, event: number): readonly [Column, Column] {
+    const times = new Float64Array(rows).map((_, row) => this.#eventTimes[row * this.#numEvents + event]!);
+    const happened = times.map((timeMs) => (Number.isNaN(timeMs) ? 0 : 1));
+    const text = (row: number): string => (happened[row] === 0 ? '' : this.#timeText(times[row]!));
     const { timeFormat } = this.#options;
-    const [happened, times, counts] = [new Float64Array(rows), new Float64Array(rows), new Float64Array(rows)];
-    for (let row = 0; row < rows; row++) {
-      const timeMs = this.#eventTimes[row * this.#numEvents + event]!;
-      happened[row] = Number.isNaN(timeMs) ? 0 : 1;
-      times[row] = timeMs;
-      counts[row] = timeFormat === 'seconds' ? timeMs / 1000 : timeMs;
-    }
-    const text = (row: number): string => (happened[row] === 0 ? '' : formatTime(times[row]!));
-    return [countColumn(happened), timeFormat === 'iso' ? { type: 'string', text } : countColumn(counts)];
+    if (timeFormat === 'iso') return [numberColumn(happened), { type: 'string', text }];
+    return [numberColumn(happened), numberColumn(timeFormat === 'seconds' ? times.map((ms) => ms / 1000) : times)];
   }
-}
-
-/** Returns a column of numbers, which are missing if they are NaN. */
-function countColumn(values: Float64Array): Column {
-  const text = (row: number): string => (Number.isNaN(values[row]) ? '' : String(values[row]));
-  return { type: 'string', text, numbers: { values, isWhole: true } };
 }

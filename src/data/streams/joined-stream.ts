@@ -4,13 +4,13 @@ import type { ChunkStream, StreamChunk } from './chunk-stream.js';
 import { TimeHeap, type TimedSlot } from '../replay/time-heap.js';
 import type { CellBytes } from './cell-bytes.js';
 import { parseStreamCursor } from './cursor.js';
-import { EventMatches } from './event-matches.js';
+import { createMatchCounter } from './event-matches.js';
 import { joinCursor, type JoinCursor } from './join-cursor.js';
-import type { JoinObserver, ReadCell } from './join-observer.js';
+import type { ReadCell } from './join-observer.js';
 import { JoinedRecords } from './joined-records.js';
-import type { JoinedSamples } from './joined-samples.js';
+import type { NextSample } from './joined-samples.js';
 import { RowPacker } from './packed-row.js';
-import type { StreamCursor, StreamLag, StreamReading } from './record-stream.js';
+import type { StreamCursor, StreamReading } from './record-stream.js';
 import { MAX_ROW_WORDS } from './spilled-rows.js';
 import { TimedRows, type InvalidRecord } from './timed-rows.js';
 import { WaitingRows } from './waiting-rows.js';
@@ -27,10 +27,10 @@ interface Mark {
   /** Records of all logs before. */
   readonly records: number;
   // Of the rows from here to the next mark, with the invalid records between them:
-  /** Records that were yielded. */
+  /** Records that were yielded, or are about to be. */
   yielded: number;
-  /** Rows that wait, and records that are about to be yielded. */
-  open: number;
+  /** Rows that wait. */
+  waiting: number;
   /** Number of the last mark before a record that was refused because one of these rows waited. */
   neededUntil: number;
 }
@@ -40,7 +40,7 @@ interface Mark {
  * before events. A row is yielded when no event can follow, with 1 or 0 and the time of each event. Rows for which
  * this is not known at the end of the logs are not yielded.
  *
- * With `samples`, a row is yielded once per sample instead, when a record is later than the sample: with the events
+ * With `nextSample`, a row is yielded once per sample instead, when a record is later than the sample: with the events
  * that have happened, and the number of the sample in `SAMPLE_COLUMN`. Samples are in order of time, and of equal times
  * in that of the rows. An event that a log has out of order happens when it is read.
  *
@@ -52,14 +52,16 @@ export function joinStreams(
   logs: readonly ChunkStream[],
   columns: readonly string[],
   options: JoinOptions,
-  samples?: JoinedSamples,
+  nextSample?: NextSample,
 ): ChunkStream {
   return {
     name: rows.name,
-    read: (reading) => new Join(rows, logs, columns, options, samples, reading.observer).read(reading),
+    read: (reading) => new Join(rows, logs, columns, options, nextSample, reading).read(),
     async lag() {
       const lags = await Promise.all([rows, ...logs].map((each) => each.lag()));
-      return lags.some((lag) => lag === undefined) ? undefined : sumLags(lags as StreamLag[]);
+      const known = lags.filter((lag) => lag !== undefined);
+      if (known.length < lags.length) return undefined;
+      return { amount: known.reduce((sum, { amount }) => sum + amount, 0), unit: known[0]!.unit };
     },
     async close() {
       await Promise.all([rows, ...logs].map((each) => each.close()));
@@ -67,15 +69,11 @@ export function joinStreams(
   };
 }
 
-function sumLags(lags: readonly StreamLag[]): StreamLag {
-  return { amount: lags.reduce((sum, { amount }) => sum + amount, 0), unit: lags[0]!.unit };
-}
-
 /** A read of all logs. */
 class Join {
   readonly #name: string;
   readonly #options: JoinOptions;
-  readonly #samples: JoinedSamples | undefined;
+  readonly #nextSample: NextSample | undefined;
   readonly #events: readonly JoinedEvent[];
   /** Index of the column with the key of a row. */
   readonly #keyColumn: number;
@@ -83,13 +81,11 @@ class Join {
   readonly #packer: RowPacker;
   readonly #waiting: WaitingRows;
   readonly #closing = new TimeHeap();
-  /** Records to yield, and the last mark before each. */
+  /** Records to yield. */
   readonly #output: JoinedRecords;
-  #outputMarks: Mark[] = [];
   readonly #marks: Mark[] = [];
-  readonly #matches: EventMatches;
-  readonly #observer: JoinObserver | undefined;
-  #onWarning: StreamReading['onWarning'] = () => undefined;
+  readonly #countMatch: ReturnType<typeof createMatchCounter>;
+  readonly #reading: StreamReading;
   #rows = 0;
   /** Records of all logs that were read. */
   #records = 0;
@@ -101,33 +97,33 @@ class Join {
     logs: readonly ChunkStream[],
     columns: readonly string[],
     options: JoinOptions,
-    samples: JoinedSamples | undefined,
-    observer: JoinObserver | undefined,
+    nextSample: NextSample | undefined,
+    reading: StreamReading,
   ) {
-    this.#observer = observer;
+    this.#reading = reading;
     this.#name = rows.name;
     this.#options = options;
-    this.#samples = samples;
+    this.#nextSample = nextSample;
     this.#events = joinedEvents(options);
     this.#keyColumn = columns.indexOf(options.key);
     // Samples are computed from the times of label columns, so the logs are read with these.
-    const convert = samples === undefined ? (timeMs: number) => timeMs : storedTime;
+    const convert = nextSample === undefined ? (timeMs: number) => timeMs : storedTime;
     const open = (stream: ChunkStream, own: readonly string[]): TimedRows =>
-      new TimedRows(stream, own, options.time, options.timeFormat, convert);
+      new TimedRows(stream, own, options, convert);
     this.#inputs = [open(rows, columns), ...logs.map((log) => open(log, [options.key]))];
     this.#packer = new RowPacker(columns.length);
     this.#waiting = new WaitingRows(columns.length, this.#keyColumn, logs.length, options.memory * 2 ** 20);
-    const isObserved = observer !== undefined;
-    this.#output = new JoinedRecords(rows.name, columns, options, { isNumbered: samples !== undefined, isObserved });
-    this.#matches = new EventMatches(this.#events);
+    const numbering = { isNumbered: nextSample !== undefined, isObserved: reading.observer !== undefined };
+    this.#output = new JoinedRecords(rows.name, columns, options, numbering);
+    this.#countMatch = createMatchCounter(this.#events);
   }
 
-  async *read(reading: StreamReading): AsyncGenerator<StreamChunk> {
+  async *read(): AsyncGenerator<StreamChunk> {
+    const reading = this.#reading;
     const from = reading.from === undefined ? undefined : parseStreamCursor(this.#name, joinCursor, reading.from);
     this.#skip = from?.skip ?? 0;
     this.#nowMs = from?.timeMs ?? -Infinity;
     this.#records = from?.records ?? 0;
-    this.#onWarning = (text) => reading.onWarning(text);
     for (const [i, input] of this.#inputs.entries()) input.start({ ...reading, from: from?.logs[i] ?? undefined });
     try {
       for (;;) {
@@ -176,7 +172,7 @@ class Join {
     if (problem !== undefined) this.#refuse(problem);
     else if (log === 0) this.#addRow(input);
     else this.#addEvent(input, log - 1);
-    this.#observer?.onRead(this.#records);
+    this.#reading.observer?.onRead(this.#records);
     this.#records++;
     input.advance();
   }
@@ -188,7 +184,7 @@ class Join {
       timeMs: this.#nowMs === -Infinity ? null : this.#nowMs,
       records: this.#records,
       yielded: 0,
-      open: 0,
+      waiting: 0,
       neededUntil: this.#rows,
     });
   }
@@ -197,36 +193,35 @@ class Join {
     const { timeMs, place } = input;
     const packer = this.#packer;
     packer.pack(input.values, input.row);
-    const { bytes, begin, end } = input.values[this.#keyColumn]!;
-    const isMissing = begin === end;
-    const other = isMissing ? undefined : this.#waiting.find(bytes, begin, end);
+    const key = input.values[this.#keyColumn]!;
+    const isMissing = key.begin === key.end;
+    const other = isMissing ? undefined : this.#waiting.find(key);
     // A read from a later position would not find the other row, and accept this one.
     if (other !== undefined) this.#markOf(other).neededUntil = this.#marks.at(-1)!.number;
     if (isMissing || other !== undefined || packer.numWords > MAX_ROW_WORDS) {
-      const { key } = this.#options;
-      const ofKey = isMissing ? `a ${key}` : `a ${key} that no waiting row has`;
-      const expected = isMissing || other !== undefined ? ofKey : 'a row of at most 4 MiB';
+      const a = `a ${this.#options.key}`;
+      const expected = isMissing ? a : other === undefined ? 'a row of at most 4 MiB' : `${a} that no waiting row has`;
       this.#refuse({ expected, cells: input.cells, place });
       return;
     }
-    const slot = this.#waiting.add(packer, { place, number: this.#rows++, timeMs, record: this.#records });
-    this.#observer?.onRow(this.#records, this.#cellsOf(slot));
-    this.#marks.at(-1)!.open++;
+    const slot = this.#waiting.add(packer, key, { place, number: this.#rows++, timeMs, record: this.#records });
+    this.#reading.observer?.onRow(this.#records, this.#cellsOf(slot));
+    this.#marks.at(-1)!.waiting++;
     this.#await(slot);
   }
 
   #addEvent(input: TimedRows, event: number): void {
-    const timeMs = this.#samples === undefined ? input.timeMs : this.#nowMs;
+    const timeMs = this.#nextSample === undefined ? input.timeMs : this.#nowMs;
     const [key] = input.values as [CellBytes];
     key.read(input.row);
-    const slot = this.#waiting.find(key.bytes, key.begin, key.end);
+    const slot = this.#waiting.find(key);
     const isInTime = slot !== undefined && this.#isOpen(slot, event, input.timeMs, timeMs);
-    const warning = this.#matches.count(event, isInTime);
-    if (warning !== undefined) this.#onWarning(warning);
+    const warning = this.#countMatch(event, isInTime);
+    if (warning !== undefined) this.#reading.onWarning(warning);
     // The first event counts.
     if (isInTime && Number.isNaN(this.#waiting.eventTime(slot, event))) {
       this.#waiting.setEvent(slot, event, timeMs);
-      this.#observer?.onEvent(this.#records, this.#events[event]!.name, this.#cellsOf(slot));
+      this.#reading.observer?.onEvent(this.#records, this.#events[event]!.name, this.#cellsOf(slot));
       this.#await(slot);
     }
   }
@@ -238,36 +233,40 @@ class Join {
 
   /** Whether an event belongs to a row, if it happened at one time and counts from another one on. */
   #isOpen(slot: number, event: number, happenedMs: number, timeMs: number): boolean {
-    const { after, withinMs } = this.#events[event]!;
-    const since = after === undefined ? this.#waiting.timeOf(slot) : this.#waiting.eventTime(slot, after);
-    return happenedMs >= since && timeMs <= since + withinMs;
+    const since = this.#beginOf(slot, event);
+    return happenedMs >= since && timeMs <= since + this.#events[event]!.withinMs;
+  }
+
+  /** Returns the time from which an event of a row may happen; NaN if that before it did not. */
+  #beginOf(slot: number, event: number): number {
+    const { after } = this.#events[event]!;
+    return after === undefined ? this.#waiting.times[slot]! : this.#waiting.eventTime(slot, after);
   }
 
   /** Ends a row that is final, else notes until when it waits. */
   #await(slot: number): void {
     const closesMs = this.#closesAt(slot);
-    const dueMs = this.#samples?.nextTime(this.#waiting, slot, closesMs) ?? closesMs;
+    const dueMs = this.#nextSample?.(this.#waiting, slot, closesMs) ?? closesMs;
     if (dueMs === undefined) this.#finish(slot);
-    else this.#closing.push(dueMs, this.#waiting.numberOf(slot), slot);
+    else this.#closing.push(dueMs, this.#waiting.numbers[slot]!, slot);
   }
 
   /** Returns the last time at which an event of a row may happen; undefined if none may. */
   #closesAt(slot: number): number | undefined {
     let last: number | undefined;
     for (let event = 0; event < this.#events.length; event++) {
-      const { after, withinMs } = this.#events[event]!;
       if (!Number.isNaN(this.#waiting.eventTime(slot, event))) continue;
-      const since = after === undefined ? this.#waiting.timeOf(slot) : this.#waiting.eventTime(slot, after);
-      if (!Number.isNaN(since)) last = Math.max(last ?? -Infinity, since + withinMs);
+      const since = this.#beginOf(slot, event);
+      if (!Number.isNaN(since)) last = Math.max(last ?? -Infinity, since + this.#events[event]!.withinMs);
     }
     return last;
   }
 
   /** Yields the sample of a row whose time is over, or ends the row, unless this was done before or it waits longer. */
   #close({ timeMs, slot, number }: TimedSlot): void {
-    if (!this.#waiting.has(slot, number)) return;
+    if (this.#waiting.numbers[slot] !== number) return;
     const closesMs = this.#closesAt(slot);
-    const sampleMs = this.#samples?.nextTime(this.#waiting, slot, closesMs);
+    const sampleMs = this.#nextSample?.(this.#waiting, slot, closesMs);
     if (sampleMs === undefined) {
       if (closesMs === undefined || closesMs < this.#nowMs) this.#finish(slot);
     } else if (sampleMs <= timeMs) {
@@ -278,21 +277,21 @@ class Join {
 
   /** Ends the wait of a row that no event can change. */
   #finish(slot: number): void {
-    if (this.#samples === undefined) this.#yieldRow(slot);
-    this.#markOf(slot).open--;
+    if (this.#nextSample === undefined) this.#yieldRow(slot);
+    this.#markOf(slot).waiting--;
     this.#waiting.remove(slot);
   }
 
   #yieldRow(slot: number): void {
     if (!this.#skips(this.#markOf(slot))) this.#output.addRow(this.#waiting, slot);
-    this.#waiting.countRecord(slot);
+    this.#waiting.numRecords[slot]!++;
   }
 
   /** Returns the last mark before a row. */
   #markOf(slot: number): Mark {
     const marks = this.#marks;
     // There is one for each ROWS_PER_MARK rows.
-    return marks[Math.floor((this.#waiting.numberOf(slot) - marks[0]!.number) / ROWS_PER_MARK)]!;
+    return marks[Math.floor((this.#waiting.numbers[slot]! - marks[0]!.number) / ROWS_PER_MARK)]!;
   }
 
   #refuse(invalid: InvalidRecord): void {
@@ -302,40 +301,27 @@ class Join {
 
   /** Counts a record after a mark; returns whether it was yielded before the position. */
   #skips(mark: Mark): boolean {
-    if (this.#skip === 0) {
-      mark.open++;
-      this.#outputMarks.push(mark);
-      return false;
-    }
-    this.#skip--;
     mark.yielded++;
+    if (this.#skip === 0) return false;
+    this.#skip--;
     return true;
   }
 
   /** Returns the records to yield as a chunk. */
   #takeChunk(): StreamChunk {
-    this.#dropMarks();
     const { logs, timeMs, records } = this.#marks[0]!;
-    const before = this.#marks.reduce((sum, { yielded }) => sum + yielded, 0);
-    for (const mark of this.#outputMarks) {
-      mark.yielded++;
-      mark.open--;
-    }
-    this.#outputMarks = [];
-    const positionAfter = (numRecords: number): JoinCursor => ({
-      logs: [...logs],
-      skip: before + numRecords,
-      timeMs,
-      records,
-    });
-    return this.#output.take(positionAfter);
+    const before = this.#marks.reduce((sum, { yielded }) => sum + yielded, -this.#output.length);
+    const positionAfter = (count: number): JoinCursor => ({ logs: [...logs], skip: before + count, timeMs, records });
+    const chunk = this.#output.take(positionAfter);
+    this.#dropMarks();
+    return chunk;
   }
 
   /** Drops the marks before the last one from which everything that is needed can be found again. */
   #dropMarks(): void {
     let dropped = 0;
     let neededUntil = -Infinity;
-    for (let m = 0; m + 1 < this.#marks.length && this.#marks[m]!.open === 0; m++) {
+    for (let m = 0; m + 1 < this.#marks.length && this.#marks[m]!.waiting === 0; m++) {
       neededUntil = Math.max(neededUntil, this.#marks[m]!.neededUntil);
       if (neededUntil < this.#marks[m + 1]!.number) dropped = m + 1;
     }

@@ -107,7 +107,7 @@ export class KafkaStream implements RecordStream {
     const { success, data } = cursorSchema.safeParse(from);
     if (success && data.topic === this.topic) return data;
     const message = `the position is not of this topic: ${quoted(from)}`;
-    throw userError('data', { where: this.name, message, fix: 'start a new run, or restore data.train' });
+    throw this.#error(message, 'start a new run, or restore data.train');
   }
 
   #checkCursor({ id, offsets }: KafkaCursor, currentId: string, earliest: readonly number[]): void {
@@ -116,12 +116,15 @@ export class KafkaStream implements RecordStream {
     if (p < 0) return;
     const range = `${offsets[p]} to ${earliest[p]! - 1}`;
     const message = `records ${range} of partition ${p} were deleted before the run read them`;
-    throw userError('data', { where: this.name, message, fix: KEEP_RECORDS });
+    throw this.#error(message, KEEP_RECORDS);
   }
 
   #recreatedError(): UserError {
-    const message = 'the topic was deleted and created again since the run began';
-    return userError('data', { where: this.name, message, fix: 'start a new run' });
+    return this.#error('the topic was deleted and created again since the run began', 'start a new run');
+  }
+
+  #error(message: string, fix: string): UserError {
+    return userError('data', { where: this.name, message, fix });
   }
 
   /** Merges the records that can be merged now, up to the size of a piece; returns undefined without any. */
@@ -173,7 +176,7 @@ export class KafkaStream implements RecordStream {
     const { topicId, log } = fetched;
     const { id, partitions } = await this.#topicMetadata();
     if (id !== topicId) throw this.#recreatedError();
-    for (let p = log.queues.length; p < partitions.length; p++) log.add(new PartitionQueue(p, 0));
+    for (let p = log.queues.length; p < partitions.length; p++) log.queues.push(new PartitionQueue(p, 0));
     const empty = log.queues.filter((queue) => queue.first === undefined && !queue.isComplete);
     const leaders = [...new Set(empty.map(({ partition }) => partitions[partition]!.leader))];
     const fetches = leaders.map((leader) => {

@@ -1,11 +1,11 @@
 import type { Admin } from '@platformatic/kafka';
 import { z } from 'zod';
-import { didYouMean, joined, quoted, userError } from '../../core/errors.js';
+import { userError } from '../../core/errors.js';
 import { asKafkaError, isUnknownTopic, permanentProblem, rootMessage } from './kafka-errors.js';
 import { KafkaStream } from './kafka-stream.js';
 import { passwordVariable } from '../stream-password.js';
 import type { RecordSource } from './record-stream.js';
-import { durationOption, loadPackages, parseStreamUrl, readTlsFiles, tlsShape } from './stream-url.js';
+import { durationOption, loadPackages, parseStreamUrl, readTlsFiles, tlsShape, unknownLog } from './stream-url.js';
 
 const PACKAGE = '@platformatic/kafka@^1.35';
 const PASSWORD = passwordVariable('kafka');
@@ -24,7 +24,7 @@ export const kafka: RecordSource = {
   matches: (path) => path.startsWith('kafka://'),
   async open(path) {
     const { name, user, servers, log: topic, options } = parseStreamUrl(path, EXPECTED, urlOptions);
-    const tls = readTlsFiles({ tls: options.tls, ca: options.ca, cert: options.cert, key: options.key });
+    const tls = readTlsFiles(options);
     const sasl = options.sasl && {
       mechanism: options.sasl.toUpperCase() as 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512',
       ...credentials(name, user),
@@ -61,11 +61,10 @@ async function openError(name: string, topic: string, error: unknown, connect: (
     return userError('data', { where: name, ...(permanentProblem(failure) ?? unreachable) }, error);
   }
   const admin = connect();
-  const topics = (await admin.listTopics()).toSorted();
+  const topics = await admin.listTopics();
   await admin.close();
-  const known = topics.length === 0 ? 'the brokers have none' : `use one of ${topics.slice(0, 20).join(', ')}`;
-  const fix = joined(known, didYouMean(topic, topics));
-  return userError('data', { where: name, message: `there is no topic ${quoted(topic)}`, fix }, error);
+  const problem = unknownLog('topic', topic, topics, 'the brokers have none');
+  return userError('data', { where: name, ...problem }, error);
 }
 
 function credentials(name: string, user: string | undefined): { readonly username: string; readonly password: string } {

@@ -74,34 +74,22 @@ export interface MergedRecord {
  * record to merge, or after its arrival if that is earlier.
  */
 export class MergedLog {
-  readonly #queues: PartitionQueue[];
-  readonly #waitMs: number;
-
-  /** @param queues ordered by partition */
-  constructor(queues: readonly PartitionQueue[], waitMs: number) {
-    this.#queues = [...queues];
-    this.#waitMs = waitMs;
-  }
-
-  get queues(): readonly PartitionQueue[] {
-    return this.#queues;
-  }
-
-  /** Adds the partition after the last one. */
-  add(queue: PartitionQueue): void {
-    this.#queues.push(queue);
-  }
+  /** @param queues ordered by partition; later ones are appended */
+  constructor(
+    readonly queues: PartitionQueue[],
+    private readonly waitMs: number,
+  ) {}
 
   /** Removes and returns the next record; undefined if it has to be fetched or waited for. */
   next(): MergedRecord | undefined {
     let queue: PartitionQueue | undefined;
-    for (const other of this.#queues)
+    for (const other of this.queues)
       if (other.first !== undefined && (queue === undefined || other.first.timestampMs < queue.first!.timestampMs))
         queue = other;
     if (queue === undefined) return undefined;
     const record = queue.first!;
-    const dueMs = Math.min(record.timestampMs, record.arrivalMs) + this.#waitMs;
-    const silent = this.#queues.filter((other) => other.first === undefined && !other.isComplete);
+    const dueMs = Math.min(record.timestampMs, record.arrivalMs) + this.waitMs;
+    const silent = this.queues.filter((other) => other.first === undefined && !other.isComplete);
     if (silent.some(({ drainedMs }) => drainedMs < dueMs)) return undefined;
     const key = { timestampMs: record.timestampMs, partition: queue.partition };
     for (const other of silent) if (isBefore(other.passed, key)) other.passed = key;

@@ -1,14 +1,12 @@
 import type { Consumer, ConsumerMessages, JsMsg, StreamInfo } from '@nats-io/jetstream';
 import type { ConnectionOptions, NatsConnection } from '@nats-io/transport-node';
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { didYouMean, joined, quoted, UserError, userError } from '../../core/errors.js';
-import { unreadable } from '../readers/unreadable.js';
+import { quoted, UserError, userError } from '../../core/errors.js';
 import { passwordVariable } from '../stream-password.js';
 import { jsonLine, joinLines } from './json-line.js';
 import { orAborted, Outage } from './outage.js';
 import type { RecordPiece, RecordSource, RecordStream, StreamLag, StreamReading } from './record-stream.js';
-import { loadPackages, parseStreamUrl, readTlsFiles, tlsShape } from './stream-url.js';
+import { loadPackages, parseStreamUrl, readTlsFiles, readUrlFile, tlsShape, unknownLog } from './stream-url.js';
 
 const PACKAGES = ['@nats-io/jetstream@3', '@nats-io/transport-node@3'];
 const [PASSWORD, TOKEN] = [passwordVariable('nats'), 'MTL_NATS_TOKEN'] as const;
@@ -37,7 +35,7 @@ export const nats: RecordSource = {
   matches: (path) => path.startsWith('nats://'),
   async open(path) {
     const { name, user, servers, log, options } = parseStreamUrl(path, EXPECTED, urlOptions);
-    const tls = readTlsFiles({ tls: options.tls, ca: options.ca, cert: options.cert, key: options.key });
+    const tls = readTlsFiles(options);
     const [transport, jetstream] = await loadPackages(PACKAGES, () =>
       Promise.all([import('@nats-io/transport-node'), import('@nats-io/jetstream')]),
     );
@@ -50,7 +48,7 @@ export const nats: RecordSource = {
       pingInterval: PING_MS,
       ...(user !== undefined && { user, pass: pass ?? '' }),
       ...(token !== undefined && { token }),
-      ...(options.creds !== undefined && { authenticator: transport.credsAuthenticator(readCreds(options.creds)) }),
+      ...(options.creds !== undefined && { authenticator: transport.credsAuthenticator(readUrlFile(options.creds)) }),
       ...(tls && { tls }),
     };
     const stream = new NatsStream(name, log, options.subject, jetstream, () => transport.connect(connection));
@@ -71,14 +69,6 @@ export const nats: RecordSource = {
     return stream;
   },
 };
-
-function readCreds(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-}
 
 /** A consumer from a position of the stream. */
 interface Session {
@@ -121,10 +111,9 @@ class NatsStream implements RecordStream {
       if (info.config.retention === 'limits') return { connection: this.#connection, info };
     } catch (error) {
       if (!(error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound)) throw error;
-      const names = (await manager.streams.names().next()).toSorted();
-      const known = names.length === 0 ? 'the server has none' : `use one of ${names.slice(0, 20).join(', ')}`;
-      const fix = joined(known, didYouMean(this.stream, names));
-      throw this.#error(`there is no stream ${quoted(this.stream)}`, fix, error);
+      const names = await manager.streams.names().next();
+      const problem = unknownLog('stream', this.stream, names, 'the server has none');
+      throw userError('data', { where: this.name, ...problem }, error);
     }
     const message = 'the server deletes messages that a consumer acknowledges, so that no run could read them again';
     throw this.#error(message, 'read a stream with the retention policy limits');
@@ -224,8 +213,8 @@ class NatsStream implements RecordStream {
     await this.#connection?.close().catch(() => undefined);
   }
 
-  #error(message: string, fix: string, cause?: unknown): UserError {
-    return userError('data', { where: this.name, message, fix }, cause);
+  #error(message: string, fix: string): UserError {
+    return userError('data', { where: this.name, message, fix });
   }
 }
 

@@ -33,20 +33,12 @@ export async function openGrowingText(
   { columns, dialect }: StreamOpening,
   constants: ReadonlyMap<string, string> = new Map(),
 ): Promise<RowSource<CellFile>> {
-  const isCsv = (await findFormat(source, dialect)) === 'csv';
-  const csv = isCsv
-    ? await openCsv(firstLineOf(source), dialect, columns)
-    : await openLines(
-        source,
-        columns.filter((name) => !constants.has(name)),
-      );
-  return rowSource(csv, columns, constants);
-}
-
-async function openLines(source: ByteSource, columns: readonly string[]): Promise<CellFile> {
+  if ((await findFormat(source, dialect)) === 'csv')
+    return rowSource(await openCsv(firstLineOf(source), dialect, columns), columns, constants);
   // Loaded on demand.
   const { openGrowingLines } = await import('../readers/json-lines.js');
-  return openGrowingLines(source, columns);
+  const own = columns.filter((name) => !constants.has(name));
+  return rowSource(openGrowingLines(source, own), columns, constants);
 }
 
 /** Limits looks to the first line that is not empty. */

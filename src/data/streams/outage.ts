@@ -1,39 +1,33 @@
 import { setTimeout } from 'node:timers/promises';
+import type { StreamReading } from './record-stream.js';
 
 const MIN_DELAY_MS = 100;
 const MAX_DELAY_MS = 10_000;
 
-/** What a lost connection requires. */
-export interface OutageOptions {
-  /** Ends the wait; its reason is thrown. */
-  readonly signal: AbortSignal;
-  onWarning(text: string): void;
-}
-
 /** Waits between attempts to reach a server, and reports the begin and the end of each outage once. */
 export class Outage {
   readonly #name: string;
-  readonly #options: OutageOptions;
+  readonly #reading: Pick<StreamReading, 'signal' | 'onWarning'>;
   #delayMs = 0;
 
   /** @param name of the stream */
-  constructor(name: string, options: OutageOptions) {
+  constructor(name: string, reading: Pick<StreamReading, 'signal' | 'onWarning'>) {
     this.#name = name;
-    this.#options = options;
+    this.#reading = reading;
   }
 
   /** Waits before the next attempt: 100 ms at first, then twice as long each time, up to 10 s. */
   async wait(reason: string): Promise<void> {
-    const { signal } = this.#options;
+    const { signal } = this.#reading;
     if (this.#delayMs === 0)
-      this.#options.onWarning(`lost ${this.#name} (${reason}); trying again at least every ${MAX_DELAY_MS / 1000} s`);
+      this.#reading.onWarning(`lost ${this.#name} (${reason}); trying again at least every ${MAX_DELAY_MS / 1000} s`);
     this.#delayMs = Math.min(MAX_DELAY_MS, Math.max(MIN_DELAY_MS, 2 * this.#delayMs));
     await setTimeout(this.#delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 
   /** Notes a successful attempt. */
   end(): void {
-    if (this.#delayMs > 0) this.#options.onWarning(`reached ${this.#name} again`);
+    if (this.#delayMs > 0) this.#reading.onWarning(`reached ${this.#name} again`);
     this.#delayMs = 0;
   }
 }

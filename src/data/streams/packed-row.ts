@@ -1,5 +1,5 @@
 import type { CellBytes } from './cell-bytes.js';
-import { allocateMemory, type Memory } from './spilled-rows.js';
+import { allocateMemory, growMemory, type Memory } from './spilled-rows.js';
 
 // A packed row has one word per column with the end of its value, counted from the end of these words, and then the
 // values as UTF-8. It is padded to whole words.
@@ -26,18 +26,11 @@ export class RowPacker {
       const cell = cells[c]!;
       cell.read(row);
       const { bytes: from, begin, end } = cell;
-      if (at + end - begin > bytes.length) ({ bytes, words } = this.#grow(at + end - begin));
+      if (at + end - begin > bytes.length) ({ bytes, words } = this.memory = growMemory(this.memory, at + end - begin));
       for (let i = begin; i < end; i++) bytes[at++] = from[i]!;
       words[c] = at - first;
     }
     this.numWords = (at + 3) >> 2;
-  }
-
-  #grow(numBytes: number): Memory {
-    const larger = allocateMemory(4 * Math.ceil(numBytes / 2));
-    larger.bytes.set(this.memory.bytes);
-    this.memory = larger;
-    return larger;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Column } from '../../chunks/column.js';
 import type { StreamChunk } from './chunk-stream.js';
 
 /** Columns that appeared or disappeared in a stream. */
@@ -37,22 +38,17 @@ export class SchemaWatch {
     this.#header = header;
     for (const name of removed) this.#known.delete(name);
     for (const [name, column] of chunk.columns) {
-      const isEmpty = !someRow(chunk.rows, (row) => hasValue(() => column.text(row)));
-      if (!isEmpty) this.#filled.add(name);
+      if (hasValue(column, chunk.rows)) this.#filled.add(name);
       else if (chunk.rows >= MIN_ROWS && this.#filled.delete(name)) removed.push(name);
     }
     return added.length + removed.length > 0 ? { path, line, added, removed } : undefined;
   }
 }
 
-function someRow(rows: number, test: (row: number) => boolean): boolean {
-  for (let row = 0; row < rows; row++) if (test(row)) return true;
-  return false;
-}
-
-function hasValue(text: () => string): boolean {
+function hasValue(column: Column, rows: number): boolean {
   try {
-    return text() !== '';
+    for (let row = 0; row < rows; row++) if (column.text(row) !== '') return true;
+    return false;
   } catch {
     // An invalid value is reported with its row.
     return true;

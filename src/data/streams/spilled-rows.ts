@@ -20,6 +20,13 @@ export function allocateMemory(numBytes: number): Memory {
   return { bytes: new Uint8Array(buffer), words: new Uint32Array(buffer) };
 }
 
+/** Returns memory of at least twice `numBytes` bytes that begins with those of another one. */
+export function growMemory({ bytes }: Memory, numBytes: number): Memory {
+  const larger = allocateMemory(8 * Math.ceil(numBytes / 4));
+  larger.bytes.set(bytes);
+  return larger;
+}
+
 /** A block of rows: in memory, or at a place of the file. */
 interface Block {
   memory: Memory | undefined;

@@ -4,14 +4,14 @@ import type { ReadColumns } from '../../features/kinds/kind.js';
 import { withGroups } from '../batches/dataset.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import { itemAdder } from '../rows/event-columns.js';
-import type { BadRow } from '../rows/rejects.js';
 import { rowEncoder, type RowCollector } from '../rows/row-collector.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import type { ChunkStream, StreamChunk } from './chunk-stream.js';
+import type { DeadLetters } from './dead-letters.js';
 import type { FollowedCounters } from './followed-counters.js';
 import type { FollowedHistories } from './followed-histories.js';
 import type { StreamCursor, StreamReading } from './record-stream.js';
-import type { SchemaChange, SchemaWatch } from './schema-watch.js';
+import { SchemaWatch, type SchemaChange } from './schema-watch.js';
 
 /** A batch of valid records of a stream, in order. */
 export interface StreamBatch {
@@ -30,97 +30,56 @@ export interface StreamBatchOptions {
   readonly batchRows: number;
   readonly counters?: FollowedCounters | undefined;
   readonly histories?: FollowedHistories | undefined;
-  /** Readers before those of the format. */
-  readonly first: readonly ReadColumns[];
-  readonly schema: SchemaWatch;
   onSchemaChange(change: SchemaChange): void;
-  /**
-   * Called with each invalid record, when it is read: before the batch that follows it.
-   * @throws to end the read
-   */
-  onReject(row: BadRow): void;
+  /** Receives each invalid record when it is read, before the batch that follows it; may throw to end the read. */
+  readonly letters: Pick<DeadLetters, 'add'>;
 }
 
 /**
  * Reads batches of `batchRows` valid records. A batch is encoded when it is requested, and no record after its last one
  * is, so that encoders which change with each record have the state after that record.
+ * @param first readers before those of the format
  */
 export async function* readStreamBatches(
-  { stream, format, batchRows, ...options }: StreamBatchOptions,
+  { stream, format, batchRows, counters, histories, letters, onSchemaChange }: StreamBatchOptions,
+  first: readonly ReadColumns[],
   reading: StreamReading,
 ): AsyncGenerator<StreamBatch> {
   const addItems = itemAdder(format.fields);
-  const encoder = new RowEncoder({ format, ...options });
-  let records = 0;
-  for await (const each of stream.read({ ...reading, observer: options.histories })) {
-    const change = options.schema.observe(each);
-    if (change !== undefined) options.onSchemaChange(change);
+  const readers = counters === undefined ? first : [...first, counters.refuseLate];
+  const schema = new SchemaWatch();
+  let collector: RowCollector | undefined;
+  let file: FileColumns | undefined;
+  let [records, numRejects] = [0, 0];
+  /** Encodes some rows of a chunk. */
+  const add = ({ columns, line, placeOf }: StreamChunk, rows: Chunk): void => {
+    const added = rows.rows + (rows.invalid?.length ?? 0);
+    if (added === 0) return;
+    records += added;
+    collector ??= rowEncoder(columns, format, [], readers, histories?.late);
+    if (file !== undefined && file !== columns) collector.startFile(columns);
+    file = columns;
+    const counted = counters?.add(rows, columns) ?? rows;
+    collector.add(histories?.add(counted, columns) ?? counted, line);
+    const rejects = collector.rejects.slice(numRejects);
+    numRejects += rejects.length;
+    for (const row of rejects) letters.add(placeOf === undefined ? row : { ...row, ...placeOf(row.line - line) });
+  };
+  for await (const each of stream.read({ ...reading, observer: histories })) {
+    const change = schema.observe(each);
+    if (change !== undefined) onSchemaChange(change);
     const { chunk } = each;
     for (let begin = 0, end; begin < chunk.rows; begin = end) {
-      end = Math.min(chunk.rows, begin + batchRows - encoder.rows);
-      records += encoder.add(each, rowsOf(chunk, begin, end));
-      if (encoder.rows < batchRows) continue;
-      const batch = encoder.take();
+      end = Math.min(chunk.rows, begin + batchRows - (collector?.rows ?? 0));
+      add(each, rowsOf(chunk, begin, end));
+      if (collector!.rows < batchRows) continue;
+      const { batch } = collector!.take();
+      numRejects = 0;
       const cursor = each.cursorAfter(end, true);
       yield { batch: withGroups(addItems?.(batch) ?? batch, format.spec.lossKeys ?? []), cursor, records };
       records = 0;
     }
-    records += encoder.add(each, rowsOf(chunk, chunk.rows, chunk.rows));
-  }
-}
-
-/** Encodes the rows of chunks of several files. */
-class RowEncoder {
-  readonly #format: EncodedFormat;
-  readonly #counters: FollowedCounters | undefined;
-  readonly #histories: FollowedHistories | undefined;
-  readonly #first: readonly ReadColumns[];
-  readonly #onReject: (row: BadRow) => void;
-  #collector: RowCollector | undefined;
-  #file: FileColumns | undefined;
-  #numRejects = 0;
-
-  constructor({
-    format,
-    counters,
-    histories,
-    first,
-    onReject,
-  }: Pick<StreamBatchOptions, 'format' | 'counters' | 'histories' | 'first' | 'onReject'>) {
-    this.#format = format;
-    this.#counters = counters;
-    this.#histories = histories;
-    this.#first = counters === undefined ? first : [...first, counters.refuseLate];
-    this.#onReject = onReject;
-  }
-
-  /** Number of rows that were added since the last `take`. */
-  get rows(): number {
-    return this.#collector?.rows ?? 0;
-  }
-
-  /**
-   * @param rows some rows of the chunk
-   * @returns the number of records, with invalid ones
-   */
-  add({ columns, line, placeOf }: StreamChunk, rows: Chunk): number {
-    const records = rows.rows + (rows.invalid?.length ?? 0);
-    if (records === 0) return 0;
-    this.#collector ??= rowEncoder(columns, this.#format, [], this.#first, this.#histories?.late);
-    if (this.#file !== undefined && this.#file !== columns) this.#collector.startFile(columns);
-    this.#file = columns;
-    const counted = this.#counters?.add(rows, columns) ?? rows;
-    this.#collector.add(this.#histories?.add(counted, columns) ?? counted, line);
-    const { rejects } = this.#collector;
-    const added = rejects.slice(this.#numRejects);
-    this.#numRejects = rejects.length;
-    for (const row of added) this.#onReject(placeOf === undefined ? row : { ...row, ...placeOf(row.line - line) });
-    return records;
-  }
-
-  take(): Batch {
-    this.#numRejects = 0;
-    return this.#collector!.take().batch;
+    add(each, rowsOf(chunk, chunk.rows, chunk.rows));
   }
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { didYouMean, joined, UserError, userError } from '../../core/errors.js';
+import { parseDuration } from '../../core/duration.js';
+import { didYouMean, joined, quoted, UserError, userError, type Problem } from '../../core/errors.js';
 import { unreadable } from '../readers/unreadable.js';
 import { HAS_PASSWORD } from '../stream-password.js';
 
@@ -21,15 +22,13 @@ export const flagOption = z
   .enum(['', 'true', 'false'], 'expected no value, true or false')
   .transform((v) => v !== 'false');
 
-const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-
 /** A duration of a URL, such as `5s`, in milliseconds; `forever` is infinite. */
 export const durationOption = z
   .string()
   .regex(/^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d)|forever)$/, 'expected a duration such as 500ms, 5s or 2m, or forever')
   .transform((text) => {
-    const [, amount, unit] = /^([\d.]+)(\D+)$/.exec(text) ?? [];
-    return amount === undefined ? Infinity : Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
+    if (text === 'forever') return Infinity;
+    return text.endsWith('ms') ? parseFloat(text) : parseDuration(text);
   });
 
 /** Files of an encrypted connection, by option. */
@@ -83,28 +82,41 @@ export function parseStreamUrl<Shape extends z.ZodRawShape>(
   };
 }
 
-/** Certificates and keys in PEM format. */
-export interface TlsFiles {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
+/**
+ * Reads the files of an encrypted connection, in PEM format; returns undefined if the URL requests none.
+ * @throws UserError (data) for a file that cannot be read
+ */
+export function readTlsFiles({
+  tls,
+  ca,
+  cert,
+  key,
+}: z.output<z.ZodObject<typeof tlsShape>>): Partial<Record<'ca' | 'cert' | 'key', string>> | undefined {
+  const paths = Object.entries({ ca, cert, key }).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  if (!(tls ?? paths.length > 0)) return undefined;
+  return Object.fromEntries(paths.map(([option, path]) => [option, readUrlFile(path).toString()]));
 }
 
 /**
- * Reads the files of an encrypted connection; returns undefined if the URL requests none.
- * @throws UserError (data) for a file that cannot be read
+ * Reads a file that a URL names.
+ * @throws UserError (data) if it cannot be read
  */
-export function readTlsFiles({ tls, ...files }: z.output<z.ZodObject<typeof tlsShape>>): TlsFiles | undefined {
-  const named = Object.entries(files).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  if (!(tls ?? named.length > 0)) return undefined;
-  const read = (path: string): string => {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch (error) {
-      throw unreadable(path, error);
-    }
-  };
-  return Object.fromEntries(named.map(([option, path]) => [option, read(path)]));
+export function readUrlFile(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+/**
+ * Describes a topic or stream that servers lack.
+ * @param none text for servers without any
+ */
+export function unknownLog(kind: string, log: string, known: readonly string[], none: string): Problem {
+  const names = known.toSorted();
+  const use = names.length === 0 ? none : `use one of ${names.slice(0, 20).join(', ')}`;
+  return { message: `there is no ${kind} ${quoted(log)}`, fix: joined(use, didYouMean(log, names)) };
 }
 
 /**

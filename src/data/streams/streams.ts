@@ -18,16 +18,16 @@ const RECORD_SOURCES: readonly RecordSource[] = [kafka, nats];
  */
 export async function openChunkStream(paths: Paths, opening: StreamOpening): Promise<ChunkStream> {
   const all = [paths].flat();
-  const isOne = (path: string): boolean => isStream(path) || RECORD_SOURCES.some((source) => source.matches(path));
-  const [path] = all as [string, ...string[]];
-  if (!all.some(isOne)) return openGrowingFiles(paths, opening);
+  const sourceOf = (path: string): RecordSource | undefined => RECORD_SOURCES.find((each) => each.matches(path));
+  const stream = all.find((path) => isStream(path) || sourceOf(path) !== undefined);
+  if (stream === undefined) return openGrowingFiles(paths, opening);
   if (all.length > 1)
     throw userError('data', {
       key: 'data.train',
-      where: all.find(isOne)!,
+      where: stream,
       message: 'is a stream, which cannot be combined with other paths',
       fix: 'use it as the only path',
     });
-  const source = RECORD_SOURCES.find((each) => each.matches(path));
-  return source === undefined ? openStandardInput(path, opening) : recordChunks(await source.open(path), opening);
+  const source = sourceOf(stream);
+  return source === undefined ? openStandardInput(stream, opening) : recordChunks(await source.open(stream), opening);
 }

@@ -1,6 +1,7 @@
 import { grown } from '../../core/grown.js';
 import { closeGap } from '../../core/open-addressing.js';
 import { murmur3 } from '../../features/murmur.js';
+import type { CellBytes } from './cell-bytes.js';
 import { beginOfValue, endOfValue, type RowPacker } from './packed-row.js';
 import { offsetOf, SpilledRows, type Memory } from './spilled-rows.js';
 import type { RecordPlace } from './timed-rows.js';
@@ -38,18 +39,21 @@ export class WaitingRows {
   /** Paths of rows, each once. */
   readonly #paths: string[] = [];
   readonly #free: number[] = [];
-  #size = 0;
   #used = 0;
-  // By slot.
-  #times = new Float64Array(FIRST_SLOTS);
-  #numbers = new Float64Array(FIRST_SLOTS);
+  // By slot:
+  /** Time of a row, in milliseconds since 1970. */
+  times = new Float64Array(FIRST_SLOTS);
+  /** Number of the row in a slot; -1 if no row waits there. */
+  numbers = new Float64Array(FIRST_SLOTS);
+  /** Number of a row among the records of all logs. */
+  records = new Float64Array(FIRST_SLOTS);
+  /** Number of records that a row has had. */
+  numRecords = new Uint32Array(FIRST_SLOTS);
   #addresses = new Float64Array(FIRST_SLOTS);
   #lines = new Float64Array(FIRST_SLOTS);
-  #records = new Float64Array(FIRST_SLOTS);
   #pathNumbers = new Uint32Array(FIRST_SLOTS);
   #numWords = new Uint32Array(FIRST_SLOTS);
   #hashes = new Uint32Array(FIRST_SLOTS);
-  #numRecords = new Uint32Array(FIRST_SLOTS);
   #eventTimes: Float64Array;
   /** Open-addressing table of slots plus one by hash, at most half full. */
   #table = new Uint32Array(2 * FIRST_SLOTS);
@@ -66,72 +70,46 @@ export class WaitingRows {
     this.#eventTimes = new Float64Array(FIRST_SLOTS * numEvents);
   }
 
-  /** Number of waiting rows. */
-  get size(): number {
-    return this.#size;
-  }
-
-  /** Bytes in memory. */
-  get memoryBytes(): number {
-    return this.#rows.memoryBytes + this.#times.length * (56 + 8 * this.#numEvents) + this.#table.byteLength;
-  }
-
-  /** Adds a row whose key no waiting row has; returns its slot. */
-  add({ memory, numWords }: RowPacker, { place: { path, line }, number, timeMs, record }: RowFacts): number {
+  /** Adds a row with a key that no waiting row has; returns its slot. */
+  add(
+    { memory, numWords }: RowPacker,
+    key: CellBytes,
+    { place: { path, line }, number, timeMs, record }: RowFacts,
+  ): number {
     const slot = this.#free.pop() ?? this.#used++;
-    if (slot === this.#times.length) this.#grow();
-    this.#times[slot] = timeMs;
-    this.#numbers[slot] = number;
+    if (slot === this.times.length) this.#grow();
+    this.times[slot] = timeMs;
+    this.numbers[slot] = number;
     this.#addresses[slot] = this.#rows.add(memory.words, numWords);
     this.#lines[slot] = line;
-    this.#records[slot] = record;
+    this.records[slot] = record;
     this.#pathNumbers[slot] = this.#numberOfPath(path);
     this.#numWords[slot] = numWords;
-    this.#hashes[slot] = murmur3(memory.bytes, this.#keyBegin(memory, 0), this.#keyEnd(memory, 0), SEED);
-    this.#numRecords[slot] = 0;
+    this.#hashes[slot] = hashOf(key);
+    this.numRecords[slot] = 0;
     this.#eventTimes.fill(NaN, slot * this.#numEvents, (slot + 1) * this.#numEvents);
-    this.#size++;
     this.#insert(slot);
     return slot;
   }
 
-  /** Returns the slot of the row with the key in `begin`…`end`; undefined if none waits. */
-  find(bytes: Uint8Array, begin: number, end: number): number | undefined {
-    const hash = murmur3(bytes, begin, end, SEED);
+  /** Returns the slot of the row with a key; undefined if none waits. */
+  find(key: CellBytes): number | undefined {
+    const hash = hashOf(key);
     const mask = this.#table.length - 1;
     for (let at = hash & mask; this.#table[at] !== 0; at = (at + 1) & mask) {
       const slot = this.#table[at]! - 1;
-      if (this.#hashes[slot] === hash && this.#hasKey(slot, bytes, begin, end)) return slot;
+      if (this.#hashes[slot] === hash && this.#hasKey(slot, key)) return slot;
     }
     return undefined;
   }
 
-  #hasKey(slot: number, bytes: Uint8Array, begin: number, end: number): boolean {
+  #hasKey(slot: number, { bytes, begin, end }: CellBytes): boolean {
     const { memory, offset } = this.read(slot);
-    const own = this.#keyBegin(memory, offset);
-    if (this.#keyEnd(memory, offset) - own !== end - begin) return false;
+    const own = beginOfValue(memory, offset, this.#numColumns, this.#keyColumn);
+    const ownEnd = endOfValue(memory, offset, this.#numColumns, this.#keyColumn);
+    if (ownEnd - own !== end - begin) return false;
     for (let i = begin; i < end; i++) if (memory.bytes[own + i - begin] !== bytes[i]) return false;
     return true;
-  }
-
-  /** Time of a row, in milliseconds since 1970. */
-  timeOf(slot: number): number {
-    return this.#times[slot]!;
-  }
-
-  /** Whether the row with a number waits in a slot. */
-  has(slot: number, number: number): boolean {
-    return this.#numbers[slot] === number;
-  }
-
-  /** Number of the row in a slot. */
-  numberOf(slot: number): number {
-    return this.#numbers[slot]!;
-  }
-
-  /** Number of the row in a slot among the records of all logs. */
-  recordOf(slot: number): number {
-    return this.#records[slot]!;
   }
 
   /** Time of an event of a row; NaN if it did not happen. */
@@ -141,16 +119,6 @@ export class WaitingRows {
 
   setEvent(slot: number, event: number, timeMs: number): void {
     this.#eventTimes[slot * this.#numEvents + event] = timeMs;
-  }
-
-  /** Number of records that a row has had. */
-  numRecords(slot: number): number {
-    return this.#numRecords[slot]!;
-  }
-
-  /** Counts a record of a row. */
-  countRecord(slot: number): void {
-    this.#numRecords[slot]!++;
   }
 
   /** Place of a row. */
@@ -168,28 +136,17 @@ export class WaitingRows {
   remove(slot: number): void {
     this.#rows.remove(this.#addresses[slot]!);
     this.#delete(slot);
-    this.#numbers[slot] = -1;
+    this.numbers[slot] = -1;
     this.#free.push(slot);
-    this.#size--;
   }
 
   close(): void {
     this.#rows.close();
   }
 
-  #keyBegin(memory: Memory, offset: number): number {
-    return beginOfValue(memory, offset, this.#numColumns, this.#keyColumn);
-  }
-
-  #keyEnd(memory: Memory, offset: number): number {
-    return endOfValue(memory, offset, this.#numColumns, this.#keyColumn);
-  }
-
   /** Returns the number of a path, which is most likely that of the row before. */
   #numberOfPath(path: string): number {
-    const last = this.#paths.length - 1;
-    if (this.#paths[last] === path) return last;
-    const known = this.#paths.indexOf(path);
+    const known = this.#paths.lastIndexOf(path);
     return known >= 0 ? known : this.#paths.push(path) - 1;
   }
 
@@ -214,19 +171,23 @@ export class WaitingRows {
   }
 
   #grow(): void {
-    const slots = 2 * this.#times.length;
-    this.#times = grown(this.#times, slots);
-    this.#numbers = grown(this.#numbers, slots);
+    const slots = 2 * this.times.length;
+    this.times = grown(this.times, slots);
+    this.numbers = grown(this.numbers, slots);
     this.#addresses = grown(this.#addresses, slots);
     this.#lines = grown(this.#lines, slots);
-    this.#records = grown(this.#records, slots);
+    this.records = grown(this.records, slots);
     this.#pathNumbers = grown(this.#pathNumbers, slots);
     this.#numWords = grown(this.#numWords, slots);
     this.#hashes = grown(this.#hashes, slots);
-    this.#numRecords = grown(this.#numRecords, slots);
+    this.numRecords = grown(this.numRecords, slots);
     this.#eventTimes = grown(this.#eventTimes, slots * this.#numEvents);
     const entries = this.#table;
     this.#table = new Uint32Array(2 * slots);
     for (const entry of entries) if (entry !== 0) this.#insert(entry - 1);
   }
+}
+
+function hashOf({ bytes, begin, end }: CellBytes): number {
+  return murmur3(bytes, begin, end, SEED);
 }

@@ -17,16 +17,12 @@ export interface Lateness {
 /** Compares the time of each record with the latest one before it. */
 export class Watermark {
   readonly #options: FollowOptions;
-  #now: Lateness;
+  /** Times of the records that were read. */
+  readonly now: Lateness;
 
   constructor(options: FollowOptions, { watermark, outOfOrder, late }: Lateness) {
     this.#options = options;
-    this.#now = { watermark, outOfOrder, late };
-  }
-
-  /** Times of the records that were read. */
-  get now(): Lateness {
-    return { ...this.#now };
+    this.now = { watermark, outOfOrder, late };
   }
 
   /** Readers that refuse late records; none without a column of times. Each record is read once, in order. */
@@ -45,7 +41,7 @@ export class Watermark {
 
   /** @throws InvalidValueError if the record is late */
   #observe(timeMs: number, maxLateMs: number): void {
-    const now = this.#now;
+    const { now } = this;
     const latest = now.watermark ?? timeMs;
     now.watermark = Math.max(latest, timeMs);
     if (timeMs < latest) now.outOfOrder++;

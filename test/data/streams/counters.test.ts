@@ -55,7 +55,7 @@ async function follow({ data: keys, options = counters(), batchRows = 1, resumeA
   const settings = followOptions.parse({ maxRejects: 1 });
   const values: number[][] = [];
   let state: StreamState = firstStreamState();
-  let own = FollowedCounters.start(plan);
+  let own = new FollowedCounters(plan);
   const first = await openFollowed(data, format, settings);
   const { fitted } = await fitHead(first, format, 1000, reading, () => undefined, { counters: own.preview() });
   await first.close();
