@@ -84,8 +84,8 @@ export function applyRank({ quantiles, isNormal }: RankStep): (value: number) =>
   const findRank = (value: number): number => {
     const i = countAtMost(knots, value) - 1;
     if (i < 0) return 0;
-    const isAtKnot = value === knots[i] || i === knots.length - 1;
-    return isAtKnot ? middles[i]! : starts[i]! + (value - knots[i]!) * slopes[i]!;
+    if (value === knots[i]) return middles[i]!;
+    return i === knots.length - 1 ? 1 : starts[i]! + (value - knots[i]!) * slopes[i]!;
   };
   if (!isNormal) return findRank;
   return (value) => normalQuantile(Math.min(Math.max(findRank(value), MIN_TAIL), 1 - MIN_TAIL));

@@ -128,7 +128,7 @@ export const scalingOption = listOf(namesOf(SCALINGS));
 export const invertibleScalingOption = listOf(namesOf(INVERTIBLE));
 /** A scaling, or several in sequence. */
 export type ScalingSpec = z.output<typeof scalingOption>;
-type InvertibleSpec = z.output<typeof invertibleScalingOption>;
+type StepOf<Spec> = Spec extends z.output<typeof invertibleScalingOption> ? InvertibleStep : ScaleStep;
 
 const listSteps = (spec: ScalingSpec): readonly ScalingName[] => (typeof spec === 'string' ? [spec] : spec);
 const learnedSteps = (name: ScalingName, fitted: unknown): readonly ScaleStep[] => SCALINGS[name].steps(fitted);
@@ -206,10 +206,9 @@ export function invertSteps(steps: readonly InvertibleStep[]): Scale {
 }
 
 /** Returns the steps of the scaling function. */
-export function scaleSteps(spec: InvertibleSpec, fitted: unknown): readonly InvertibleStep[];
-export function scaleSteps(spec: ScalingSpec, fitted: unknown): readonly ScaleStep[];
-export function scaleSteps(spec: ScalingSpec, fitted: unknown): readonly ScaleStep[] {
-  return listSteps(spec).flatMap((name) => learnedSteps(name, fitted));
+export function scaleSteps<Spec extends ScalingSpec>(spec: Spec, fitted: unknown): readonly StepOf<Spec>[] {
+  // The steps of invertible scalings are invertible.
+  return listSteps(spec).flatMap((name) => learnedSteps(name, fitted)) as readonly StepOf<Spec>[];
 }
 
 /** Returns the steps as a single bitwise identical affine step, if possible. */

@@ -22,18 +22,18 @@ export function countAtMost(onnx: OnnxGraph, rising: readonly number[], numbers:
 /** Emits the rank of float64 numbers among quantiles, or its normal quantile. */
 export function emitRank(onnx: OnnxGraph, { quantiles, isNormal }: RankStep, numbers: string): string {
   const { knots, middles, starts, slopes } = rankLines(quantiles);
-  const within = onnx.node('Min', [
-    onnx.node('Max', [numbers, onnx.number(knots[0]!, 'double')]),
-    onnx.number(knots.at(-1)!, 'double'),
-  ]);
+  const last = onnx.number(knots.at(-1)!, 'double');
+  const within = onnx.node('Min', [onnx.node('Max', [numbers, onnx.number(knots[0]!, 'double')]), last]);
   const index = onnx.node('Sub', [countAtMost(onnx, knots, within), onnx.number(1, 'int64')]);
   const of = (values: readonly number[]): string => onnx.node('Gather', [onnx.doubles(values), index]);
   const knot = of(knots);
-  const rank = onnx.node('Where', [
+  const rankWithin = onnx.node('Where', [
     onnx.node('Equal', [within, knot]),
     of(middles),
     onnx.node('Add', [of(starts), onnx.node('Mul', [onnx.node('Sub', [within, knot]), of(slopes)])]),
   ]);
+  const isBeyond = onnx.node('Greater', [numbers, last]);
+  const rank = onnx.node('Where', [isBeyond, onnx.number(1, 'double'), rankWithin]);
   return isNormal ? emitNormalQuantile(onnx, rank) : rank;
 }
 
