@@ -73,7 +73,7 @@ export class Quantiles {
     const found: number[] = [];
     let [i, end] = [0, inOrder[0]?.[1] ?? 0];
     for (let q = 0; q < length; q++) {
-      const index = length === 1 ? 0 : (q / (length - 1)) * (total - 1);
+      const index = length === 1 ? 0 : (q * (total - 1)) / (length - 1);
       while (Math.floor(index) >= end) end += inOrder[++i]![1];
       const low = inOrder[i]![0];
       const high = Math.floor(index) + 1 < end ? low : (inOrder[i + 1]?.[0] ?? low);

@@ -44,7 +44,10 @@ export const numeric = defineFieldGroup({
   summary: 'number per row, raw or scaled',
   options: () => scaledNumberOptions('none'),
   check: checkScaledNumber,
-  build: (column, options) => [{ ...numberField(column, options), kind: 'number' }, ...indicatorFields(column, options)],
+  build: (column, options) => [
+    { ...numberField(column, options), kind: 'number' },
+    ...indicatorFields(column, options),
+  ],
 });
 
 /** Validates the options of a scaled number. */

@@ -93,6 +93,7 @@ describe('a model with every feature type', () => {
       'item',
       'price',
       'price_bucketized',
+      'price_periodic',
       'price_piecewise',
       'user',
     ]);

@@ -19,20 +19,28 @@ export function countAtMost(onnx: OnnxGraph, rising: readonly number[], numbers:
   return count;
 }
 
+/**
+ * Relative distance from a quantile that is rounding: a number after log(1 + x) may differ in its last bits, and ranks
+ * jump at frequent numbers.
+ */
+const ROUNDING = 1e-13;
+
 /** Emits the rank of float64 numbers among quantiles, or its normal quantile. */
 export function emitRank(onnx: OnnxGraph, { quantiles, isNormal }: RankStep, numbers: string): string {
   const { knots, middles, starts, slopes } = rankLines(quantiles);
   const last = onnx.number(knots.at(-1)!, 'double');
   const within = onnx.node('Min', [onnx.node('Max', [numbers, onnx.number(knots[0]!, 'double')]), last]);
-  const index = onnx.node('Sub', [countAtMost(onnx, knots, within), onnx.number(1, 'int64')]);
+  const rounding = onnx.node('Mul', [onnx.node('Abs', [within]), onnx.number(ROUNDING, 'double')]);
+  const count = countAtMost(onnx, knots, onnx.node('Add', [within, rounding]));
+  const index = onnx.node('Sub', [count, onnx.number(1, 'int64')]);
   const of = (values: readonly number[]): string => onnx.node('Gather', [onnx.doubles(values), index]);
-  const knot = of(knots);
+  const above = onnx.node('Sub', [within, of(knots)]);
   const rankWithin = onnx.node('Where', [
-    onnx.node('Equal', [within, knot]),
+    onnx.node('LessOrEqual', [above, rounding]),
     of(middles),
-    onnx.node('Add', [of(starts), onnx.node('Mul', [onnx.node('Sub', [within, knot]), of(slopes)])]),
+    onnx.node('Add', [of(starts), onnx.node('Mul', [above, of(slopes)])]),
   ]);
-  const isBeyond = onnx.node('Greater', [numbers, last]);
+  const isBeyond = onnx.node('Greater', [onnx.node('Sub', [numbers, rounding]), last]);
   const rank = onnx.node('Where', [isBeyond, onnx.number(1, 'double'), rankWithin]);
   return isNormal ? emitNormalQuantile(onnx, rank) : rank;
 }
