@@ -2,7 +2,7 @@ import { open, readFile, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { column } from '../core/batch.js';
-import { applySteps, invertSteps, type ScaleStep } from '../core/scaling.js';
+import { applySteps, invertSteps, type InvertibleStep } from '../core/scaling.js';
 import { taskColumns, type Task } from '../core/tasks.js';
 import type { Dataset } from '../data/batches/dataset.js';
 import { onDisk } from '../io/disk.js';
@@ -15,7 +15,7 @@ const BATCH_ROWS = 4096;
 /** A task that trees predict. */
 export interface PredictedTask extends Pick<Task, 'name'> {
   /** Scaling of the label. */
-  readonly steps: readonly ScaleStep[];
+  readonly steps: readonly InvertibleStep[];
   /** Whether it has no parent task. */
   readonly isRoot: boolean;
 }

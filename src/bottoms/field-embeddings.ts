@@ -24,7 +24,7 @@ function findCommonWidth(fields: readonly InputField[], bottom: string): number 
       path: ['model'],
       message:
         `${bottom} requires embeddings, but its input has only numbers; ` +
-        'use type bucketized or piecewise-linear, or add groups to input',
+        'use type bucketized, piecewise-linear or periodic, or add groups to input',
     });
   if (fields.length < 2)
     throw new IncompatibleFeaturesError({

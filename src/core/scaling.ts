@@ -1,10 +1,14 @@
 import { z } from 'zod';
 import { InvalidValueError } from '../text/invalid-value.js';
 import type { ValidationIssue } from './component.js';
+import { applyRank, rankStep, startRankFit, type RankStep } from './rank-scaling.js';
 
-/** One scaling step: log(1 + x), which rejects values up to -1, or (x - subtract) / divide. */
-export type ScaleStep =
+/** A step with an inverse: log(1 + x), which rejects values up to -1, or (x - subtract) / divide. */
+export type InvertibleStep =
   { readonly kind: 'log1p' } | { readonly kind: 'affine'; readonly subtract: number; readonly divide: number };
+
+/** One scaling step. */
+export type ScaleStep = InvertibleStep | RankStep;
 
 export type AffineStep = Extract<ScaleStep, { kind: 'affine' }>;
 
@@ -32,16 +36,16 @@ function observing(observeAll: ScalingFit['observeAll']): Pick<ScalingFit, 'obse
 }
 
 /** A scaling: its statistics of the training set, and its steps. */
-interface Scaling {
+interface Scaling<Step extends ScaleStep> {
   /** Absent if there is nothing to fit. */
   startFit?(): ScalingFit;
-  steps(fitted: unknown): readonly ScaleStep[];
+  steps(fitted: unknown): readonly Step[];
 }
 
 const rangeSchema = z.strictObject({ min: z.number(), max: z.number() });
 const momentsSchema = z.strictObject({ mean: z.number(), deviation: z.number() });
 
-const SCALINGS = {
+const INVERTIBLE = {
   none: { steps: () => [] },
 
   log1p: { steps: () => [{ kind: 'log1p' }] },
@@ -91,14 +95,40 @@ const SCALINGS = {
       return [{ kind: 'affine', subtract: mean, divide: deviation || 1 }];
     },
   },
-} as const satisfies Record<string, Scaling>;
+} as const satisfies Record<string, Scaling<InvertibleStep>>;
+
+const SCALINGS = {
+  ...INVERTIBLE,
+
+  /** Maps a number to its rank in the training set, from 0 to 1. */
+  'quantile-uniform': rankScaling(false),
+
+  /** Maps a number to the normal quantile of its rank, from -5.2 to 5.2. */
+  'quantile-normal': rankScaling(true),
+} as const satisfies Record<string, Scaling<ScaleStep>>;
+
+function rankScaling(isNormal: boolean): Scaling<RankStep> {
+  return {
+    startFit: () => {
+      const { observeAll, finish } = startRankFit();
+      return { ...observing(observeAll), finish };
+    },
+    steps: (fitted) => [rankStep(fitted, isNormal)],
+  };
+}
 
 type ScalingName = keyof typeof SCALINGS;
-const scalingName = z.enum(Object.keys(SCALINGS) as ScalingName[]);
+const namesOf = <Name extends string>(scalings: Readonly<Record<Name, unknown>>) =>
+  z.enum(Object.keys(scalings) as Name[]);
+const listOf = <Name extends z.ZodType>(name: Name) => z.union([name, z.array(name).min(1)]);
 
-export const scalingOption = z.union([scalingName, z.array(scalingName).min(1)]);
+/** Schema of a scaling, or several in sequence. */
+export const scalingOption = listOf(namesOf(SCALINGS));
+/** Schema of scalings with an inverse. */
+export const invertibleScalingOption = listOf(namesOf(INVERTIBLE));
 /** A scaling, or several in sequence. */
 export type ScalingSpec = z.output<typeof scalingOption>;
+type StepOf<Spec> = Spec extends z.output<typeof invertibleScalingOption> ? InvertibleStep : ScaleStep;
 
 const listSteps = (spec: ScalingSpec): readonly ScalingName[] => (typeof spec === 'string' ? [spec] : spec);
 const learnedSteps = (name: ScalingName, fitted: unknown): readonly ScaleStep[] => SCALINGS[name].steps(fitted);
@@ -145,7 +175,7 @@ export function scaleBeforeFit(spec: ScalingSpec): Scale | undefined {
 /** Starts a fit on unscaled values; undefined if there is nothing to fit. */
 export function startScalingFit(spec: ScalingSpec): ScalingFit | undefined {
   const name = listSteps(spec).find(isFitted);
-  const fit = name && (SCALINGS[name] as Scaling).startFit?.();
+  const fit = name && (SCALINGS[name] as Scaling<ScaleStep>).startFit?.();
   const firstSteps = scaleBeforeFit(spec);
   return fit === undefined || firstSteps === undefined
     ? fit
@@ -168,7 +198,7 @@ export function applySteps(steps: readonly ScaleStep[]): Scale {
 }
 
 /** Returns the inverse of `applySteps`. */
-export function invertSteps(steps: readonly ScaleStep[]): Scale {
+export function invertSteps(steps: readonly InvertibleStep[]): Scale {
   const inverses = steps
     .toReversed()
     .map((step): Scale => (step.kind === 'log1p' ? Math.expm1 : (value) => value * step.divide + step.subtract));
@@ -176,8 +206,9 @@ export function invertSteps(steps: readonly ScaleStep[]): Scale {
 }
 
 /** Returns the steps of the scaling function. */
-export function scaleSteps(spec: ScalingSpec, fitted: unknown): readonly ScaleStep[] {
-  return listSteps(spec).flatMap((name) => learnedSteps(name, fitted));
+export function scaleSteps<Spec extends ScalingSpec>(spec: Spec, fitted: unknown): readonly StepOf<Spec>[] {
+  // The steps of invertible scalings are invertible.
+  return listSteps(spec).flatMap((name) => learnedSteps(name, fitted)) as readonly StepOf<Spec>[];
 }
 
 /** Returns the steps as a single bitwise identical affine step, if possible. */
@@ -190,6 +221,7 @@ export function toAffine([first, ...others]: readonly ScaleStep[]): AffineStep |
 export const AS_IT_IS: AffineStep = { kind: 'affine', subtract: 0, divide: 1 };
 
 function applyStep(step: ScaleStep): Scale {
+  if (step.kind === 'rank') return applyRank(step);
   if (step.kind === 'affine') {
     const { subtract, divide } = step;
     return (value) => (value - subtract) / divide;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { InvalidValueError } from '../text/invalid-value.js';
 import { columnName, conditionColumns, conditionSchema } from './conditions.js';
-import { scaleBeforeFit, scalingOption, type ScaleStep } from './scaling.js';
+import { invertibleScalingOption, scaleBeforeFit, type InvertibleStep } from './scaling.js';
 
 export { columnName } from './conditions.js';
 
@@ -60,7 +60,7 @@ export const taskOptions = z.strictObject({
     .optional()
     .describe('Label that becomes known late; the training set is replayed in order of time'),
   distill: distillOptions.optional().describe("Distillation from a teacher's probabilities"),
-  scaling: scalingOption
+  scaling: invertibleScalingOption
     .optional()
     .describe('Label scaling for the loss of a regression, one or a list; predictions are unscaled'),
   weight: z.number().min(0).default(1).describe("Weight of the task's loss"),
@@ -255,5 +255,5 @@ export interface LabelFacts {
   /** Sums of labels, after scaling. */
   readonly sums: ReadonlyMap<string, LabelSums>;
   /** Fitted scaling steps. */
-  readonly scales: ReadonlyMap<string, readonly ScaleStep[]>;
+  readonly scales: ReadonlyMap<string, readonly InvertibleStep[]>;
 }

@@ -1,7 +1,7 @@
 import type { RowBlock } from '../chunks/row-block.js';
 import { countAtMost } from '../core/count-at-most.js';
 import type { EncodedField } from '../features/feature.js';
-import { Quantiles } from '../features/quantiles.js';
+import { Quantiles } from '../core/quantiles.js';
 
 /** A field as integer codes from 0: equal values have equal codes. */
 export interface EncodedColumns {

@@ -1,6 +1,6 @@
 import type { Collector, Report } from '../evaluation/evaluation.js';
 import type { MetricDirections } from '../evaluation/metric-direction.js';
-import { normalQuantile } from '../evaluation/normal-quantile.js';
+import { normalQuantile } from '../core/normal-quantile.js';
 import type { Metric, MetricValue, NoValue } from '../evaluation/metric.js';
 import type { Measuring } from '../evaluation/options.js';
 import type { Scores } from '../evaluation/scores.js';

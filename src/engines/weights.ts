@@ -13,6 +13,8 @@ export function drawParameter({ name, shape, init }: Parameter, seed: number): F
   const data = new Float32Array(countElements(shape));
   if (init.kind === 'constant') return data.fill(init.value);
   const random = randomStream(seed, 'parameter', name);
-  for (let i = 0; i < data.length; i++) data[i] = init.bound * (2 * random.uniform() - 1);
+  for (let i = 0; i < data.length; i++)
+    data[i] =
+      init.kind === 'normal' ? init.standardDeviation * random.normal() : init.bound * (2 * random.uniform() - 1);
   return data;
 }

@@ -1,5 +1,5 @@
 import { defineMetric, type NoValue } from './metric.js';
-import { normalQuantile } from './normal-quantile.js';
+import { normalQuantile } from '../core/normal-quantile.js';
 import { pairedVariance } from './paired-auc.js';
 import { findOneClass, walkUp, type Ranked } from './ranked.js';
 import { shareOption } from './share.js';

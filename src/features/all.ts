@@ -6,6 +6,7 @@ export { date } from './date.js';
 export { expression } from './expression.js';
 export { match } from './match.js';
 export { numeric } from './numeric.js';
+export { periodic } from './periodic.js';
 export { piecewiseLinear } from './piecewise-linear.js';
 export { sequence } from './sequence.js';
 export { vector } from './vector.js';

@@ -5,7 +5,7 @@ import type { Encoding } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { missingOption, withMissing } from './missing.js';
 import { parseNumber } from './parse.js';
-import { Quantiles } from './quantiles.js';
+import { Quantiles } from '../core/quantiles.js';
 
 const increasing = z
   .array(z.number())

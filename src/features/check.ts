@@ -167,7 +167,7 @@ function isComparable(field: Field): boolean {
 /** Returns whether a field has a composition that computes the embedding of another field. */
 function isPartOf(composition: Field['composition'], name: string, owner: Field): boolean {
   if (composition === undefined) return false;
-  return (composition.kind === 'project' ? name : composition.field) === owner.name;
+  return ('field' in composition ? composition.field : name) === owner.name;
 }
 
 /** Requires that a field has the width and the encoding of the field whose table it shares. */

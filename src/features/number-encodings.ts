@@ -5,6 +5,7 @@ import { cellShape } from './cells.js';
 import type { Field } from './feature.js';
 import type { GroupShape } from './field-group.js';
 import { numeric } from './numeric.js';
+import { periodic } from './periodic.js';
 import { piecewiseLinear } from './piecewise-linear.js';
 
 /** Returns the options of a feature type without its fields, as a component that builds the fields of one number. */
@@ -27,7 +28,12 @@ function encodingBy<const Name extends string, Shape extends z.ZodRawShape>(
 
 /** Every feature type that encodes computed numbers, by its name in the config. */
 const numberEncodings = registry(
-  { piecewiseLinear: encodingBy(piecewiseLinear), numeric: encodingBy(numeric), bucketized: encodingBy(bucketized) },
+  {
+    piecewiseLinear: encodingBy(piecewiseLinear),
+    numeric: encodingBy(numeric),
+    bucketized: encodingBy(bucketized),
+    periodic: encodingBy(periodic),
+  },
   'name',
   piecewiseLinear.name,
 );

@@ -1,11 +1,19 @@
 import { z } from 'zod';
-import type { OptionsOf } from '../core/component.js';
-import { toAffine, scaleBeforeFit, buildScale, scaleSteps, scalingOption, startScalingFit } from '../core/scaling.js';
+import type { OptionsOf, ValidationIssue } from '../core/component.js';
+import {
+  buildScale,
+  scaleBeforeFit,
+  scaleSteps,
+  scalingOption,
+  startScalingFit,
+  toAffine,
+  type ScalingSpec,
+} from '../core/scaling.js';
 import { BadValue, type Encoder, type Encoding, type Field, type Fit } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { checkFill, isRefused, noValuesError } from './missing.js';
 import { parseNumber } from './parse.js';
-import { Quantiles } from './quantiles.js';
+import { Quantiles } from '../core/quantiles.js';
 
 /** Schema of the fill value. */
 const missingOption = z
@@ -13,14 +21,18 @@ const missingOption = z
   .optional()
   .describe('Fill for missing values before scaling: a number or a training-set statistic; default: error');
 
-const options = () => ({
+/**
+ * Creates the options of numbers that are scaled.
+ * @param scaling default
+ */
+export const scaledNumberOptions = (scaling: ScalingSpec) => ({
   scaling: scalingOption
-    .default('none')
-    .describe('Scaling, one or a list, as in [log1p, standard]; min-max and standard are fitted on the training set'),
+    .default(scaling)
+    .describe('Scaling, one or a list, as in [log1p, standard]; all but none and log1p are fitted on the training set'),
   fillMissing: missingOption,
   indicator: z.boolean().optional().describe('Whether to add a field <name>_missing, 1 if the value is missing'),
 });
-type NumericOptions = OptionsOf<ReturnType<typeof options>>;
+type NumericOptions = OptionsOf<ReturnType<typeof scaledNumberOptions>>;
 type NumberOptions = Pick<NumericOptions, 'scaling' | 'fillMissing'>;
 
 /** Schema of a fit with a fitted fill value. */
@@ -30,20 +42,26 @@ const filledSchema = z.strictObject({ missing: z.number(), scaling: z.unknown() 
 export const numeric = defineFieldGroup({
   name: 'numeric',
   summary: 'number per row, raw or scaled',
-  options,
-
-  *check(options) {
-    yield* checkFill(options);
-    const { fillMissing } = options;
-    if (typeof fillMissing === 'number' && !Number.isFinite(Math.fround(fillMissing)))
-      yield { path: ['fillMissing'], message: 'expected a number within the range of a 32-bit float' };
-  },
-
+  options: () => scaledNumberOptions('none'),
+  check: checkScaledNumber,
   build: (column, options) => [
     { ...numberField(column, options), kind: 'number' },
-    ...(options.indicator === true ? [indicatorField(column)] : []),
+    ...indicatorFields(column, options),
   ],
 });
+
+/** Validates the options of a scaled number. */
+export function* checkScaledNumber(options: NumericOptions): Generator<ValidationIssue> {
+  yield* checkFill(options);
+  const { fillMissing } = options;
+  if (typeof fillMissing === 'number' && !Number.isFinite(Math.fround(fillMissing)))
+    yield { path: ['fillMissing'], message: 'expected a number within the range of a 32-bit float' };
+}
+
+/** Returns the field that says whether a number is missing, if the options request one. */
+export function indicatorFields(column: string, { indicator }: NumericOptions): readonly Field[] {
+  return indicator === true ? [indicatorField(column)] : [];
+}
 
 /** Returns the part of a number that does not depend on the kind of its field. */
 export function numberField(

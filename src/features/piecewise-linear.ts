@@ -5,7 +5,7 @@ import { BadValue, type Encoding } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { noValuesError } from './missing.js';
 import { parseNumber } from './parse.js';
-import { Quantiles } from './quantiles.js';
+import { Quantiles } from '../core/quantiles.js';
 
 const fittedSchema = z.strictObject({
   knots: z

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { OptionsOf } from '../core/component.js';
 import {
-  scaleBeforeFit,
   buildScale,
+  invertibleScalingOption,
+  scaleBeforeFit,
   scaleSteps,
-  scalingOption,
   startScalingFit,
-  type ScaleStep,
+  type InvertibleStep,
 } from '../core/scaling.js';
 import type { VectorStep } from './cell-rule.js';
 import type { Items } from '../chunks/column.js';
@@ -22,7 +22,7 @@ const options = () => ({
     .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'a single character other than a letter, digit, dot, sign, quote or line break')
     .default('|')
     .describe('Separator of numbers; unused for bracketed lists such as [0.1, 0.2]'),
-  scaling: scalingOption
+  scaling: invertibleScalingOption
     .default('none')
     .describe('Scaling per element, one or a list; min-max and standard are fitted on the training set'),
   fillMissing: z
@@ -218,11 +218,11 @@ function createEncoder(
 }
 
 /** Merges the scaling steps of all elements, which have the same kinds. */
-function mergeSteps(places: readonly (readonly ScaleStep[])[]): readonly VectorStep[] {
+function mergeSteps(places: readonly (readonly InvertibleStep[])[]): readonly VectorStep[] {
   return places[0]!.map(({ kind }, at): VectorStep => {
     if (kind === 'log1p') return { kind };
     const of = (key: 'subtract' | 'divide'): readonly number[] =>
-      places.map((steps) => (steps[at] as Extract<ScaleStep, { kind: 'affine' }>)[key]);
+      places.map((steps) => (steps[at] as Extract<InvertibleStep, { kind: 'affine' }>)[key]);
     return { kind, subtract: of('subtract'), divide: of('divide') };
   });
 }

@@ -52,16 +52,22 @@ export class GraphBuilder extends GraphRecorder {
 
   /**
    * Adds y = x W + b. Both are initialized from U(-1/√in, 1/√in): Kaiming uniform with a = √5, as PyTorch's `Linear`.
-   * @param options `bias: false` omits the bias; `firstBias` and `firstWeight` are constant initial values
+   * @param options `bias: false` omits the bias; `firstBias` and `firstWeight` are other initial values
    */
   linear(
     x: Value,
     width: number,
     name: string,
-    options: { readonly bias?: boolean; readonly firstBias?: number | undefined; readonly firstWeight?: number } = {},
+    options: {
+      readonly bias?: boolean;
+      readonly firstBias?: number | undefined;
+      readonly firstWeight?: number | Initializer;
+    } = {},
   ): ValueOf<'linear'> {
-    const initialize = (value: number | undefined): Initializer =>
-      value === undefined ? { kind: 'uniform', bound: 1 / Math.sqrt(x.width) } : { kind: 'constant', value };
+    const initialize = (first: number | Initializer | undefined): Initializer => {
+      if (first === undefined) return { kind: 'uniform', bound: 1 / Math.sqrt(x.width) };
+      return typeof first === 'number' ? { kind: 'constant', value: first } : first;
+    };
     const weight = this.parameter(`${name}.weight`, [x.width, width], initialize(options.firstWeight));
     const bias =
       options.bias === false ? undefined : this.parameter(`${name}.bias`, [width], initialize(options.firstBias));
@@ -159,7 +165,7 @@ export class GraphBuilder extends GraphRecorder {
     return this.push('affine', x.width, { x, factor, offset });
   }
 
-  /** Applies a function elementwise: e^x, e^x - 1, log x, log(1 + x), log(1 + e^x) or sign(x). */
+  /** Applies a function elementwise: e^x, e^x - 1, log x, log(1 + x), log(1 + e^x), sign(x), sin 2πx or cos 2πx. */
   map(x: Value, of: FunctionName): ValueOf<'map'> {
     return this.push('map', x.width, { x, of });
   }

@@ -9,8 +9,11 @@ export interface InputField {
   readonly group?: string | undefined;
   readonly offset: number;
   readonly width: number;
-  /** `id` and `bag` have embeddings; `number` and `vector` are used as they are, and outputs of a sequence. */
-  readonly kind: 'id' | 'bag' | 'number' | 'vector' | 'sequence';
+  /**
+   * `id` and `bag` have embeddings, and `embedding` is computed from a number; `number` and `vector` are used as they
+   * are, and outputs of a sequence.
+   */
+  readonly kind: 'id' | 'bag' | 'embedding' | 'number' | 'vector' | 'sequence';
 }
 
 /** Concatenated features with the columns of each field: all features, or the selection for one component. */
@@ -67,7 +70,7 @@ export function fieldValues(g: GraphBuilder, { input, fields }: Features): reado
 
 /** Returns whether a field has an embedding. */
 export function hasEmbedding({ kind }: Pick<InputField, 'kind'>): boolean {
-  return kind === 'id' || kind === 'bag';
+  return kind === 'id' || kind === 'bag' || kind === 'embedding';
 }
 
 /** Finds every option `input` in a model's options and yields its path and groups. */

@@ -8,7 +8,10 @@ import type { Domain, ParentItems } from './domain.js';
 
 /** Initial values of a parameter. */
 export type Initializer =
-  { readonly kind: 'constant'; readonly value: number } | { readonly kind: 'uniform'; readonly bound: number };
+  | { readonly kind: 'constant'; readonly value: number }
+  | { readonly kind: 'uniform'; readonly bound: number }
+  /** With mean 0. */
+  | { readonly kind: 'normal'; readonly standardDeviation: number };
 
 /** A tensor of the model: trained by the optimizer, or updated by its operation (running statistics). */
 export interface Parameter {
@@ -60,8 +63,8 @@ export const ACTIVATIONS = [
 ] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
-/** Elementwise functions. */
-export const FUNCTIONS = ['exp', 'expm1', 'log', 'log1p', 'softplus', 'sign'] as const;
+/** Elementwise functions; `sin2Pi` and `cos2Pi` are the sine and cosine of 2πx. */
+export const FUNCTIONS = ['exp', 'expm1', 'log', 'log1p', 'softplus', 'sign', 'sin2Pi', 'cos2Pi'] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
 
 /** Poolings of a row's items. */

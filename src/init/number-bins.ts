@@ -1,6 +1,6 @@
 import { countAtMost } from '../core/count-at-most.js';
 import { NUMBER_BINS } from '../crosses/encoded-columns.js';
-import { Quantiles } from '../features/quantiles.js';
+import { Quantiles } from '../core/quantiles.js';
 import { isBlank, type InspectedColumn } from './column-kind.js';
 
 /** Bins of a column's numbers, each with about the same number of rows; a frequent value has a bin of its own. */

@@ -13,8 +13,8 @@ KERNEL(affine)(
   EACH_NUMBER(rows, width) PUT_NUMBER(y, ldy, factor * NUMBER(x, ldx) + offset, accumulate);
 }
 
-/** Codes of functions: e^x, e^x - 1, log x, log(1 + x), log(1 + e^x), the sign. */
-enum { EXP, EXPM1, LOG, LOG1P, SOFTPLUS, SIGN };
+/** Codes of functions: e^x, e^x - 1, log x, log(1 + x), log(1 + e^x), the sign, sin 2πx, cos 2πx. */
+enum { EXP, EXPM1, LOG, LOG1P, SOFTPLUS, SIGN, SIN2PI, COS2PI };
 
 /** Numbers of a single column that are gathered, so that compilers compute vectors of them. */
 #define GATHERED 16
@@ -55,6 +55,8 @@ KERNEL(mapNumbers)(
     MAP(LOG1P, log1p_double(v))
     MAP_GATHERED(SOFTPLUS, softplus(v))
     MAP(SIGN, (v > 0) - (v < 0))
+    MAP(SIN2PI, sin_turns(v, 0))
+    MAP(COS2PI, sin_turns(v, 1))
   }
 }
 
@@ -77,6 +79,8 @@ KERNEL(mapNumbersGradient)(
     case LOG1P: MAP_GRADIENT(1 / (1 + v))
     case SOFTPLUS: MAP_GRADIENT(sigmoid_double(v))
     case SIGN: MAP_GRADIENT(0.0)
+    case SIN2PI: MAP_GRADIENT(TURN * sin_turns(v, 1))
+    case COS2PI: MAP_GRADIENT(-TURN * sin_turns(v, 0))
   }
 }
 

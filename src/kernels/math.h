@@ -14,6 +14,8 @@
 #define LN2_LOW 0x1.3de6af278ece6p-42
 /** 1.5 · 2^52: the last bits of its sums with small numbers are these, rounded to integers. */
 #define ROUNDER 0x1.8p52
+/** 2π */
+#define TURN 0x1.921fb54442d18p+2
 #define DOUBLE_INFINITY __builtin_inf()
 
 /** The larger and the smaller number, as WebAssembly has them: NaN if one is, and 0 is larger than -0. */
@@ -150,6 +152,24 @@ INLINE double log1p_unit(double x) {
 /** log(1 + e^x), from e^-|x|, which is NaN if x is. */
 INLINE double softplus_by(double x, double e) { return (x > 0 ? x : 0) + log1p_unit(e); }
 INLINE double softplus(double x) { return softplus_by(x, exp_double(-__builtin_fabs(x))); }
+/**
+ * sin 2πx after `quarters` quarter turns, to 2^-36, for results in single precision. x is reduced to at most an eighth
+ * of a turn without rounding; floats from 2^24 on are whole turns. The polynomials are Taylor's.
+ */
+INLINE double sin_turns(double x, const int64_t quarters) {
+  const double part = __builtin_fabs(x) < 0x1p24 ? x : x - x;
+  const double shifted = 4 * part + ROUNDER;
+  const int64_t n = bits_of_double(shifted) - bits_of_double(ROUNDER) + quarters;
+  const double y = TURN * (part - 0.25 * (shifted - ROUNDER)), z = y * y;
+  const double sine =
+    y * (1 + z * (-1.0 / 6 + z * (1.0 / 120 + z * (-1.0 / 5040 + z * (1.0 / 362880 + z * (-1.0 / 39916800))))));
+  const double cosine =
+    1 +
+    z * (-1.0 / 2 +
+         z * (1.0 / 24 + z * (-1.0 / 720 + z * (1.0 / 40320 + z * (-1.0 / 3628800 + z * (1.0 / 479001600))))));
+  const double value = n & 1 ? cosine : sine;
+  return n & 2 ? -value : value;
+}
 /** 1 / (1 + e^-x) */
 INLINE double sigmoid_double(double x) { return 1 / (1 + exp_double(-x)); }
 

@@ -1,9 +1,9 @@
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/operations.js';
-import type { ScaleStep } from '../core/scaling.js';
+import type { InvertibleStep } from '../core/scaling.js';
 
 /** Scales a label, `[B, 1]`, for its loss. */
-export function scaleLabels(g: GraphBuilder, label: Value, steps: readonly ScaleStep[] = []): Value {
+export function scaleLabels(g: GraphBuilder, label: Value, steps: readonly InvertibleStep[] = []): Value {
   return steps.reduce<Value>(
     (value, step) =>
       step.kind === 'log1p' ? g.map(value, 'log1p') : g.affine(value, 1 / step.divide, -step.subtract / step.divide),
@@ -12,7 +12,7 @@ export function scaleLabels(g: GraphBuilder, label: Value, steps: readonly Scale
 }
 
 /** Converts a prediction of a scaled label to the label's units: inverts the steps in reverse order. */
-export function unscalePredictions(g: GraphBuilder, prediction: Value, steps: readonly ScaleStep[] = []): Value {
+export function unscalePredictions(g: GraphBuilder, prediction: Value, steps: readonly InvertibleStep[] = []): Value {
   return steps
     .toReversed()
     .reduce<Value>(

@@ -1,7 +1,7 @@
 import type { Difference } from '../diff/compare.js';
 import type { Report } from '../evaluation/evaluation.js';
 import { mainValue, type Metric } from '../evaluation/metric.js';
-import { normalQuantile } from '../evaluation/normal-quantile.js';
+import { normalQuantile } from '../core/normal-quantile.js';
 import { expandBins, type ScoreBins } from '../evaluation/score-bins.js';
 import type { Scores } from '../evaluation/scores.js';
 import type { ScoreFile } from '../runs/score-file.js';

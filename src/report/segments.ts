@@ -1,4 +1,4 @@
-import { normalQuantile } from '../evaluation/normal-quantile.js';
+import { normalQuantile } from '../core/normal-quantile.js';
 import type { ScoreSums } from '../evaluation/score-bins.js';
 import { html, renderDetails, renderTable, type Html } from '../charts/html.js';
 import { barPlot } from '../charts/plot.js';

@@ -39,10 +39,12 @@ export type InputColumns = {
 
 /**
  * Composition of looked-up columns to the embedding of a field: a trained matrix projects them to a width, or they are
- * added to the columns of another field (which may be projected), or these are multiplied by 1 plus them.
+ * added to the columns of another field (which may be projected), or these are multiplied by 1 plus them. A number
+ * becomes a layer of sines and cosines, whose frequencies are trained and have the standard deviation `sigma` at first.
  */
 export type Composition =
   | { readonly kind: 'project'; readonly width: number }
+  | { readonly kind: 'fourier'; readonly width: number; readonly numFrequencies: number; readonly sigma: number }
   | { readonly kind: 'multiply'; readonly field: string }
   | { readonly kind: 'add'; readonly field: string; readonly isProjected?: true };
 
@@ -147,7 +149,7 @@ export function withoutEmbeddings({ columns, tables }: InputLayout): InputLayout
     .map((column): InputColumns => {
       const offset = width;
       width += column.width;
-      return { ...column, offset };
+      return { ...column, composition: undefined, offset };
     });
   return { width, columns: placed, tables: tables.filter(({ isWide }) => isWide === true) };
 }

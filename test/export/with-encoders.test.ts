@@ -23,8 +23,9 @@ features:
   smooth: { type: piecewise-linear, fields: [D109_14, D508], width: 4, bins: 6 }
   numbers:
     type: numeric
-    fields: [D109_14, { name: D508, fillMissing: mean, indicator: true }]
+    fields: [D109_14, { name: D508, fillMissing: mean, indicator: true, scaling: [log1p, quantile-normal] }]
     scaling: [log1p, standard]
+  waves: { type: periodic, fields: [D109_14], width: 4, frequencies: 3, scaling: quantile-uniform, sigma: 1 }
   history: { type: bag, fields: [109_14], width: 4, pooling: sqrtn, maxItems: 3, encoding: tokens }
   seen: { type: bag, fields: [110_14], width: 4, pooling: mean }
   heaviest: { type: bag, fields: [127_14, 150_14], width: 4, pooling: sum }

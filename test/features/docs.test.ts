@@ -10,13 +10,13 @@ import { encodings } from '../../src/features/encodings/encodings.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const page = ['embeddings', 'sequences', 'features']
+const page = ['embeddings', 'sequences', 'number-features', 'features']
   .map((name) => readFileSync(`docs/reference/${name}.md`, 'utf8'))
   .join('\n');
 const examples = [...page.matchAll(/^```yaml\n(features:\n[^]*?)^```$/gm)].map(([, yaml]) => yaml!);
 const [, rows] = /^```text\n(click,user[^]*?)^```$/m.exec(page)!;
 
-describe('docs/reference/{embeddings,sequences,features}.md', () => {
+describe('docs/reference/{embeddings,sequences,number-features,features}.md', () => {
   it.each(examples)('has an example that is fitted on the rows of features.md and encodes them:\n%s', async (yaml) => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'rows.csv'), rows!);

@@ -25,6 +25,7 @@ features:
   hour: { type: bucketized, fields: [hour], width: 4, boundaries: [6, 12, 18] }
   both: { type: cross, fields: [[shop, day]], width: 4, buckets: 1000 }
   number: { type: numeric, fields: [price], scaling: standard }
+  waves: { type: periodic, fields: [price], width: 4, scaling: quantile-normal, frequencies: 4 }
   when: { type: date, fields: [at], parts: [hour, month], timeZone: Europe/Berlin, width: 2, fillMissing: token }
   look: { type: vector, fields: [emb], scaling: standard, fillMissing: mean, indicator: true }
   found: { type: categorical, fields: [{ name: user, encoding: auto }], width: 2 }
@@ -92,6 +93,7 @@ describe('a model with every feature type', () => {
       'item',
       'price',
       'price_bucketized',
+      'price_periodic',
       'price_piecewise',
       'user',
     ]);

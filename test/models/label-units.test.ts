@@ -4,8 +4,8 @@ import type { Batch } from '../../src/core/batch.js';
 import { buildModel, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/core/random.js';
-import { buildScale, scaleSteps, startScalingFit, type ScalingSpec } from '../../src/core/scaling.js';
-import { taskOptions } from '../../src/core/tasks.js';
+import { buildScale, scaleSteps, startScalingFit } from '../../src/core/scaling.js';
+import { taskOptions, type Task } from '../../src/core/tasks.js';
 import { engines } from '../support/engines.js';
 
 const ROWS = 32;
@@ -21,7 +21,7 @@ const batch: Batch = {
 const adam = denseOptimizers.schema.parse({ learningRate: 0.05 });
 
 describe.each(engines)('$name', ({ create }) => {
-  it.each<[ScalingSpec]>([['standard'], ['min-max'], ['log1p'], [['log1p', 'standard']]])(
+  it.each<[NonNullable<Task['scaling']>]>([['standard'], ['min-max'], ['log1p'], [['log1p', 'standard']]])(
     'has the loss of the label scaled by %s, and predicts in original units',
     async (scaling) => {
       const fit = startScalingFit(scaling);

@@ -70,7 +70,7 @@ describe('model with incompatible features', () => {
     ]);
     expect(found('  n: { type: numeric, fields: [x, y] }\n', '{ name: fm }')).toEqual([
       'x.yaml:5:8: fm requires embeddings, but its input has only numbers; ' +
-        'use type bucketized or piecewise-linear, or add groups to input',
+        'use type bucketized, piecewise-linear or periodic, or add groups to input',
     ]);
   });
 });

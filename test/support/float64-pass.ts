@@ -114,6 +114,8 @@ const FUNCTION: { readonly [Name in FunctionName]: readonly [f: (x: number) => n
     log1p: [Math.log1p, (v) => 1 / (1 + v)],
     softplus: [softplus, sigmoid],
     sign: [Math.sign, () => 0],
+    sin2Pi: [(v) => Math.sin(2 * Math.PI * v), (v) => 2 * Math.PI * Math.cos(2 * Math.PI * v)],
+    cos2Pi: [(v) => Math.cos(2 * Math.PI * v), (v) => -2 * Math.PI * Math.sin(2 * Math.PI * v)],
   };
 
 /** (x - mean) / √(variance + ε) */

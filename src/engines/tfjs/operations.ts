@@ -55,7 +55,14 @@ const FUNCTION: { readonly [Name in FunctionName]: (tf: TensorFlow, x: Tensor) =
   log1p: (tf, x) => tf.log1p(x),
   softplus: (tf, x) => tf.softplus(x),
   sign: (tf, x) => tf.sign(x),
+  sin2Pi: (tf, x) => tf.sin(partOfTurn(tf, x)),
+  cos2Pi: (tf, x) => tf.cos(partOfTurn(tf, x)),
 };
+
+/** 2πx without whole turns, which is exact before the product. */
+function partOfTurn(tf: TensorFlow, x: Tensor): Tensor {
+  return tf.mul(tf.sub(x, stopped(tf, tf.round(x))), 2 * Math.PI);
+}
 
 const OPERATION: OperationTable = {
   ...ITEM_OPERATION,

@@ -2,8 +2,8 @@ import type { ScaleStep } from '../../core/scaling.js';
 import type { CellRule, VectorStep } from '../../features/cell-rule.js';
 import { textReader } from '../../features/vocabulary/string-pool.js';
 import { checked, emitNumbers, type Cells } from './cells.js';
+import { countAtMost, emitRank } from './ranks.js';
 import { ELEMENT_TYPES } from './messages.js';
-import type { OnnxGraph } from './onnx-graph.js';
 import { emitTime, fixedOffset } from './times.js';
 
 /** Why a rule cannot be exported, and the fix. */
@@ -147,22 +147,6 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
   },
 };
 
-/** Emits, per value, how many of the ascending numbers are at most as large, by binary search. */
-function countAtMost(onnx: OnnxGraph, rising: readonly number[], numbers: string): string {
-  const numSteps = Math.ceil(Math.log2(rising.length + 1));
-  const padded = onnx.doubles(Array.from({ length: 2 ** numSteps }, (_, i) => rising[i] ?? Infinity));
-  let count = onnx.node('Cast', [onnx.node('Mul', [numbers, onnx.number(0, 'double')])], { to: ELEMENT_TYPES.int64 });
-  for (let step = 2 ** (numSteps - 1); step >= 1; step /= 2) {
-    const next = onnx.node('Gather', [padded, onnx.node('Add', [count, onnx.number(step - 1, 'int64')])]);
-    const isBelow = onnx.node('LessOrEqual', [next, numbers]);
-    count = onnx.node('Add', [
-      count,
-      onnx.node('Where', [isBelow, onnx.number(step, 'int64'), onnx.number(0, 'int64')]),
-    ]);
-  }
-  return count;
-}
-
 /** Emits a scaling step on float64 numbers; for vectors, element by element. */
 export function scaled(
   step: ScaleStep | VectorStep,
@@ -171,6 +155,7 @@ export function scaled(
 ): string {
   const constant = (value: number | readonly number[]): string =>
     typeof value === 'number' ? onnx.number(value, 'double') : onnx.doubles(value);
+  if (step.kind === 'rank') return emitRank(onnx, step, x);
   if (step.kind === 'affine')
     return onnx.node('Div', [onnx.node('Sub', [x, constant(step.subtract)]), constant(step.divide)]);
   const one = onnx.number(1, 'double');

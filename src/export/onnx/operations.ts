@@ -196,7 +196,14 @@ const FUNCTION: { readonly [Name in FunctionName]: (onnx: OnnxGraph, x: string) 
   log1p: (onnx, x) => onnx.node('Log', [onnx.node('Add', [x, onnx.number(1, 'float')])]),
   softplus: (onnx, x) => onnx.node('Softplus', [x]),
   sign: (onnx, x) => onnx.node('Sign', [x]),
+  sin2Pi: (onnx, x) => onnx.node('Sin', [partOfTurn(onnx, x)]),
+  cos2Pi: (onnx, x) => onnx.node('Cos', [partOfTurn(onnx, x)]),
 };
+
+/** Emits 2πx without whole turns, which is exact before the product. */
+function partOfTurn(onnx: OnnxGraph, x: string): string {
+  return onnx.node('Mul', [onnx.node('Sub', [x, onnx.node('Round', [x])]), onnx.number(2 * Math.PI, 'float')]);
+}
 
 type ActivationValue = ValueOf<'activation'>;
 

@@ -3,7 +3,16 @@ import type { Ref, View } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 
 /** Codes of functions in maps.ts of the kernels. */
-const CODES: Readonly<Record<FunctionName, number>> = { exp: 0, expm1: 1, log: 2, log1p: 3, softplus: 4, sign: 5 };
+const CODES: Readonly<Record<FunctionName, number>> = {
+  exp: 0,
+  expm1: 1,
+  log: 2,
+  log1p: 3,
+  softplus: 4,
+  sign: 5,
+  sin2Pi: 6,
+  cos2Pi: 7,
+};
 
 /** Small operations: elementwise functions, and sums over rows or the batch. */
 export const MAPS: {

@@ -8,8 +8,21 @@ const columns = (over: string, writes: readonly string[], body: string): RowKern
 });
 const rows = (writes: readonly string[], body: string): RowKernel => ({ form: 'rows', over: 'row', writes, body });
 
-/** Functions by code, as in kernels/maps.ts and kernels/elementwise.ts. */
+/** Functions by code, as in kernels/maps.c and kernels/elementwise.ts. */
 const FUNCTIONS = `
+/** sin 2πx after some quarter turns, as in kernels/math.h: WGSL's sin may be inaccurate. */
+fn sinTurns(x: f32, quarters: i32) -> f32 {
+  if (!(abs(x) < infinity())) { return bitcast<f32>(calls[0].z); }
+  let part = select(x, 0.0, abs(x) >= 16777216.0);
+  let n = round(4.0 * part);
+  let y = 6.28318531 * (part - 0.25 * n);
+  let z = y * y;
+  let sine = y * (1.0 + z * (-0.166666667 + z * (8.33333333e-3 + z * (-1.98412698e-4 + z * 2.75573192e-6))));
+  let cosine = 1.0 + z * (-0.5 + z * (0.0416666667 + z * (-1.38888889e-3 + z * (2.48015873e-5 - z * 2.75573192e-7))));
+  let quadrant = i32(n) + quarters;
+  let value = select(sine, cosine, (quadrant & 1) != 0);
+  return select(value, -value, (quadrant & 2) != 0);
+}
 fn mapped(kind: u32, x: f32) -> f32 {
   switch (kind) {
     case 0u: { return select(expOf(x), infinity(), x > 88.72283); }
@@ -17,6 +30,8 @@ fn mapped(kind: u32, x: f32) -> f32 {
     case 2u: { return logOf(x); }
     case 3u: { return log1pOf(x); }
     case 4u: { return softplus(x); }
+    case 6u: { return sinTurns(x, 0); }
+    case 7u: { return sinTurns(x, 1); }
     default: { return sign(x); }
   }
 }
@@ -26,6 +41,8 @@ fn slopeOf(kind: u32, x: f32) -> f32 {
     case 2u: { return select(1.0 / x, infinity(), x == 0.0); }
     case 3u: { return select(1.0 / (1.0 + x), infinity(), x == -1.0); }
     case 4u: { return sigmoid(x); }
+    case 6u: { return 6.28318531 * sinTurns(x, 1); }
+    case 7u: { return -6.28318531 * sinTurns(x, 0); }
     default: { return 0.0; }
   }
 }

@@ -1,4 +1,4 @@
-import { randomStream } from '../core/random.js';
+import { randomStream } from './random.js';
 
 /** A number, and the number of rows that have it. */
 type Weighted = readonly [value: number, weight: number];
@@ -16,12 +16,16 @@ const LEVEL_SIZE = 8192;
  * 64 KB per doubling of n beyond 8192.
  */
 export class Quantiles {
+  #min = Infinity;
+  #max = -Infinity;
   readonly #counts = new Map<number, number>();
   readonly #random = randomStream(0, 'quantiles');
   readonly #levels: { readonly values: Float64Array; size: number }[] = [];
   #isExact = true;
 
   observe(value: number): void {
+    if (value < this.#min) this.#min = value;
+    if (value > this.#max) this.#max = value;
     if (!this.#isExact) return this.#push(0, value);
     this.#counts.set(value, (this.#counts.get(value) ?? 0) + 1);
     if (this.#counts.size <= MAX_EXACT) return;
@@ -56,6 +60,27 @@ export class Quantiles {
       ...(i > 0 ? [numbers[0]![0]] : []),
       ...equalBoundaries(numbers, buckets),
     ]);
+  }
+
+  /**
+   * Returns at most `count` quantiles at equally spaced ranks, from the minimum to the maximum: order statistics,
+   * interpolated linearly as NumPy's `quantile`. There are fewer if there are fewer numbers, and none without numbers.
+   */
+  spaced(count: number): number[] {
+    const inOrder = this.#weighted();
+    const total = totalWeight(inOrder);
+    const length = Math.min(count, total);
+    const found: number[] = [];
+    let [i, end] = [0, inOrder[0]?.[1] ?? 0];
+    for (let q = 0; q < length; q++) {
+      const index = length === 1 ? 0 : (q * (total - 1)) / (length - 1);
+      while (Math.floor(index) >= end) end += inOrder[++i]![1];
+      const low = inOrder[i]![0];
+      const high = Math.floor(index) + 1 < end ? low : (inOrder[i + 1]?.[0] ?? low);
+      found.push(low + (index - Math.floor(index)) * (high - low));
+    }
+    if (length > 1) [found[0], found[length - 1]] = [this.#min, this.#max];
+    return found;
   }
 
   #push(level: number, value: number): void {

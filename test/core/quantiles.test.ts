@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BadValue } from '../../src/features/feature.js';
-import { Quantiles } from '../../src/features/quantiles.js';
+import { Quantiles } from '../../src/core/quantiles.js';
 import { randomStream } from '../../src/core/random.js';
 import { fittedField as fitted } from '../support/fitted-field.js';
 
