@@ -5,7 +5,7 @@ import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { teacherColumn, type Task } from '../core/tasks.js';
 import { splitStates } from '../data/counters/counter-start.js';
 import { dialectOf, type DialectOptions } from '../data/dialect.js';
-import { joinComputed, type ComputeColumns } from '../data/sources/computed-columns.js';
+import { joinComputed, type ComputeColumns } from '../data/computed/computed-columns.js';
 import { CounterPass } from '../data/sources/counter-pass.js';
 import { TeacherPass, type Teacher } from '../data/sources/teacher-pass.js';
 import { listOutputs, listPredictedOutputs } from '../evaluation/outputs.js';

@@ -1,6 +1,6 @@
 import type { Chunk } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
-import type { ColumnNames } from '../computed/chunk-columns.js';
+import type { ColumnNames } from '../computed/computed-columns.js';
 
 /** Returns the names of counters as those of columns. */
 export function counterNames(names: readonly string[]): ColumnNames {

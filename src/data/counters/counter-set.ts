@@ -1,7 +1,11 @@
 import type { StoredTensor } from '../../io/safetensors.js';
+import { bytes as sizeText } from '../../text/number-text.js';
 import type { CounterPlan } from './counter-plan.js';
 import { KeyTable } from './key-table.js';
 import { WindowCounter } from './window-counter.js';
+
+/** Counters that use more memory are reported. */
+const MANY_BYTES = 2 ** 30;
 
 /** Tensors of the state of counters, by name. */
 export type CounterState = ReadonlyMap<string, StoredTensor>;
@@ -53,9 +57,20 @@ export class CounterSet {
 
   /** Estimated memory in bytes. */
   get bytes(): number {
-    const of = (parts: readonly { readonly bytes: number }[]): number =>
-      parts.reduce((sum, { bytes }) => sum + bytes, 0);
-    return of(this.#counters) + of(this.#groups.map(({ table }) => table));
+    return [...this.#counters, ...this.#groups.map(({ table }) => table)].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /**
+   * Describes the memory for a warning; undefined if it is not large.
+   * @param place what was counted last
+   */
+  describeMemory(place: string): string | undefined {
+    const { bytes } = this;
+    if (bytes <= MANY_BYTES) return undefined;
+    return (
+      `data.counters use ${sizeText(bytes)} of memory after ${place}; shorten within or delay, or set a longer ` +
+      'resolution'
+    );
   }
 
   /** Returns whether a row is later than others by more than the tolerance. */

@@ -41,14 +41,6 @@ export class EventQueue {
     this.head++;
   }
 
-  /** Adds events to an empty queue. */
-  fill(times: ArrayLike<number>, keys: Uint32Array, sums: ArrayLike<number>, rows: ArrayLike<number>): void {
-    let capacity = this.times.length;
-    while (capacity < keys.length) capacity *= 2;
-    this.#reserve(capacity);
-    for (let i = 0; i < keys.length; i++) this.push(times[i]!, keys[i]!, sums[i]!, rows[i]!);
-  }
-
   /** Links the events of each key, also later ones. */
   link(): void {
     this.#links = new KeyLinks(this);

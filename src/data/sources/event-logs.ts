@@ -118,7 +118,7 @@ function areValid(values: EventValues, check: LogUse['check']): boolean {
 /** Reads the events of files, and sorts them. */
 async function sortEvents(
   { name, rows: selected, uses, cells }: LogReading,
-  { files }: CellParts,
+  { whole: { files } }: CellParts,
   access: Access,
 ): Promise<SortedEvents> {
   const { key, time, per } = selected;

@@ -3,7 +3,7 @@ import type { DialectOptions } from '../dialect.js';
 import type { Paths } from '../options.js';
 import { openShards } from '../shards/reader.js';
 import { openCellSource } from './cell-source.js';
-import type { ComputedColumns } from './computed-columns.js';
+import type { ComputedColumns } from '../computed/computed-columns.js';
 import { findFiles } from './find-files.js';
 import { openShardSource } from './shard-source.js';
 import type { Source } from './source.js';

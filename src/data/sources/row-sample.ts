@@ -7,8 +7,8 @@ import { sliceChunk } from '../../chunks/chunk.js';
 import type { CellFile, Piece, RowSource } from '../readers/cell-file.js';
 import { openRows } from '../readers/open-rows.js';
 import type { Paths } from '../options.js';
-import { openComputed } from './cell-part.js';
-import type { ComputedColumns } from './computed-columns.js';
+import { openFile } from './cell-part.js';
+import type { ComputedColumns } from '../computed/computed-columns.js';
 import { encodeRows, fitRows, readChunks } from '../pipeline.js';
 import { findFiles, type DataFile } from './find-files.js';
 import { openSource } from './open-source.js';
@@ -62,7 +62,7 @@ export function createRowSampler(limit: number): RowSampler {
       const openSample = async (wanted: readonly string[], reading: Reading): Promise<readonly RowSource[]> => {
         await computed?.prepare({ ...reading, cache: { folder: temporaryFolder() } });
         const opened: RowSource<CellFile>[] = [];
-        for (const file of files) opened.push(await openComputed(file, { columns: wanted, dialect, computed }));
+        for (const file of files) opened.push((await openFile(file, { columns: wanted, dialect, computed })).rows);
         const rows: number[] = [];
         for (const file of files) rows.push(await countFile(file, dialect));
         const total = rows.reduce((sum, count) => sum + count, 0);

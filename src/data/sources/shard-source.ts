@@ -15,7 +15,7 @@ import { noRows } from '../encoding/no-rows.js';
 import { changedBefore } from '../readers/read-cursor.js';
 import { hashFiles, type Fingerprint } from '../readers/fingerprint.js';
 import { checkOf } from '../readers/text-place.js';
-import { finishFits, startFits } from '../encoding/fit-readers.js';
+import { finishFits, startFits } from '../encoding/row-fitter.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';

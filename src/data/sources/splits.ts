@@ -28,7 +28,7 @@ import {
   unknownShares,
   type UnknownShares,
 } from './notices.js';
-import type { ComputeColumns } from './computed-columns.js';
+import type { ComputeColumns } from '../computed/computed-columns.js';
 import { CounterPass } from './counter-pass.js';
 import { openSource, type OpenSource } from './open-source.js';
 import { checkStreams } from './source-streams.js';

@@ -1,9 +1,22 @@
 import type { Column } from '../../chunks/column.js';
+import { emptyBlock } from '../../chunks/row-block.js';
 import { quoted, UserError, userError } from '../../core/errors.js';
 import { shortestDecimal } from '../../text/float-text.js';
-import { cached, recipe, type Cache } from '../cache/cache.js';
-import { withColumns, type ColumnNames } from '../computed/chunk-columns.js';
-import { valueBatch, valueStorage } from '../computed/stored-values.js';
+import { recipe, type Cache } from '../cache/cache.js';
+import {
+  computedColumns,
+  type ColumnNames,
+  type ComputeColumns,
+  type ComputedColumns,
+} from '../computed/computed-columns.js';
+import {
+  refuseShards,
+  storedValueColumns,
+  valueBatch,
+  valueStorage,
+  type CreateColumn,
+  type StoredPart,
+} from '../computed/stored-columns.js';
 import type { DialectOptions } from '../dialect.js';
 import { replayRejects, writeCacheFolder, type CacheFolder } from '../encoding/write-rows.js';
 import type { Paths } from '../options.js';
@@ -12,13 +25,11 @@ import { keyOf, type Fingerprint } from '../readers/fingerprint.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
-import { encodingThreads } from './cached-shards.js';
+import { encodingThreads } from './cached-rows.js';
 import { CellPart, openFile, reportShare } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
-import type { ComputeColumns, ComputedColumns } from './computed-columns.js';
 import { findFiles } from './find-files.js';
 import type { Reading } from './source.js';
-import { refuseShards, storedValueColumns, type CreateColumn, type StoredPart } from './stored-columns.js';
 
 /** Scores rows in their order. */
 export interface RowScorer {
@@ -80,7 +91,8 @@ export class TeacherPass {
 
   /** Returns the columns of a split; a teacher scores each part of the training files. */
   readonly compute: ComputeColumns = async (paths, split) => {
-    if (split !== 'train') return emptyColumns(this.#names);
+    const empty = this.#names.names.map((): Column => ({ type: 'number', text: () => '' }));
+    if (split !== 'train') return computedColumns(this.#names, () => ({ next: () => empty }));
     const { key, dialect } = this.#options;
     await refuseShards(paths, key);
     const opening = { columns: [], dialect, ownCache: this.#ownCache };
@@ -114,8 +126,8 @@ export class TeacherPass {
     const { columns } = this.#options;
     part.keepStream(reading);
     const keys = [teacher.key, ...part.files.map(({ path }) => counters?.keyOf(path) ?? '')];
-    const request = await part.request('scores', recipe('scores', [columns, ...part.recipe], keys), reading);
-    stored.folder = await cached(part.cacheOf(reading), request, async (path, entry) => {
+    const own = recipe('scores', [columns, ...part.recipe], keys);
+    stored.folder = await part.cached('scores', own, reading, async (path, entry) => {
       const scorer = await open();
       const target = { path, source: part.path, columns: valueStorage(columns), entry };
       await this.#writePart(await this.#reopen(part, scorer, { teacher, counters }), scorer, target, reading);
@@ -149,13 +161,12 @@ export class TeacherPass {
   /** Scores the files of a part. */
   #writePart(part: CellPart, scorer: RowScorer, target: CacheFolder<Fingerprint>, reading: Reading): Promise<void> {
     const { columns } = this.#options;
-    const none = columns.map(() => new Float32Array(0));
     const threads = encodingThreads(part, reading);
     const onShare = (share: number): void => reportShare(reading, `scoring ${part.path} with the teacher`, share);
     let numProblems = 0;
     return writeCacheFolder(target, SKIP_ALL, async (policy, writer) => {
       for (const [file, rows] of part.rows.entries()) {
-        if (file > 0) await writer.add(valueBatch(columns, none, 0), [0]);
+        if (file > 0) await writer.add(emptyBlock(), [0]);
         for await (const batch of encodeRows(rows, scorer.format, { threads, onShare, onWarning: reading.onWarning })) {
           for (const row of batch.rejects) if (++numProblems <= MAX_PROBLEMS) policy.reject(row);
           const scored = await scorer.score(batch);
@@ -187,19 +198,6 @@ export class TeacherPass {
       },
     });
   }
-}
-
-/** Creates columns without values. */
-function emptyColumns(columns: ColumnNames): ComputedColumns {
-  const all = columns.names.map((): Column => ({ type: 'number', text: () => '' }));
-  return {
-    names: columns.names,
-    inputs: () => [],
-    prepare: () => Promise.resolve(),
-    keyOf: () => '',
-    wrap: (rows) =>
-      withColumns(rows, columns, () => Promise.resolve({ next: () => Promise.resolve(all), end: () => undefined })),
-  };
 }
 
 function unscoredRow(where: string, teacher: string, problem: BadRow | undefined): Error {
