@@ -96,8 +96,7 @@ export async function* encodeRows(
     threads > 1 && others.length === 0
       ? encodeOnThreads(first, format, { ...options, threads, kept })
       : collectRows(sources, rowEncoder(first.columns, format, kept), options.onShare, options);
-  for await (const rows of batches)
-    yield addItems === undefined ? rows : { ...rows, batch: addItems(rows.batch) };
+  for await (const rows of batches) yield addItems === undefined ? rows : { ...rows, batch: addItems(rows.batch) };
 }
 
 /**

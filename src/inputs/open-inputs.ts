@@ -2,7 +2,7 @@ import { listTasks, type Experiment } from '../config/experiment.js';
 import { withTables } from '../data/sources/tables.js';
 import { rowFormatOf, type RowFormat } from '../data/rows/row-format.js';
 import { checkSharedData } from '../data/sources/source-streams.js';
-import { joinComputed } from '../data/computed/computed-columns.js';
+import { joinComputed } from '../data/sources/computed-columns.js';
 import { CounterPass } from '../data/sources/counter-pass.js';
 import type { OpenSource } from '../data/sources/open-source.js';
 import type { Access } from '../data/sources/source.js';

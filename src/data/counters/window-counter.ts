@@ -77,8 +77,14 @@ export class WindowCounter {
       const { links: pending } = this.#pending;
       const { links: window } = this.#window;
       const isPast = (time: number): boolean => this.#isKnown(time, now) && this.#slotOf(time) < oldest;
-      own.addWhile(-1, this.#pending, pending.oldestOf(key), isPast, (i) => pending.next(i));
-      own.addWhile(-1, this.#window, window.oldestOf(key), (slot) => slot < oldest, (i) => window.next(i));
+      own.addWhile(-1, this.#pending, pending.oldest[key] ?? 0, isPast, (i) => pending.next(i));
+      own.addWhile(
+        -1,
+        this.#window,
+        window.oldest[key] ?? 0,
+        (slot) => slot < oldest,
+        (i) => window.next(i),
+      );
     }
     if (this.#spec.prior === undefined) return this.#value(own.sum, own.rows, 0, 0);
     const all = this.#allAt(now);
@@ -89,15 +95,21 @@ export class WindowCounter {
   #addKnown(own: Totals, key: number, now: number): void {
     const pending = this.#pending;
     const { links } = pending;
-    const [oldest, newest] = [links.oldestOf(key), links.newestOf(key)];
+    const [oldest = 0, newest = 0] = [links.oldest[key], links.newest[key]];
     const timeOf = (index: number): number => pending.times[pending.at(index)]!;
     const isKnown = (time: number): boolean => this.#isKnown(time, now);
     if (oldest === 0 || !isKnown(timeOf(oldest))) return;
     const end = now - this.#spec.delayMs;
     if (end - timeOf(oldest) < timeOf(newest) - end) own.addWhile(1, pending, oldest, isKnown, (i) => links.next(i));
     else {
-      own.add(links.sumOf(key), links.rowsOf(key));
-      own.addWhile(-1, pending, newest, (time) => !isKnown(time), (i) => links.previous(i));
+      own.add(links.sums[key]!, links.rows[key]!);
+      own.addWhile(
+        -1,
+        pending,
+        newest,
+        (time) => !isKnown(time),
+        (i) => links.previous(i),
+      );
     }
   }
 
@@ -122,7 +134,10 @@ export class WindowCounter {
     const tensors = new Map<string, StoredTensor>();
     const add = (name: string, data: Float64Array | Uint32Array): void =>
       void tensors.set(name, { shape: [data.length], data });
-    const queues = [['pending', this.#pending], ['window', this.#window]] as const;
+    const queues = [
+      ['pending', this.#pending],
+      ['window', this.#window],
+    ] as const;
     for (const [name, queue] of queues)
       for (const column of COLUMNS) {
         const values = queue.list<Float64Array | Uint32Array>(queue[column]);

@@ -163,7 +163,8 @@ function taskRule(task: Task, tasks: readonly Task[], { labels }: RowBlock): Tas
 function masksOf(task: Task, tasks: readonly Task[], labels: RowBlock['labels']) {
   const { mask, known, chainKnown } = taskColumns(task, tasks);
   const ownChain = chainKnown === known ? undefined : chainKnown;
-  const column = (name: string | undefined): Float32Array | undefined => name === undefined ? undefined : labels.get(name);
+  const column = (name: string | undefined): Float32Array | undefined =>
+    name === undefined ? undefined : labels.get(name);
   return {
     knowns: column(known),
     masks: known === undefined || normalizeGiven(task) === undefined ? undefined : column(mask),

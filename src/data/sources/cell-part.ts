@@ -26,7 +26,7 @@ import {
   type Fingerprint,
 } from '../readers/fingerprint.js';
 import { openRows } from '../readers/open-rows.js';
-import type { ComputedColumns } from '../computed/computed-columns.js';
+import type { ComputedColumns } from './computed-columns.js';
 import type { DataFile } from './find-files.js';
 import type { Access } from './source.js';
 

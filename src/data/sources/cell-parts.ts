@@ -1,13 +1,14 @@
-import { UserError, type Problem } from '../../core/errors.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { CellPart, fileRecipe, openFile, type CellOpening, type OpenedFile } from './cell-part.js';
 import { commonFolder, type DataFile } from './find-files.js';
+import { openAll } from './open-all.js';
 import { packFiles } from './pack-files.js';
 import type { Reading } from './source.js';
 
 /** Parts of at most so many bytes are read at the same time, at most so many of them. */
 const SMALL_BYTES = 8e6;
 const MAX_AHEAD = 4;
+
 /** Maximum number of reported problems of a source. */
 const MAX_PROBLEMS = 20;
 
@@ -31,19 +32,8 @@ export class CellParts {
    * @throws UserError (data) with the problems of all files
    */
   static async open(files: readonly DataFile[], opening: CellOpening): Promise<CellParts> {
-    const opened: OpenedFile[] = [];
-    const problems: Problem[] = [];
-    for (const file of files) {
-      try {
-        opened.push(await openFile(file, opening));
-      } catch (error) {
-        if (!(error instanceof UserError) || error.kind !== 'data') throw error;
-        problems.push(...error.problems);
-        if (problems.length >= MAX_PROBLEMS) break;
-      }
-    }
-    if (problems.length > 0) throw new UserError('data', problems);
-    return new CellParts(opened, opening);
+    const opened = await openAll(files, (file) => openFile(file, opening), undefined, MAX_PROBLEMS);
+    return new CellParts([...opened.values()], opening);
   }
 
   /** Describes all that affects the rows, beside the content and the format. */

@@ -40,7 +40,7 @@ import {
 } from './cached-rows.js';
 import { reportShare, type CellOpening, type CellPart } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
-import type { ComputedColumns } from '../computed/computed-columns.js';
+import type { ComputedColumns } from './computed-columns.js';
 import type { DataFile } from './find-files.js';
 import { sideBySide } from './side-by-side.js';
 import type { Access, Reading, Source, StreamReading } from './source.js';

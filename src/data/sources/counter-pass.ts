@@ -3,15 +3,9 @@ import { join } from 'node:path';
 import { emptyBlock } from '../../chunks/row-block.js';
 import { readSafetensors, safetensorsParts } from '../../io/safetensors.js';
 import { recipe, type Cache, type Recipe } from '../cache/cache.js';
-import type { ComputeColumns, ComputedColumns } from '../computed/computed-columns.js';
-import {
-  chunkBatch,
-  refuseShards,
-  storedValueColumns,
-  valueStorage,
-  type StoredPart,
-} from '../computed/stored-columns.js';
-import { counterColumn, counterNames } from '../counters/counter-columns.js';
+import type { ComputeColumns, ComputedColumns } from './computed-columns.js';
+import { chunkBatch, refuseShards, storedValueColumns, valueStorage, type StoredPart } from './stored-columns.js';
+import { counterColumn, counterNames } from './counter-columns.js';
 import { CounterPlan } from '../counters/counter-plan.js';
 import { CounterCells } from '../counters/counter-cells.js';
 import { contentOf, startSet, type CounterState } from '../counters/counter-set.js';
@@ -172,7 +166,12 @@ export class CounterPass {
   }
 
   /** Counts the rows of a part; writes the values if there is a writer. */
-  async #countRows({ path, rows }: CellPart, counter: RowCounter, reading: Reading, writer?: ShardWriter): Promise<void> {
+  async #countRows(
+    { path, rows }: CellPart,
+    counter: RowCounter,
+    reading: Reading,
+    writer?: ShardWriter,
+  ): Promise<void> {
     const onShare = (share: number): void => reportShare(reading, `counting events in ${path}`, share);
     let current = 0;
     const startFiles = async (last: number): Promise<void> => {

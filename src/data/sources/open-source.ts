@@ -3,18 +3,10 @@ import type { DialectOptions } from '../dialect.js';
 import type { Paths } from '../options.js';
 import { openShards } from '../shards/reader.js';
 import { openCellSource } from './cell-source.js';
-import type { ComputedColumns } from '../computed/computed-columns.js';
+import type { ComputedColumns } from './computed-columns.js';
 import { findFiles } from './find-files.js';
 import { openShardSource } from './shard-source.js';
 import type { Source } from './source.js';
-
-/** Opens files and finds the columns to read; `computed` columns are added to them. */
-export type OpenSource = (
-  paths: Paths,
-  columns: readonly string[],
-  dialect: DialectOptions,
-  computed?: ComputedColumns,
-) => Promise<Source>;
 
 /**
  * Opens files of CSV, JSON Lines or Parquet, or a directory of shards, and finds the columns to read.
@@ -42,3 +34,6 @@ export async function openSource(
   }
   return openCellSource(findFiles(paths), columns, dialect, computed);
 }
+
+/** Opens files, or a sample of their rows. */
+export type OpenSource = typeof openSource;

@@ -3,7 +3,7 @@ import type { Column, Lists } from '../../chunks/column.js';
 import { EventStore } from '../../features/event-store.js';
 import { joinHistories, splitHistories, type HistoryTensors } from '../../features/stored-histories.js';
 import { bytes as sizeText } from '../../text/number-text.js';
-import { checkNames, type ColumnNames } from '../computed/computed-columns.js';
+import { checkNames, type ColumnNames } from '../sources/computed-columns.js';
 import { HistoryLists } from '../histories/history-lists.js';
 import { itemColumn, itemColumns, type HistoryPlan } from '../histories/history-plan.js';
 import { HistoryReader, type HistoryEvents, type HistoryRows } from '../histories/history-reader.js';

@@ -5,7 +5,7 @@ import type { Batch } from '../../core/batch.js';
 import { userError } from '../../core/errors.js';
 import type { Paths } from '../options.js';
 import { openShards, type Shards } from '../shards/reader.js';
-import type { CellPart } from '../sources/cell-part.js';
+import type { CellPart } from './cell-part.js';
 import { computedColumns, type ColumnNames, type ComputedColumns } from './computed-columns.js';
 
 // Computed values are stored for all rows of a file and for its lines that are not rows, whose values do not matter:
@@ -107,11 +107,7 @@ class StoredValues {
 }
 
 /** Reads the values of a file, shard by shard. */
-async function* readBlocks(
-  shards: Shards,
-  columns: readonly BlockColumn[],
-  file: number,
-): AsyncGenerator<RowBlock> {
+async function* readBlocks(shards: Shards, columns: readonly BlockColumn[], file: number): AsyncGenerator<RowBlock> {
   const { manifest } = shards;
   const fileRows = manifest.about.fileRows ?? [manifest.rows];
   const first = fileRows.slice(0, file).reduce((sum, rows) => sum + rows, 0);

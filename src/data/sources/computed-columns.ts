@@ -5,7 +5,7 @@ import type { Paths, Split } from '../options.js';
 import { readChunks } from '../pipeline.js';
 import type { CellFile, FileColumns, RowSource } from '../readers/cell-file.js';
 import { keyOf } from '../readers/fingerprint.js';
-import type { Reading } from '../sources/source.js';
+import type { Reading } from './source.js';
 
 /** Columns that are computed for the files of a source. */
 export interface ComputedColumns {
