@@ -8,12 +8,11 @@ import type { CellFile, FileColumns, PieceOptions, PlainLines, RowSource } from 
 import type { Position, ReadCursor } from './readers/read-cursor.js';
 import { createLineCutter, isCutAlike, type CutLines } from './readers/cut-lines.js';
 import type { TextPlace } from './readers/text-place.js';
-import type { RejectPolicy } from './rows/rejects.js';
+import type { LeftOut, RejectPolicy } from './rows/rejects.js';
 import { itemAdder } from './rows/event-columns.js';
 import { rowEncoder, type EncodedBatch, type RowCollector } from './rows/row-collector.js';
 import type { EncodedFormat, RowFormat } from './rows/row-format.js';
 import type { RowFilter } from './rows/row-filter.js';
-import type { LeftOut } from './rows/row-rule.js';
 
 // The path of rows: a reader yields chunks of columns, fields are fitted on chunks, and chunks are encoded to batches.
 

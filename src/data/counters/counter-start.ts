@@ -93,7 +93,7 @@ export function continueCounters(
   const content = contentOf(found.state);
   const state = set.save(others.length === 0 ? content : keyOf(content, continued));
   return {
-    state: new Map([...state, ['begin', { shape: [1], data: Float64Array.of(time) }]]),
+    state: new Map([...state, ['times', { shape: [2], data: Float64Array.of(time, set.clock) }]]),
     notice:
       `counters continue from ${path}, after ${formatTime(set.clock)}` +
       (others.length === 0 ? '' : `; ${others.join(', ')}: at zero, since ${path} has none with the same options`),

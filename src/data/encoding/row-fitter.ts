@@ -9,11 +9,10 @@ import { fieldColumn, fieldFitter, fieldReader, isCompared } from '../../feature
 import type { FileColumns } from '../readers/cell-file.js';
 import { eventReaders, eventStorage } from '../rows/event-columns.js';
 import { labelReaders } from '../rows/label-columns.js';
-import type { RejectPolicy } from '../rows/rejects.js';
+import { countLeftOut, type LeftOut, type RejectPolicy } from '../rows/rejects.js';
 import type { LateColumns } from '../rows/row-collector.js';
 import { labelStorage, type RowFormat } from '../rows/row-format.js';
 import { invalidRows, RowReader } from '../rows/row-reader.js';
-import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
 import { createChooser, SAMPLED_AWAY, type Chooser } from '../rows/sampling.js';
 
 /** Starts the fit of each field that owns one, by name. */

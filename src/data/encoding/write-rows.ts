@@ -5,8 +5,7 @@ import type { BlockColumn } from '../../chunks/row-block.js';
 import { withSlashes } from '../../io/slashes.js';
 import { ENTRY } from '../cache/entry.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
-import { observing, type BadRow, type RejectPolicy } from '../rows/rejects.js';
-import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
+import { type BadRow, countLeftOut, type LeftOut, observing, type RejectPolicy } from '../rows/rejects.js';
 import type { Sampler } from '../rows/sampling.js';
 import { writeShards, type ShardDetails, type ShardWriter } from '../shards/writer.js';
 

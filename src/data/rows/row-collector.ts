@@ -10,10 +10,9 @@ import type { FileColumns } from '../readers/cell-file.js';
 import { eventReaders } from './event-columns.js';
 import { createKeyReaders, type KeyReaders } from './key-readers.js';
 import { labelReaders } from './label-columns.js';
-import type { BadRow } from './rejects.js';
+import { type BadRow, countLeftOut } from './rejects.js';
 import { storedColumns, type EncodedFormat, type RowFormat } from './row-format.js';
 import { invalidRows, RowReader } from './row-reader.js';
-import { countLeftOut } from './row-rule.js';
 
 /** Encoded rows, with the texts and problems of all rows. */
 export interface EncodedBatch {

@@ -8,7 +8,7 @@ import { collectRows, encodeRows } from '../pipeline.js';
 import type { RowSource } from '../readers/cell-file.js';
 import type { Fingerprint } from '../readers/fingerprint.js';
 import { eventSizes } from '../rows/event-columns.js';
-import type { RejectPolicy } from '../rows/rejects.js';
+import { countLeftOut, type LeftOut, type RejectPolicy } from '../rows/rejects.js';
 import {
   recipeOf,
   storedColumns,
@@ -17,7 +17,6 @@ import {
   type EncodedFormat,
   type RowFormat,
 } from '../rows/row-format.js';
-import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
 import { createSampler } from '../rows/sampling.js';
 import { leftOutOf } from '../shards/counts.js';
 import { openShards, type Shards } from '../shards/reader.js';

@@ -50,7 +50,7 @@ export interface CellOpening {
   readonly computed?: ComputedColumns | undefined;
 }
 
-/** Creates the directory of a cache entry with the file ENTRY, whose text `entry` returns for the content that was read. */
+/** Creates the directory of a cache entry, with the text of its file ENTRY for the content that was read. */
 export type MakeEntry = (path: string, entry: (read: Fingerprint) => string) => Promise<void>;
 
 /** A file of a source. */

@@ -23,7 +23,7 @@ import {
   type EncodedFormat,
   type RowFormat,
 } from '../rows/row-format.js';
-import { countLeftOut } from '../rows/row-rule.js';
+import { countLeftOut } from '../rows/rejects.js';
 import { idCountsOf, leftOutOf } from '../shards/counts.js';
 import { joinedShards } from '../shards/joined-shards.js';
 import type { Shards } from '../shards/reader.js';

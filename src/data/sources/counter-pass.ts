@@ -7,7 +7,6 @@ import type { ComputeColumns, ComputedColumns } from './computed-columns.js';
 import { chunkBatch, refuseShards, storedValueColumns, valueStorage, type StoredPart } from './stored-columns.js';
 import { counterColumn, counterNames } from './counter-columns.js';
 import { CounterPlan } from '../counters/counter-plan.js';
-import { CounterCells } from '../counters/counter-cells.js';
 import { contentOf, startSet, type CounterState } from '../counters/counter-set.js';
 import {
   chooseStart,
@@ -17,7 +16,7 @@ import {
   type FirstRow,
   type RunCounters,
 } from '../counters/counter-start.js';
-import { RowCounter } from '../counters/row-counter.js';
+import { CounterCells, RowCounter } from '../counters/row-counter.js';
 import { dialectOf, type DialectOptions } from '../dialect.js';
 import { writeCacheFolder, type CacheFolder } from '../encoding/write-rows.js';
 import type { DataOptions } from '../options.js';

@@ -113,7 +113,10 @@ function filtered<Format extends RowFormat>(format: Format, filter: RowFilter | 
   return filter === undefined ? format : withFilter(format, filter);
 }
 
-/** Returns the rows of a source that a filter includes; their raw rows are kept if one of the splits has several files. */
+/**
+ * Returns the rows of a source that a filter includes.
+ * @param keepsLocalRows whether one of the splits has several files
+ */
 function filteredSource(source: Source, filter: RowFilter | undefined, keepsLocalRows: boolean): Source {
   return wrapSource(source, {
     fit: (format, reading) => source.fit(filtered(format, filter), { ...reading, keepsLocalRows }),

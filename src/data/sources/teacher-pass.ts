@@ -1,6 +1,6 @@
 import type { Column } from '../../chunks/column.js';
 import { emptyBlock } from '../../chunks/row-block.js';
-import { quoted, UserError, userError } from '../../core/errors.js';
+import { UserError, userError } from '../../core/errors.js';
 import { shortestDecimal } from '../../text/float-text.js';
 import { recipe, type Cache } from '../cache/cache.js';
 import { computedColumns, type ColumnNames, type ComputeColumns, type ComputedColumns } from './computed-columns.js';
@@ -16,7 +16,7 @@ import type { DialectOptions } from '../dialect.js';
 import { replayRejects, writeCacheFolder, type CacheFolder } from '../encoding/write-rows.js';
 import { encodeRows } from '../pipeline.js';
 import { keyOf, type Fingerprint } from '../readers/fingerprint.js';
-import type { BadRow, RejectPolicy } from '../rows/rejects.js';
+import { badRowProblem, type BadRow, type RejectPolicy } from '../rows/rejects.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
 import { encodingThreads } from './cached-rows.js';
@@ -175,31 +175,19 @@ function writeScores(
 /** Returns a function that creates a column of probabilities; the text of one that is not known throws. */
 async function columnReader(path: string, { part, folder }: StoredPart, teacher: string): Promise<CreateColumn> {
   const problems = new Map<number, BadRow>();
-  const noting: RejectPolicy = {
-    count: 0,
-    reject(row) {
-      if (row.path === path) problems.set(row.line, row);
-    },
-  };
-  await replayRejects(folder, part.path, noting);
+  const note = (row: BadRow): void => void (row.path === path && problems.set(row.line, row));
+  await replayRejects(folder, part.path, { count: 0, reject: note });
+  const fix = 'correct the row, exclude it with data.where, or use a teacher that reads it';
   return (values, { lines }, firstLine) => ({
     type: 'number',
     text: (row) => {
       const value = values[row]!;
       if (!Number.isNaN(value)) return String(shortestDecimal(value));
       const line = firstLine + (lines?.[row] ?? row);
-      throw unscoredRow(`${path}:${line}`, teacher, problems.get(line));
+      const unknown = { path, line, column: undefined, value: undefined, expected: 'a row with a finite prediction' };
+      const problem = badRowProblem(problems.get(line) ?? { ...unknown, cells: [] }, fix);
+      const message = `the teacher ${teacher} cannot score the row: ${problem.message}`;
+      throw userError('data', { ...problem, message });
     },
-  });
-}
-
-function unscoredRow(where: string, teacher: string, problem: BadRow | undefined): Error {
-  const { column, expected = 'a row with a finite prediction', value } = problem ?? {};
-  const found = value === undefined ? '' : `, found ${quoted(value)}`;
-  return userError('data', {
-    where,
-    ...(column !== undefined && { key: `column ${quoted(column)}` }),
-    message: `the teacher ${teacher} cannot score the row: expected ${expected}${found}`,
-    fix: 'correct the row, exclude it with data.where, or use a teacher that reads it',
   });
 }

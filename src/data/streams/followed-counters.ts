@@ -4,7 +4,7 @@ import { grown } from '../../core/grown.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import { checkNames } from '../sources/computed-columns.js';
-import { CounterCells } from '../counters/counter-cells.js';
+import { CounterCells } from '../counters/row-counter.js';
 import { counterColumn, counterNames } from '../sources/counter-columns.js';
 import type { CounterPlan } from '../counters/counter-plan.js';
 import { startSet, type CounterSet, type CounterState } from '../counters/counter-set.js';
