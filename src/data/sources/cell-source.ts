@@ -110,20 +110,22 @@ class CellSource implements Source {
     // Keys are not fitted.
     const own = recipe('fitted', [recipeOf({ ...format, keys: [] })], ofFiles);
     const trained = trainedFormat(format);
+    let fitted: Fitted | undefined;
     const folder = await sideBySide(all, reading, {
       isLacking: () => whole.lacks('fitted', own, reading),
       make: this.#keepsRaw(format, reading) ? (part, quiet) => cachedRawRows(part, trained, quiet) : undefined,
       all: () =>
         whole.cached('fitted', own, reading, async (target, entry) => {
-          const fitted = await this.#fitRows(format, reading);
+          const found = await this.#fitRows(format, reading);
           const read = await whole.fingerprint(reading);
           await writeFolder(target, async (temporary) => {
-            await writeFitted(temporary, fitted);
+            await writeFitted(temporary, found);
             await writeSynced(join(temporary, ENTRY), entry(read));
           });
+          fitted = found;
         }),
     });
-    return readFitted(folder);
+    return fitted ?? (await readFitted(folder));
   }
 
   async dataset(format: EncodedFormat, reading: Reading): Promise<Dataset> {
