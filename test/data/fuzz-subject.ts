@@ -3,7 +3,7 @@ import { sliceRows, type Batch } from '../../src/core/batch.js';
 import { UserError } from '../../src/core/errors.js';
 import { groupColumn, keyColumn } from '../../src/core/row-key.js';
 import { taskColumns, type Task } from '../../src/core/tasks.js';
-import { countLeftOut, type RejectPolicy, rejectPolicy } from '../../src/data/rows/rejects.js';
+import { countLeftOut, rejectPolicy, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { encodedFormat, trainedFormat, unsampled, type EncodedFormat } from '../../src/data/rows/row-format.js';
 import type { Reading, Source } from '../../src/data/sources/source.js';
 import { openData, type OpenedData } from '../../src/data/sources/splits.js';

@@ -3,7 +3,7 @@ import type { EncodedField } from '../../features/feature.js';
 import { holdsNumbers, listStorage } from '../../features/kinds/kinds.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
-import { type BadRow, badRowProblem, countLeftOut, observing, type RejectPolicy } from '../rows/rejects.js';
+import { badRowProblem, countLeftOut, observing, type BadRow, type RejectPolicy } from '../rows/rejects.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import { encodedFormat, rowFormatOf, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import type { Access } from '../sources/source.js';

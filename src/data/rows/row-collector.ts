@@ -10,7 +10,7 @@ import type { FileColumns } from '../readers/cell-file.js';
 import { eventReaders } from './event-columns.js';
 import { createKeyReaders, type KeyReaders } from './key-readers.js';
 import { labelReaders } from './label-columns.js';
-import { type BadRow, countLeftOut } from './rejects.js';
+import { countLeftOut, type BadRow } from './rejects.js';
 import { storedColumns, type EncodedFormat, type RowFormat } from './row-format.js';
 import { invalidRows, RowReader } from './row-reader.js';
 

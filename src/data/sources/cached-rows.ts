@@ -3,7 +3,7 @@ import { toFittedKey } from '../../features/fitted.js';
 import { recipe, sharedRecipe, type Recipe } from '../cache/cache.js';
 import { startFits } from '../encoding/row-fitter.js';
 import { openRawRows, rawCollector, rawColumns, rawStorage } from '../encoding/raw-chunks.js';
-import { replayRejects, writeCacheFolder, writeRows, type CacheFolder } from '../encoding/write-rows.js';
+import { replayRejects, writeRows, type WrittenRows } from '../encoding/write-rows.js';
 import { collectRows, encodeRows } from '../pipeline.js';
 import type { RowSource } from '../readers/cell-file.js';
 import type { Fingerprint } from '../readers/fingerprint.js';
@@ -20,6 +20,7 @@ import {
 import { createSampler } from '../rows/sampling.js';
 import { leftOutOf } from '../shards/counts.js';
 import { openShards, type Shards } from '../shards/reader.js';
+import type { ShardWriter } from '../shards/writer.js';
 import { reportShare, type CellPart } from './cell-part.js';
 import type { Access, Reading } from './source.js';
 
@@ -56,24 +57,22 @@ const END_OF_IDS = 2 ** 31;
  * @throws UserError (data) for an invalid row that the policy does not skip; (disk)
  */
 export async function cachedRawRows(part: CellPart, format: RowFormat, reading: Reading): Promise<RawRows> {
-  const { path: source, rows, recipe: own } = part;
+  const { path, rows, recipe: own } = part;
   const shared = sharedRecipe(format, ['local', ...own], () => recipe('local', [recipeOf(unsampled(format)), ...own]));
-  const folder = await part.cached('local', shared, reading, (path, entry) => {
-    const columns = rawStorage(rawColumns(format));
-    return writeCacheFolder({ path, source, columns, entry }, reading.policy, async (policy, writer) => {
-      const { collector, texts } = rawCollector(rows[0]!.columns, format);
-      const onShare = (share: number): void => reportShare(reading, `reading ${source}`, share);
-      const leftOut = await writeRows(collectRows(rows, collector, onShare), policy, writer, undefined);
-      const vocabularies = texts();
-      const sizes = columns.map(({ name }): [string, number] => {
-        const ends = vocabularies.get(name)?.offsets;
-        return [name, ends === undefined ? END_OF_IDS : ends.length - 1];
-      });
-      return { leftOut, vocabularies, sizes: new Map(sizes), read: await part.hash(reading) };
+  const columns = rawStorage(rawColumns(format));
+  const folder = await part.cachedRows('local', shared, columns, reading, async (policy, writer) => {
+    const { collector, texts } = rawCollector(rows[0]!.columns, format);
+    const onShare = (share: number): void => reportShare(reading, `reading ${path}`, share);
+    const leftOut = await writeRows(collectRows(rows, collector, onShare), policy, writer, undefined);
+    const vocabularies = texts();
+    const sizes = columns.map(({ name }): [string, number] => {
+      const ends = vocabularies.get(name)?.offsets;
+      return [name, ends === undefined ? END_OF_IDS : ends.length - 1];
     });
+    return { leftOut, vocabularies, sizes: new Map(sizes), read: await part.hash(reading) };
   });
   const shards = await openCached(folder, part, reading);
-  const files = rows.map(({ columns }) => columns);
+  const files = rows.map((file) => file.columns);
   return { folder, rows: await openRawRows(shards, format, files), leftOut: leftOutOf(shards.manifest) };
 }
 
@@ -136,13 +135,12 @@ export async function cachedShards(
   reading: Reading,
   keepsRaw: boolean,
 ): Promise<Shards> {
-  const folder = await part.cached('rows', shardsRecipe(part, format), reading, async (path, entry) => {
-    const target = { path, source: part.path, columns: storedColumns(format), entry };
-    const encode = (raw?: RawRows): Promise<void> => encodePart(part, target, format, reading, raw);
-    const fromRaw = async (): Promise<void> => encode(await cachedRawRows(part, format, reading));
-    await (keepsRaw ? fromRawRows(fromRaw, encode) : encode());
-  });
-  return openCached(folder, part, reading);
+  const encode = (openRaw?: () => Promise<RawRows>): Promise<string> =>
+    part.cachedRows('rows', shardsRecipe(part, format), storedColumns(format), reading, async (policy, writer) =>
+      encodePart(part, format, { ...reading, policy }, writer, await openRaw?.()),
+    );
+  const fromRaw = (): Promise<string> => encode(() => cachedRawRows(part, format, reading));
+  return openCached(await (keepsRaw ? fromRawRows(fromRaw, () => encode()) : encode()), part, reading);
 }
 
 /** Opens rows in the cache, and reports the invalid rows of their files: a policy counts each reported row once. */
@@ -153,29 +151,28 @@ async function openCached(folder: string, { path }: CellPart, { policy }: Readin
 }
 
 /** Encodes the files of a part, or their raw rows. */
-function encodePart(
+async function encodePart(
   part: CellPart,
-  target: CacheFolder<Fingerprint>,
   format: EncodedFormat,
   reading: Reading,
+  writer: ShardWriter,
   raw: RawRows | undefined,
-): Promise<void> {
+): Promise<WrittenRows<Fingerprint>> {
+  const { policy, cache } = reading;
   const { sampling, tasks } = format.spec;
   const isRaw = raw !== undefined;
-  return writeCacheFolder(target, reading.policy, async (policy, writer) => {
-    if (isRaw) await replayRejects(raw.folder, part.path, policy);
-    const batches = encodeRows(isRaw ? raw.rows : part.rows, isRaw ? withFilter(format, undefined) : format, {
-      isStored: true,
-      onShare: (share) => reportShare(reading, `encoding ${part.path}`, share),
-      threads: isRaw ? 1 : encodingThreads(part, reading),
-      onWarning: (text) => reading.cache?.onWarning?.(text),
-    });
-    const sampler = sampling && createSampler(sampling, tasks, target.columns);
-    const leftOut = new Map(raw?.leftOut);
-    countLeftOut(leftOut, await writeRows(batches, isRaw ? rawPolicy(policy) : policy, writer, sampler));
-    const read = await (isRaw ? part.fingerprint(reading) : part.hash(reading));
-    return { sizes: sizesOf(format), leftOut, read };
+  if (isRaw) await replayRejects(raw.folder, part.path, policy);
+  const batches = encodeRows(isRaw ? raw.rows : part.rows, isRaw ? withFilter(format, undefined) : format, {
+    isStored: true,
+    onShare: (share) => reportShare(reading, `encoding ${part.path}`, share),
+    threads: isRaw ? 1 : encodingThreads(part, reading),
+    onWarning: (text) => cache?.onWarning?.(text),
   });
+  const sampler = sampling && createSampler(sampling, tasks, storedColumns(format));
+  const leftOut = new Map(raw?.leftOut);
+  countLeftOut(leftOut, await writeRows(batches, isRaw ? rawPolicy(policy) : policy, writer, sampler));
+  const read = await (isRaw ? part.fingerprint(reading) : part.hash(reading));
+  return { sizes: sizesOf(format), leftOut, read };
 }
 
 /** Returns the number of ids of each field; numbers of items are stored with id 0. */

@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 import { withSlashes } from '../../io/slashes.js';
+import type { BlockColumn } from '../../chunks/row-block.js';
 import { userError } from '../../core/errors.js';
 import type { Content } from '../../io/byte-hash.js';
 import {
@@ -15,6 +16,7 @@ import {
 import { knownContent } from '../cache/entry.js';
 import { openStreamStore } from '../cache/stream-store.js';
 import type { DialectOptions } from '../dialect.js';
+import { writeCacheFolder, type WriteRows } from '../encoding/write-rows.js';
 import type { CellFile, RowSource } from '../readers/cell-file.js';
 import type { DataStream } from '../readers/data-stream.js';
 import {
@@ -28,7 +30,7 @@ import {
 import { openRows } from '../readers/open-rows.js';
 import type { ComputedColumns } from './computed-columns.js';
 import type { DataFile } from './find-files.js';
-import type { Access } from './source.js';
+import type { Access, Reading } from './source.js';
 
 /**
  * Reports the share that was read. Signals are handled only when the event loop runs, as it does while a file is
@@ -153,6 +155,20 @@ export class CellPart {
    */
   async cached(kind: CacheRequest['kind'], shared: Recipe, access: Access, make: MakeEntry): Promise<string> {
     return cached(this.cacheOf(access), await this.#request(kind, shared, access), make);
+  }
+
+  /** Returns the directory of a cache entry with rows of the files, as `cached` does. */
+  async cachedRows(
+    kind: CacheRequest['kind'],
+    shared: Recipe,
+    columns: readonly BlockColumn[],
+    reading: Reading,
+    write: WriteRows<Fingerprint>,
+  ): Promise<string> {
+    const source = this.path;
+    return this.cached(kind, shared, reading, (path, entry) =>
+      writeCacheFolder({ path, source, columns, entry }, reading.policy, write),
+    );
   }
 
   /** Returns whether the cache has no such entry. */

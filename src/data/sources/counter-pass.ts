@@ -18,7 +18,6 @@ import {
 } from '../counters/counter-start.js';
 import { CounterCells, RowCounter } from '../counters/row-counter.js';
 import { dialectOf, type DialectOptions } from '../dialect.js';
-import { writeCacheFolder, type CacheFolder } from '../encoding/write-rows.js';
 import type { DataOptions } from '../options.js';
 import { readChunks } from '../pipeline.js';
 import { keyOf, type Fingerprint } from '../readers/fingerprint.js';
@@ -137,8 +136,8 @@ export class CounterPass {
     const withState = recipeOf(true);
     const own = isLast || !(await part.lacks('counters', withState, reading)) ? withState : recipeOf(false);
     if (!(await part.lacks('counters', own, reading))) this.#counter = undefined;
-    counted.folder = await part.cached('counters', own, reading, (path, entry) =>
-      this.#writePart(counted, before, { path, entry }, reading),
+    counted.folder = await part.cachedRows('counters', own, valueStorage(this.plan.names), reading, (_, writer) =>
+      this.#writePart(counted, before, reading, writer),
     );
     counted.content = keyOf(before, await part.fingerprint(reading));
     const large = isLast ? this.#counter?.set?.describeMemory(part.path) : undefined;
@@ -150,18 +149,15 @@ export class CounterPass {
   async #writePart(
     { part, isLast }: CountedPart,
     before: string,
-    { path, entry }: Pick<CacheFolder<Fingerprint>, 'path' | 'entry'>,
     reading: Reading,
-  ): Promise<void> {
+    writer: ShardWriter,
+  ): Promise<{ readonly read: Fingerprint }> {
     const counter = (this.#counter ??= await this.#counterBefore(reading));
-    const target = { path, source: part.path, columns: valueStorage(this.plan.names), entry };
-    await writeCacheFolder(target, reading.policy, async (_, writer) => {
-      await this.#countRows(part, counter, reading, writer);
-      const read = await part.hash(reading);
-      const state = counter.set?.save(keyOf(before, read)) ?? new Map();
-      if (isLast) writer.addFile(STATE, safetensorsParts(state));
-      return { read, leftOut: new Map(), sizes: new Map() };
-    });
+    await this.#countRows(part, counter, reading, writer);
+    const read = await part.hash(reading);
+    const state = counter.set?.save(keyOf(before, read)) ?? new Map();
+    if (isLast) writer.addFile(STATE, safetensorsParts(state));
+    return { read };
   }
 
   /** Counts the rows of a part; writes the values if there is a writer. */

@@ -23,11 +23,26 @@ import { cachedEvents } from './cached-events.js';
 import { reportShare } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
 import { rowsOfFile, rowsOfSets, type EventRows } from './event-rows.js';
+import { withLookups } from './lookups.js';
 import { openAll } from './open-all.js';
 import type { Access } from './source.js';
 
 /** Version of the stored events. */
 const LAYOUT = 1;
+
+/**
+ * Reads the side tables and event logs that the fields of a format use; returns the format with them.
+ * @param data section of a config; event logs may be rows of its sets
+ * @param access has the cache of sorted events; default: none
+ * @throws UserError (data) with the problems of all tables, or of all logs
+ */
+export async function withTables(
+  format: RowFormat,
+  data: Partial<DataOptions> = {},
+  access?: Access,
+): Promise<RowFormat> {
+  return withEventLogs(await withLookups(format, data.lookups), data, access);
+}
 
 /**
  * Reads the event logs that the fields of a format use; returns the format with them.

@@ -13,7 +13,7 @@ import {
   type StoredPart,
 } from './stored-columns.js';
 import type { DialectOptions } from '../dialect.js';
-import { replayRejects, writeCacheFolder, type CacheFolder } from '../encoding/write-rows.js';
+import { replayRejects, type WriteRows } from '../encoding/write-rows.js';
 import { encodeRows } from '../pipeline.js';
 import { keyOf, type Fingerprint } from '../readers/fingerprint.js';
 import { badRowProblem, type BadRow, type RejectPolicy } from '../rows/rejects.js';
@@ -119,10 +119,10 @@ async function scorePart(stored: StoredPart, scoring: Scoring, reading: Reading)
   part.keepStream(reading);
   const keys = [teacher.key, ...part.files.map(({ path }) => counters?.keyOf(path) ?? '')];
   const own = recipe('scores', [columns, ...part.recipe], keys);
-  stored.folder = await part.cached('scores', own, reading, async (path, entry) => {
+  const policy = SKIP_ALL;
+  stored.folder = await part.cachedRows('scores', own, valueStorage(columns), { ...reading, policy }, async (...to) => {
     const scorer = await scoring.open();
-    const target = { path, source: part.path, columns: valueStorage(columns), entry };
-    await writeScores(await reopen(part, scorer, scoring), scorer, target, reading);
+    return writeScores(await reopen(part, scorer, scoring), scorer, columns, reading, ...to);
   });
   stored.content = keyOf(keys, columns);
 }
@@ -149,27 +149,25 @@ async function reopen(
 }
 
 /** Scores the files of a part. */
-function writeScores(
+async function writeScores(
   part: CellPart,
   scorer: RowScorer,
-  target: CacheFolder<Fingerprint>,
+  columns: readonly string[],
   reading: Reading,
-): Promise<void> {
-  const names = target.columns.map(({ name }) => name);
+  ...[policy, writer]: Parameters<WriteRows<Fingerprint>>
+): Promise<{ readonly read: Fingerprint }> {
   const threads = encodingThreads(part, reading);
   const onShare = (share: number): void => reportShare(reading, `scoring ${part.path} with the teacher`, share);
   let numProblems = 0;
-  return writeCacheFolder(target, SKIP_ALL, async (policy, writer) => {
-    for (const [file, rows] of part.rows.entries()) {
-      if (file > 0) await writer.add(emptyBlock(), [0]);
-      for await (const batch of encodeRows(rows, scorer.format, { threads, onShare, onWarning: reading.onWarning })) {
-        for (const row of batch.rejects) if (++numProblems <= MAX_PROBLEMS) policy.reject(row);
-        const scored = await scorer.score(batch);
-        await writer.add(valueBatch(names, scored.predictions, scored.rows));
-      }
+  for (const [file, rows] of part.rows.entries()) {
+    if (file > 0) await writer.add(emptyBlock(), [0]);
+    for await (const batch of encodeRows(rows, scorer.format, { threads, onShare, onWarning: reading.onWarning })) {
+      for (const row of batch.rejects) if (++numProblems <= MAX_PROBLEMS) policy.reject(row);
+      const scored = await scorer.score(batch);
+      await writer.add(valueBatch(columns, scored.predictions, scored.rows));
     }
-    return { read: await part.hash(reading), leftOut: new Map(), sizes: new Map() };
-  });
+  }
+  return { read: await part.hash(reading) };
 }
 
 /** Returns a function that creates a column of probabilities; the text of one that is not known throws. */
