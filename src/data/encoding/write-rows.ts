@@ -43,7 +43,12 @@ export async function writeCacheFolder<Content>(
     const recording = observing(policy, (row) =>
       rejects.push({ ...row, path: withSlashes(relative(source, row.path)) }),
     );
-    const { read, leftOut = new Map(), sizes = new Map(), vocabularies } = await write(recording, writer);
+    const {
+      read,
+      leftOut = new Map<string, number>(),
+      sizes = new Map<string, number>(),
+      vocabularies,
+    } = await write(recording, writer);
     writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
     writer.addFile(ENTRY, entry(read));
     return { sizes, ...(vocabularies && { vocabularies }), about: { leftOut: Object.fromEntries(leftOut) } };

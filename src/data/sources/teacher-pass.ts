@@ -173,7 +173,9 @@ async function writeScores(
 /** Returns a function that creates a column of probabilities; the text of one that is not known throws. */
 async function columnReader(path: string, { part, folder }: StoredPart, teacher: string): Promise<CreateColumn> {
   const problems = new Map<number, BadRow>();
-  const note = (row: BadRow): void => void (row.path === path && problems.set(row.line, row));
+  const note = (row: BadRow): void => {
+    if (row.path === path) problems.set(row.line, row);
+  };
   await replayRejects(folder, part.path, { count: 0, reject: note });
   const fix = 'correct the row, exclude it with data.where, or use a teacher that reads it';
   return (values, { lines }, firstLine) => ({
