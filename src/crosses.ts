@@ -6,7 +6,7 @@ import type { RowBlock } from './chunks/row-block.js';
 import { column } from './core/batch.js';
 import { holdRows } from './data/batches/held-rows.js';
 import { rejectPolicy } from './data/rows/rejects.js';
-import { withTables } from './data/sources/tables.js';
+import { withTables } from './data/sources/event-logs.js';
 import { blockColumns, encodedFormat, rowFormatOf } from './data/rows/row-format.js';
 import type { Access, ReadProgress, Reading } from './data/sources/source.js';
 import { openData } from './data/sources/splits.js';

@@ -7,7 +7,7 @@ import type { DataOptions, Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from './data/rows/rejects.js';
 import { columnsOf, type EncodedFormat, type RowFormat } from './data/rows/row-format.js';
 import type { ComputedColumns } from './data/sources/computed-columns.js';
-import { streamCounters } from './data/sources/stream-counters.js';
+import { streamCounters } from './data/sources/counter-columns.js';
 import { absolute, namesOf } from './data/sources/find-files.js';
 import { openSource } from './data/sources/open-source.js';
 import type { ReadProgress, Source } from './data/sources/source.js';

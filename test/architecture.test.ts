@@ -226,7 +226,6 @@ const DATA_MODULES = [
   'replay',
   'encoding',
   'pipeline',
-  'computed',
   'counters',
   'sources',
   'histories',

@@ -5,7 +5,7 @@ import { loadConfig } from '../config/load.js';
 import { withoutRuns } from '../core/tasks.js';
 import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
 import { describeData } from '../data/info/describe-data.js';
-import { withTables } from '../data/sources/tables.js';
+import { withTables } from '../data/sources/event-logs.js';
 import { rowFormatOf } from '../data/rows/row-format.js';
 import { sourcesOf } from '../data/sources/find-files.js';
 import { cachedPaths } from '../data/options.js';

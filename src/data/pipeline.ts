@@ -8,12 +8,11 @@ import type { CellFile, FileColumns, PieceOptions, PlainLines, RowSource } from 
 import type { Position, ReadCursor } from './readers/read-cursor.js';
 import { createLineCutter, isCutAlike, type CutLines } from './readers/cut-lines.js';
 import type { TextPlace } from './readers/text-place.js';
-import type { RejectPolicy } from './rows/rejects.js';
+import type { LeftOut, RejectPolicy } from './rows/rejects.js';
 import { itemAdder } from './rows/event-columns.js';
 import { rowEncoder, type EncodedBatch, type RowCollector } from './rows/row-collector.js';
 import type { EncodedFormat, RowFormat } from './rows/row-format.js';
 import type { RowFilter } from './rows/row-filter.js';
-import type { LeftOut } from './rows/row-rule.js';
 
 // The path of rows: a reader yields chunks of columns, fields are fitted on chunks, and chunks are encoded to batches.
 
@@ -88,26 +87,15 @@ function firstLine({ headerLines = 0 }: Pick<CellFile, 'headerLines'>, from: Pos
 export async function* encodeRows(
   sources: RowSource | readonly RowSource[],
   format: EncodedFormat,
-  { isStored = false, ...options }: EncodeOptions = {},
+  { isStored = false, threads = 1, kept = [], ...options }: EncodeOptions = {},
 ): AsyncGenerator<EncodedBatch> {
   const addItems = isStored ? undefined : itemAdder(format.fields);
-  for await (const rows of encodeStored(sources, format, options))
-    yield addItems === undefined ? rows : { ...rows, batch: addItems(rows.batch) };
-}
-
-/** Encodes rows as they are stored. */
-async function* encodeStored(
-  sources: RowSource | readonly RowSource[],
-  format: EncodedFormat,
-  options: Omit<EncodeOptions, 'isStored'>,
-): AsyncGenerator<EncodedBatch> {
-  const { threads = 1, kept = [] } = options;
   const [first, ...others] = [sources].flat() as [RowSource, ...RowSource[]];
-  if (threads > 1 && others.length === 0) {
-    yield* encodeOnThreads(first, format, { ...options, threads, kept });
-    return;
-  }
-  yield* collectRows(sources, rowEncoder(first.columns, format, kept), options.onShare, options);
+  const batches =
+    threads > 1 && others.length === 0
+      ? encodeOnThreads(first, format, { ...options, threads, kept })
+      : collectRows(sources, rowEncoder(first.columns, format, kept), options.onShare, options);
+  for await (const rows of batches) yield addItems === undefined ? rows : { ...rows, batch: addItems(rows.batch) };
 }
 
 /**

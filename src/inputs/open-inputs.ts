@@ -1,5 +1,5 @@
 import { listTasks, type Experiment } from '../config/experiment.js';
-import { withTables } from '../data/sources/tables.js';
+import { withTables } from '../data/sources/event-logs.js';
 import { rowFormatOf, type RowFormat } from '../data/rows/row-format.js';
 import { checkSharedData } from '../data/sources/source-streams.js';
 import { joinComputed } from '../data/sources/computed-columns.js';

@@ -7,7 +7,7 @@ import { splitStates } from '../data/counters/counter-start.js';
 import { dialectOf, type DialectOptions } from '../data/dialect.js';
 import { joinComputed, type ComputeColumns } from '../data/sources/computed-columns.js';
 import { CounterPass } from '../data/sources/counter-pass.js';
-import { TeacherPass, type Teacher } from '../data/sources/teacher-pass.js';
+import { scoredColumns, type Teacher } from '../data/sources/teacher-pass.js';
 import { listOutputs, listPredictedOutputs } from '../evaluation/outputs.js';
 import { findLoss } from '../losses/losses.js';
 import { findNamedModel } from '../runs/find-named-run.js';
@@ -57,7 +57,7 @@ export function createTeachers(
   );
   const dialect = dialectOf(data);
   let used: readonly TeacherRecord[] = [];
-  const passes = [...new Set(distilled.map(({ from }) => from))].map((from) => {
+  const computed = [...new Set(distilled.map(({ from }) => from))].map((from) => {
     const own = distilled.filter((each) => each.from === from);
     let teacher: Promise<Teacher> | undefined;
     const create = (): Promise<Teacher> =>
@@ -66,7 +66,7 @@ export function createTeachers(
         dialect,
         { threads, portable },
       );
-    return new TeacherPass({
+    return scoredColumns({
       columns: own.map(({ column }) => column),
       key: distillKey(own[0]!.task),
       dialect,
@@ -80,7 +80,7 @@ export function createTeachers(
     return found;
   };
   return {
-    compute: joinComputed(passes.map(({ compute }) => compute)),
+    compute: joinComputed(computed),
     find,
     async use(run, peers = SINGLE_PROCESS) {
       if (distilled.length === 0) return [];

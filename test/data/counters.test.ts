@@ -11,7 +11,7 @@ import { dataOptions, SPLITS } from '../../src/data/options.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { CounterPass } from '../../src/data/sources/counter-pass.js';
-import { streamCounters } from '../../src/data/sources/stream-counters.js';
+import { streamCounters } from '../../src/data/sources/counter-columns.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import type { Reading } from '../../src/data/sources/source.js';
 import { openData } from '../../src/data/sources/splits.js';

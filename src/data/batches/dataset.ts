@@ -4,7 +4,7 @@ import { groupColumn, keyColumn, numberGroups, type KeyTexts } from '../../core/
 import { fewerThreads } from '../../system/thread.js';
 import { blockRows, createRowBlock } from '../../chunks/row-block.js';
 import type { AddItems } from '../rows/event-columns.js';
-import type { LeftOut } from '../rows/row-rule.js';
+import type { LeftOut } from '../rows/rejects.js';
 import { keyTextsOf, labelCountsOf, leftOutOf, type IdCount } from '../shards/counts.js';
 import type { Shards } from '../shards/reader.js';
 import type { Finish, ShardView } from '../shards/shard-view.js';

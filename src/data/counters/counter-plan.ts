@@ -16,6 +16,10 @@ export class CounterPlan {
   /** Label of each counter, -1 for one that counts rows. */
   readonly labelOf: readonly number[];
   readonly time: string;
+  /** Columns that counters read. */
+  readonly columns: readonly string[];
+  /** Columns that a file must have to be predicted, which has no labels. */
+  readonly unlabeledColumns: readonly string[];
   readonly toleranceMs: number;
   readonly clean: Clean;
   readonly readTime: (text: string) => number;
@@ -34,22 +38,14 @@ export class CounterPlan {
     this.labels = [...new Set(specs.flatMap(({ of }) => of ?? []))];
     this.labelOf = specs.map(({ of }) => (of === undefined ? -1 : this.labels.indexOf(of)));
     this.time = options.time;
+    this.unlabeledColumns = [...new Set([this.time, ...this.groups.flat()])];
+    this.columns = [...new Set([...this.unlabeledColumns, ...this.labels])];
     this.toleranceMs = parseDuration(options.tolerance);
     this.clean = createCleaner(cells) ?? ((text) => text);
     this.readTime = instantReader(options.format);
     const { nullValues, trim } = cells;
     this.#reading = [options.time, this.toleranceMs, { nullValues, trim }];
     this.recipe = [options.format, this.#reading, specs];
-  }
-
-  /** Returns the columns that counters read. */
-  get columns(): readonly string[] {
-    return [...new Set([this.time, ...this.groups.flat(), ...this.labels])];
-  }
-
-  /** Returns the columns that a file must have to be predicted, which has no labels. */
-  get unlabeledColumns(): readonly string[] {
-    return [...new Set([this.time, ...this.groups.flat()])];
   }
 
   /** Lists the counters that count the same events in the same windows as those of another plan. */

@@ -1,7 +1,12 @@
+import { listStrings, textsFrom, textsOfTensors, textTensors } from '../../features/vocabulary/string-pool.js';
 import type { StoredTensor } from '../../io/safetensors.js';
+import { bytes as sizeText } from '../../text/number-text.js';
 import type { CounterPlan } from './counter-plan.js';
 import { KeyTable } from './key-table.js';
 import { WindowCounter } from './window-counter.js';
+
+/** Counters that use more memory are reported. */
+const MANY_BYTES = 2 ** 30;
 
 /** Tensors of the state of counters, by name. */
 export type CounterState = ReadonlyMap<string, StoredTensor>;
@@ -53,9 +58,20 @@ export class CounterSet {
 
   /** Estimated memory in bytes. */
   get bytes(): number {
-    const of = (parts: readonly { readonly bytes: number }[]): number =>
-      parts.reduce((sum, { bytes }) => sum + bytes, 0);
-    return of(this.#counters) + of(this.#groups.map(({ table }) => table));
+    return [...this.#counters, ...this.#groups.map(({ table }) => table)].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /**
+   * Describes the memory for a warning; undefined if it is not large.
+   * @param place what was counted last
+   */
+  describeMemory(place: string): string | undefined {
+    const { bytes } = this;
+    if (bytes <= MANY_BYTES) return undefined;
+    return (
+      `data.counters use ${sizeText(bytes)} of memory after ${place}; shorten within or delay, or set a longer ` +
+      'resolution'
+    );
   }
 
   /** Returns whether a row is later than others by more than the tolerance. */
@@ -137,7 +153,9 @@ export class CounterSet {
     ]);
     for (const [g, { table, counters }] of this.#groups.entries()) {
       const { texts, numbers } = this.#numberKeys(table, counters);
-      for (const [name, tensor] of storedTexts(texts)) tensors.set(`keys.${g}.${name}`, tensor);
+      // Keys of JSON may have half a surrogate pair.
+      const pool = textsFrom(texts.map((text) => Buffer.from(text).toString()));
+      for (const [name, tensor] of textTensors(pool, `keys.${g}`)) tensors.set(name, tensor);
       for (const i of counters)
         for (const [name, tensor] of this.#counters[i]!.save(numbers, texts.length))
           tensors.set(`${this.#plan.specs[i]!.name}.${name}`, tensor);
@@ -174,7 +192,9 @@ export class CounterSet {
       const known = counters.filter((i) => continued.has(plan.names[i]!));
       if (known.length === 0) continue;
       const group = `keys.${saved.groupOf[saved.names.indexOf(plan.names[known[0]!]!)]}`;
-      const texts = textsOf(tensorOf(state, `${group}.bytes`), tensorOf(state, `${group}.ends`));
+      const pool = textsOfTensors(state, group);
+      if (pool === undefined) throw new Error(`the state of counters has no tensors '${group}'`);
+      const texts = listStrings(pool);
       const ids = new Int32Array(texts.length).fill(-1);
       // Keys without events of these counters are not added.
       const idOf = (key: number): number => (ids[key]! < 0 ? (ids[key] = table.add(texts[key]!)) : ids[key]!);
@@ -192,7 +212,7 @@ export function startSet(plan: CounterPlan, state: CounterState | undefined): Co
 /** Returns the times of the first and of the latest row of a state. */
 export function timesOf(state: CounterState): { readonly begin: number; readonly clock: number } {
   const [begin, clock] = tensorOf(state, 'times');
-  return { begin: state.get('begin')?.data[0] ?? begin!, clock: clock! };
+  return { begin: begin!, clock: clock! };
 }
 
 /** Returns the key of the content of all rows of a state. */
@@ -204,19 +224,4 @@ function tensorOf(state: CounterState, name: string): StoredTensor['data'] {
   const tensor = state.get(name);
   if (tensor === undefined) throw new Error(`the state of counters has no tensor '${name}'`);
   return tensor.data;
-}
-
-function storedTexts(texts: readonly string[]): readonly (readonly [string, StoredTensor])[] {
-  const bytes = texts.map((text) => Buffer.from(text));
-  let end = 0;
-  const ends = Float64Array.from(bytes, ({ length }) => (end += length));
-  return [
-    ['bytes', { shape: [end], data: new Uint8Array(Buffer.concat(bytes)) }],
-    ['ends', { shape: [ends.length], data: ends }],
-  ];
-}
-
-function textsOf(bytes: StoredTensor['data'], ends: StoredTensor['data']): readonly string[] {
-  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Array.from(ends, (end, i) => all.toString('utf8', ends[i - 1] ?? 0, end));
 }

@@ -67,19 +67,16 @@ export function chooseStart(plan: CounterPlan, counters: RunCounters, first: Fir
   });
 }
 
-/** Counters at the start of training. */
-export interface TrainingStart {
-  /** Undefined if all counters begin at zero. */
-  readonly state: CounterState | undefined;
-  /** Description for the log. */
-  readonly notice: string;
-}
-
 /**
  * Continues the counters of an earlier run in a new one. A counter whose options changed begins at zero, as do all
  * counters if the new data begins within the training set of that run.
+ * @returns undefined for counters that begin at zero, and a description for the log
  */
-export function continueCounters(plan: CounterPlan, earlier: EarlierCounters, { time }: FirstRow): TrainingStart {
+export function continueCounters(
+  plan: CounterPlan,
+  earlier: EarlierCounters,
+  { time }: FirstRow,
+): { readonly state: CounterState | undefined; readonly notice: string } {
   const { plan: saved, path } = earlier;
   const continued = saved === undefined ? [] : plan.continuedFrom(saved);
   const others = plan.names.filter((name) => !continued.includes(name));
@@ -96,7 +93,7 @@ export function continueCounters(plan: CounterPlan, earlier: EarlierCounters, { 
   const content = contentOf(found.state);
   const state = set.save(others.length === 0 ? content : keyOf(content, continued));
   return {
-    state: new Map([...state, ['begin', { shape: [1], data: Float64Array.of(time) }]]),
+    state: new Map([...state, ['times', { shape: [2], data: Float64Array.of(time, set.clock) }]]),
     notice:
       `counters continue from ${path}, after ${formatTime(set.clock)}` +
       (others.length === 0 ? '' : `; ${others.join(', ')}: at zero, since ${path} has none with the same options`),

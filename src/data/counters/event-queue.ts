@@ -41,14 +41,6 @@ export class EventQueue {
     this.head++;
   }
 
-  /** Adds events to an empty queue. */
-  fill(times: ArrayLike<number>, keys: Uint32Array, sums: ArrayLike<number>, rows: ArrayLike<number>): void {
-    let capacity = this.times.length;
-    while (capacity < keys.length) capacity *= 2;
-    this.#reserve(capacity);
-    for (let i = 0; i < keys.length; i++) this.push(times[i]!, keys[i]!, sums[i]!, rows[i]!);
-  }
-
   /** Links the events of each key, also later ones. */
   link(): void {
     this.#links = new KeyLinks(this);
@@ -86,11 +78,11 @@ class KeyLinks {
   /** Distance to the next event of the key and to the previous one, by position in the queue; 0 for none. */
   readonly #next: Uint32Array;
   readonly #previous: Uint32Array;
-  // By key: index of the oldest and of the newest event, and totals.
-  #oldest = new Float64Array(0);
-  #newest = new Float64Array(0);
-  #sums = new Float64Array(0);
-  #rows = new Float64Array(0);
+  // By key, which may be larger than those of all events: index of the oldest and of the newest event, and totals.
+  oldest = new Float64Array(0);
+  newest = new Float64Array(0);
+  sums = new Float64Array(0);
+  rows = new Float64Array(0);
 
   constructor(queue: EventQueue) {
     this.#queue = queue;
@@ -100,23 +92,7 @@ class KeyLinks {
   }
 
   get bytes(): number {
-    return 2 * this.#next.byteLength + 4 * this.#oldest.byteLength;
-  }
-
-  oldestOf(key: number): number {
-    return this.#oldest[key] ?? 0;
-  }
-
-  newestOf(key: number): number {
-    return this.#newest[key] ?? 0;
-  }
-
-  sumOf(key: number): number {
-    return this.#sums[key] ?? 0;
-  }
-
-  rowsOf(key: number): number {
-    return this.#rows[key] ?? 0;
+    return 2 * this.#next.byteLength + 4 * this.oldest.byteLength;
   }
 
   /** Returns the index of the next event of the same key. */
@@ -135,15 +111,15 @@ class KeyLinks {
     const queue = this.#queue;
     const at = queue.at(index);
     const key = queue.keys[at]!;
-    if (key >= this.#oldest.length) this.#enlarge(key + 1);
-    const newest = this.#newest[key]!;
-    if (newest === 0) this.#oldest[key] = index;
+    if (key >= this.oldest.length) this.#enlarge(key + 1);
+    const newest = this.newest[key]!;
+    if (newest === 0) this.oldest[key] = index;
     else this.#next[queue.at(newest)] = index - newest;
     this.#next[at] = 0;
     this.#previous[at] = newest === 0 ? 0 : index - newest;
-    this.#newest[key] = index;
-    this.#sums[key]! += queue.sums[at]!;
-    this.#rows[key]! += queue.rows[at]!;
+    this.newest[key] = index;
+    this.sums[key]! += queue.sums[at]!;
+    this.rows[key]! += queue.rows[at]!;
   }
 
   /** Removes the oldest event of the queue. */
@@ -151,15 +127,15 @@ class KeyLinks {
     const { head, keys, sums, rows } = this.#queue;
     const at = this.#queue.at(head);
     const key = keys[at]!;
-    this.#oldest[key] = this.next(head);
-    if (this.#oldest[key] === 0) this.#newest[key] = 0;
-    this.#rows[key]! -= rows[at]!;
+    this.oldest[key] = this.next(head);
+    if (this.oldest[key] === 0) this.newest[key] = 0;
+    this.rows[key]! -= rows[at]!;
     // No rounding error outlives the events of a key.
-    this.#sums[key] = this.#rows[key] === 0 ? 0 : this.#sums[key]! - sums[at]!;
+    this.sums[key] = this.rows[key] === 0 ? 0 : this.sums[key]! - sums[at]!;
   }
 
   #enlarge(size: number): void {
-    [this.#oldest, this.#newest] = [grown(this.#oldest, size), grown(this.#newest, size)];
-    [this.#sums, this.#rows] = [grown(this.#sums, size), grown(this.#rows, size)];
+    [this.oldest, this.newest] = [grown(this.oldest, size), grown(this.newest, size)];
+    [this.sums, this.rows] = [grown(this.sums, size), grown(this.rows, size)];
   }
 }

@@ -1,4 +1,4 @@
-import { CounterCells } from './counter-cells.js';
+import { CounterCells } from './row-counter.js';
 import type { CounterPlan } from './counter-plan.js';
 import type { CounterRow } from './counter-set.js';
 import type { DialectOptions } from '../dialect.js';

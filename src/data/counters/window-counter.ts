@@ -74,17 +74,17 @@ export class WindowCounter {
       own.add(this.#sums[key] ?? 0, this.#rows[key] ?? 0);
       this.#addKnown(own, key, now);
       const oldest = this.#oldestSlot(now);
-      const [pending, window] = [this.#pending, this.#window];
-      for (let i = pending.links.oldestOf(key); i > 0; i = pending.links.next(i)) {
-        const at = pending.at(i);
-        if (!this.#isKnown(pending.times[at]!, now) || this.#slotOf(pending.times[at]!) >= oldest) break;
-        own.add(-pending.sums[at]!, -pending.rows[at]!);
-      }
-      for (let i = window.links.oldestOf(key); i > 0; i = window.links.next(i)) {
-        const at = window.at(i);
-        if (window.times[at]! >= oldest) break;
-        own.add(-window.sums[at]!, -window.rows[at]!);
-      }
+      const { links: pending } = this.#pending;
+      const { links: window } = this.#window;
+      const isPast = (time: number): boolean => this.#isKnown(time, now) && this.#slotOf(time) < oldest;
+      own.addWhile(-1, this.#pending, pending.oldest[key] ?? 0, isPast, (i) => pending.next(i));
+      own.addWhile(
+        -1,
+        this.#window,
+        window.oldest[key] ?? 0,
+        (slot) => slot < oldest,
+        (i) => window.next(i),
+      );
     }
     if (this.#spec.prior === undefined) return this.#value(own.sum, own.rows, 0, 0);
     const all = this.#allAt(now);
@@ -95,17 +95,21 @@ export class WindowCounter {
   #addKnown(own: Totals, key: number, now: number): void {
     const pending = this.#pending;
     const { links } = pending;
-    const [oldest, newest] = [links.oldestOf(key), links.newestOf(key)];
+    const [oldest = 0, newest = 0] = [links.oldest[key], links.newest[key]];
     const timeOf = (index: number): number => pending.times[pending.at(index)]!;
-    if (oldest === 0 || !this.#isKnown(timeOf(oldest), now)) return;
+    const isKnown = (time: number): boolean => this.#isKnown(time, now);
+    if (oldest === 0 || !isKnown(timeOf(oldest))) return;
     const end = now - this.#spec.delayMs;
-    if (end - timeOf(oldest) < timeOf(newest) - end) {
-      for (let i = oldest; this.#isKnown(timeOf(i), now); i = links.next(i))
-        own.add(pending.sums[pending.at(i)]!, pending.rows[pending.at(i)]!);
-    } else {
-      own.add(links.sumOf(key), links.rowsOf(key));
-      for (let i = newest; !this.#isKnown(timeOf(i), now); i = links.previous(i))
-        own.add(-pending.sums[pending.at(i)]!, -pending.rows[pending.at(i)]!);
+    if (end - timeOf(oldest) < timeOf(newest) - end) own.addWhile(1, pending, oldest, isKnown, (i) => links.next(i));
+    else {
+      own.add(links.sums[key]!, links.rows[key]!);
+      own.addWhile(
+        -1,
+        pending,
+        newest,
+        (time) => !isKnown(time),
+        (i) => links.previous(i),
+      );
     }
   }
 
@@ -130,18 +134,15 @@ export class WindowCounter {
     const tensors = new Map<string, StoredTensor>();
     const add = (name: string, data: Float64Array | Uint32Array): void =>
       void tensors.set(name, { shape: [data.length], data });
-    for (const [name, queue] of [
+    const queues = [
       ['pending', this.#pending],
       ['window', this.#window],
-    ] as const) {
-      add(`${name}.times`, queue.list(queue.times));
-      add(
-        `${name}.keys`,
-        queue.list(queue.keys).map((key) => numbers[key]!),
-      );
-      add(`${name}.sums`, queue.list(queue.sums));
-      add(`${name}.rows`, queue.list(queue.rows));
-    }
+    ] as const;
+    for (const [name, queue] of queues)
+      for (const column of COLUMNS) {
+        const values = queue.list<Float64Array | Uint32Array>(queue[column]);
+        add(`${name}.${column}`, column === 'keys' ? values.map((key) => numbers[key]!) : values);
+      }
     // Totals are stored, since sums of fractions depend on their order.
     const sums = new Float64Array(keys + 1);
     for (const [id, key] of numbers.entries()) if (key >= 0) sums[key] = this.#sums[id] ?? 0;
@@ -155,25 +156,25 @@ export class WindowCounter {
    * @param idOf returns the id of a key of the state
    */
   restore(read: (name: string) => StoredTensor['data'], idOf: (key: number) => number): void {
-    const readQueue = (name: string, queue: EventQueue): Uint32Array => {
-      const [times, keys, sums, rows] = ['times', 'keys', 'sums', 'rows'].map((column) => read(`${name}.${column}`));
-      const ids = new Uint32Array(keys!.length);
-      for (let i = 0; i < ids.length; i++) this.#table.use((ids[i] = idOf(keys![i]!)));
-      queue.fill(times!, ids, sums!, rows!);
-      return ids;
-    };
-    readQueue('pending', this.#pending);
-    const window = this.#window;
-    const [ids, keys, sums] = [readQueue('window', window), read('window.keys'), read('sums')];
-    for (let i = 0; i < ids.length; i++) {
-      const [id, rows] = [ids[i]!, window.rows[window.at(window.head + i)]!];
-      this.#reserve(id + 1);
-      this.#newest[id] = window.head + i;
-      this.#rows[id]! += rows;
-      this.#sums[id] = sums[keys[i]!]!;
-      this.#allRows += rows;
+    const totals = read('sums');
+    for (const [name, queue] of [
+      ['pending', this.#pending],
+      ['window', this.#window],
+    ] as const) {
+      const [times, keys, sums, rows] = COLUMNS.map((column) => read(`${name}.${column}`));
+      for (let i = 0; i < keys!.length; i++) {
+        const id = idOf(keys![i]!);
+        this.#table.use(id);
+        queue.push(times![i]!, id, sums![i]!, rows![i]!);
+        if (name === 'pending') continue;
+        this.#reserve(id + 1);
+        this.#newest[id] = queue.tail - 1;
+        this.#rows[id]! += rows![i]!;
+        this.#sums[id] = totals[keys![i]!]!;
+        this.#allRows += rows![i]!;
+      }
     }
-    this.#allSums = sums.at(-1)!;
+    this.#allSums = totals.at(-1)!;
   }
 
   #isKnown(time: number, now: number): boolean {
@@ -207,21 +208,10 @@ export class WindowCounter {
     }
     const { totals } = later;
     later.now = now;
-    for (; later.known < pending.tail; later.known++) {
-      const at = pending.at(later.known);
-      if (!this.#isKnown(pending.times[at]!, now)) break;
-      totals.add(pending.sums[at]!, pending.rows[at]!);
-    }
-    for (; later.expired < window.tail; later.expired++) {
-      const at = window.at(later.expired);
-      if (window.times[at]! >= oldest) break;
-      totals.add(-window.sums[at]!, -window.rows[at]!);
-    }
-    for (let i = pending.head + later.dropped; i < later.known; i++, later.dropped++) {
-      const at = pending.at(i);
-      if (this.#slotOf(pending.times[at]!) >= oldest) break;
-      totals.add(-pending.sums[at]!, -pending.rows[at]!);
-    }
+    later.known = totals.addWhile(1, pending, later.known, (time) => this.#isKnown(time, now));
+    later.expired = totals.addWhile(-1, window, later.expired, (slot) => slot < oldest);
+    const isPast = (time: number): boolean => this.#isKnown(time, now) && this.#slotOf(time) < oldest;
+    later.dropped = totals.addWhile(-1, pending, pending.head + later.dropped, isPast) - pending.head;
     return totals;
   }
 
@@ -263,6 +253,9 @@ export class WindowCounter {
   }
 }
 
+/** Columns of the events of a queue, as they are stored. */
+const COLUMNS = ['times', 'keys', 'sums', 'rows'] as const;
+
 /** Totals of events. */
 class Totals {
   sum = 0;
@@ -271,6 +264,27 @@ class Totals {
   add(sum: number, rows: number): void {
     this.rows += rows;
     this.sum = this.rows === 0 ? 0 : this.sum + sum;
+  }
+
+  /**
+   * Adds or subtracts the events of a queue from one on, while they are included.
+   * @param next returns the index of the next event; 0 for none
+   * @returns the index of the first other event, or that after the last one
+   */
+  addWhile(
+    sign: 1 | -1,
+    queue: EventQueue,
+    first: number,
+    isIncluded: (time: number) => boolean,
+    next = (index: number): number => index + 1,
+  ): number {
+    let index = first;
+    for (; index > 0 && index < queue.tail; index = next(index)) {
+      const at = queue.at(index);
+      if (!isIncluded(queue.times[at]!)) break;
+      this.add(sign * queue.sums[at]!, sign * queue.rows[at]!);
+    }
+    return index;
   }
 }
 

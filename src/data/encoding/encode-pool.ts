@@ -1,12 +1,59 @@
-import { unpackRows } from '../../chunks/packed-rows.js';
+import { packRows, unpackRows } from '../../chunks/packed-rows.js';
 import type { BlockColumn } from '../../chunks/row-block.js';
+import type { Fitted } from '../../features/feature-types.js';
 import { fewerThreads, startThread, type Thread } from '../../system/thread.js';
 import type { FileColumns, PlainLines } from '../readers/cell-file.js';
 import { countLines } from '../readers/csv-cells.js';
-import type { EncodedBatch } from '../rows/row-collector.js';
+import { createLineCutter } from '../readers/cut-lines.js';
+import { rowEncoder, type EncodedBatch } from '../rows/row-collector.js';
 import { needsLines } from '../rows/row-filter.js';
-import { storedColumns, type EncodedFormat } from '../rows/row-format.js';
-import { createLineEncoder, type EncodeRequest, type EncodeResult, type WorkerSpec } from './encode-lines.js';
+import { storedColumns, type EncodedFormat, type FormatSpec } from '../rows/row-format.js';
+
+/** Plain lines to encode, memory for the encoded rows, and the number of the first line. */
+export interface EncodeRequest {
+  readonly bytes: Uint8Array;
+  readonly memory: ArrayBuffer;
+  readonly line: number;
+}
+
+/** Encoded rows of plain lines. */
+interface EncodeResult extends Omit<EncodedBatch, 'batch'> {
+  readonly rows: number;
+  readonly packed: ArrayBuffer;
+  readonly numLines: number;
+}
+
+/** Start data of an encoding thread. */
+export interface WorkerSpec {
+  readonly file: FileColumns;
+  readonly spec: FormatSpec;
+  readonly fitted: Fitted;
+  readonly kept: readonly string[];
+}
+
+/** Creates the function with which each thread encodes plain lines. */
+export function createLineEncoder(
+  file: FileColumns,
+  format: EncodedFormat,
+  kept: readonly string[],
+): (request: EncodeRequest) => EncodeResult {
+  const encoder = rowEncoder(file, format, kept);
+  const cutLines = createLineCutter(file);
+  return ({ bytes, memory, line }) => {
+    const lines = {
+      bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      begin: 0,
+      end: bytes.byteLength,
+    };
+    let numLines = 0;
+    for (const chunk of cutLines(lines)) {
+      encoder.add(chunk, line + numLines);
+      numLines += chunk.numLines;
+    }
+    const { batch, ...others } = encoder.take();
+    return { ...others, rows: batch.rows, packed: packRows(batch, encoder.columns, memory), numLines };
+  };
+}
 
 /** Options of a pool. */
 export interface EncodePoolOptions {
@@ -139,10 +186,7 @@ export class EncodePool {
   }
 
   #encode(request: EncodeRequest): Promise<EncodeResult> {
-    const worker = this.#workers.reduce<Worker | undefined>(
-      (a, b) => (a === undefined || b.numAsked < a.numAsked ? b : a),
-      undefined,
-    );
+    const [worker] = this.#workers.toSorted((a, b) => a.numAsked - b.numAsked);
     if (worker === undefined || worker.numAsked >= PIECES_PER_WORKER) return Promise.resolve(this.#encodeHere(request));
     worker.numAsked++;
     return (worker.thread.ask(request, [request.memory]) as Promise<EncodeResult>).finally(() => worker.numAsked--);

@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import { answerWith } from '../../system/thread.js';
 import { encodedFormat, rowFormatOf } from '../rows/row-format.js';
-import { createLineEncoder, type EncodeRequest, type WorkerSpec } from './encode-lines.js';
+import { createLineEncoder, type EncodeRequest, type WorkerSpec } from './encode-pool.js';
 
 // A thread that encodes plain lines.
 

@@ -1,7 +1,6 @@
 import { userError } from '../../core/errors.js';
-import type { RejectPolicy } from '../rows/rejects.js';
+import type { LeftOut, RejectPolicy } from '../rows/rejects.js';
 import type { RowFilter } from '../rows/row-filter.js';
-import type { LeftOut } from '../rows/row-rule.js';
 
 /**
  * Creates the error for a data set without a valid row.

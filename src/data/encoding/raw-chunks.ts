@@ -1,6 +1,6 @@
 import { sliceChunk, type Chunk } from '../../chunks/chunk.js';
 import { itemsOf, type Column, type DictionaryValues } from '../../chunks/column.js';
-import { createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
+import { blockRows, createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import { column as columnOf } from '../../core/batch.js';
 import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
@@ -9,17 +9,18 @@ import { rawReadings } from '../../features/kinds/kinds.js';
 import { itemReader, itemRows, oneValueReader } from '../../features/kinds/one-value.js';
 import type { StringPool } from '../../features/vocabulary/string-pool.js';
 import { TextCounter } from '../../features/vocabulary/text-counter.js';
+import { partsOf, passOf } from '../batches/pass.js';
 import type { FileColumns, RowSource } from '../readers/cell-file.js';
 import { numberTextOf } from '../readers/decimal-comma.js';
 import { itemsJson } from '../../chunks/items-json.js';
 import { isNumberLabel } from '../rows/label-columns.js';
 import { RowCollector } from '../rows/row-collector.js';
 import type { RowFormat } from '../rows/row-format.js';
-import type { Manifest } from '../shards/manifest.js';
-import type { Shards, ShardRows } from '../shards/reader.js';
+import type { Shards } from '../shards/reader.js';
 import { dictionaryOf } from '../shards/shard-view.js';
 import { readVocabularies } from '../shards/vocabulary.js';
-import { fitReaders, startFits } from './fit-readers.js';
+import { ROWS_PER_SHARD } from '../shards/writer.js';
+import { fitReaders, startFits } from './row-fitter.js';
 
 // Raw rows are the valid rows of one file before anything is fitted: its data columns as dictionaries, numbers and
 // lists. They are chunks again when they are read, so that fits and encodings need not read the file.
@@ -80,15 +81,15 @@ export function rawStorage(columns: readonly RawColumn[]): readonly BlockColumn[
   });
 }
 
-/** Collects the raw rows of a file: all valid ones, before any is sampled. */
-export interface RawCollector {
+/** Creates a collector of the raw rows of a file: all valid ones, before any is sampled. */
+export function rawCollector(
+  file: FileColumns,
+  format: RowFormat,
+): {
   readonly collector: RowCollector;
   /** Returns the texts of all dictionaries so far, by column. */
   texts(): ReadonlyMap<string, StringPool>;
-}
-
-/** Creates a collector of raw rows. */
-export function rawCollector(file: FileColumns, format: RowFormat): RawCollector {
+} {
   const columns = rawColumns(format);
   const counters = new Map<string, TextCounter>();
   const writers = columns.map((column): ReadColumns => {
@@ -98,30 +99,20 @@ export function rawCollector(file: FileColumns, format: RowFormat): RawCollector
     counters.set(column.name, counter);
     return column.form === 'text' ? textWriter(column, counter, file.dialect) : listWriter(column, counter);
   });
-  const { readers, late, block, columns: checked } = fitReaders(format, startFits(format));
+  // Rows are compared with each other when they are fitted.
+  const { readers, late, ...checked } = fitReaders(format, startFits(format), { comparesRows: false });
   return {
-    collector: new RowCollector(file, {
-      format,
-      columns: rawStorage(columns),
-      readers,
-      late,
-      checked: { block, columns: checked },
-      writers,
-    }),
+    collector: new RowCollector(file, { format, columns: rawStorage(columns), readers, late, checked, writers }),
     texts: () => new Map([...counters].map(([name, counter]) => [name, counter.numbered()])),
   };
 }
 
 function textWriter({ name, isNumber }: RawColumn, counter: TextCounter, dialect: FileColumns['dialect']): ReadColumns {
   const { encode, direct } = numbering(counter);
-  const numberColumns = isNumber ? [name] : [];
   // The bytes of numbers may have decimal commas.
-  const reading = {
-    encode,
-    numberColumns,
-    takesLists: true,
-    direct: isNumber && dialect?.decimal === ',' ? undefined : direct,
-  };
+  const takesBytes = !isNumber || dialect?.decimal !== ',';
+  const numberColumns = isNumber ? [name] : [];
+  const reading = { encode, numberColumns, takesLists: true, direct: takesBytes ? direct : undefined };
   return oneValueReader([name], reading, ({ ids }) => columnOf(ids, name));
 }
 
@@ -169,7 +160,7 @@ function listWriter({ name, lists: reading }: RawColumn, counter?: TextCounter):
 }
 
 /**
- * Opens raw rows as files of the same rows.
+ * Opens raw rows as files of the same rows. A chunk is valid until one of another window is read.
  * @param files of the rows, in order
  */
 export async function openRawRows(
@@ -180,78 +171,53 @@ export async function openRawRows(
   const columns = rawColumns(format);
   const header = columns.map(({ name }) => name);
   const indices = new Map(header.map((name, c) => [name, c]));
-  const chunks = await openChunks(shards, columns, files[0]!.dialect);
+  const { window, read } = await windowReader(shards, columns, files[0]!.dialect);
   const numRows = shards.manifest.about.fileRows ?? [shards.manifest.rows];
   let rowsBefore = 0;
   return files.map(({ path, dialect }, file) => {
     const begin = rowsBefore;
     const end = (rowsBefore += numRows[file]!);
-    return {
-      columns: { path, header, dialect, indices },
-      csv: {
-        path,
-        async *pieces() {
-          for (const part of chunks) {
-            const [from, to] = [Math.max(begin, part.begin), Math.min(end, part.end)];
-            if (from >= to) continue;
-            const chunk = await part.read();
-            const own = to - from === chunk.rows ? chunk : sliceChunk(chunk, from - part.begin, to - part.begin);
-            yield { ...own, progress: (to - begin) / (end - begin) };
-          }
-        },
-      },
-    };
+    async function* pieces(): ReturnType<RowSource['csv']['pieces']> {
+      for (let from = begin, to; from < end; from = to) {
+        const first = from - (from % window);
+        to = Math.min(end, first + window);
+        const chunk = await read(first / window);
+        const own = to - from === chunk.rows ? chunk : sliceChunk(chunk, from - first, to - first);
+        yield { ...own, progress: (to - begin) / (end - begin) };
+      }
+    }
+    return { columns: { path, header, dialect, indices }, csv: { path, pieces } };
   });
 }
 
-/** Consecutive rows of the folder that are read together. */
-interface RawChunk {
-  readonly begin: number;
-  readonly end: number;
-  /** Returns the rows, which are valid until another chunk is read. */
-  read(): Promise<Chunk>;
-}
-
-/** Divides raw rows into those of each file of shards; rows of many small files are read together. */
-async function openChunks(
+/**
+ * Creates a function that reads a window of rows: of a large file those of one shard, of many small files those of
+ * several.
+ */
+async function windowReader(
   shards: Shards,
   columns: readonly RawColumn[],
   dialect: FileColumns['dialect'],
-): Promise<readonly RawChunk[]> {
+): Promise<{ readonly window: number; readonly read: (number: number) => Promise<Chunk> }> {
   const vocabularies = await readVocabularies(shards.folder, shards.manifest.columns);
   const dictionaries = new Map([...vocabularies].map(([name, texts]) => [name, dictionaryOf(texts)]));
   const storage = rawStorage(columns);
-  const parts = partsByFile(shards.manifest);
-  const rowsOf = (part: readonly ShardRows[]): number => part.reduce((sum, { end }) => sum + end, 0);
-  const block = createRowBlock(storage, Math.max(0, ...parts.map(rowsOf)));
-  let last: { readonly part: readonly ShardRows[]; readonly chunk: Chunk } | undefined;
-  let end = 0;
-  return parts.map((part) => {
-    const rows = rowsOf(part);
-    const read = async (): Promise<Chunk> => {
-      if (last?.part === part) return last.chunk;
-      last = undefined;
-      block.rows = 0;
-      await shards.read(part, storage, block);
-      const byName = new Map(columns.map((each) => [each.name, readColumn(block, each, dictionaries, dialect)]));
-      const chunk: Chunk = { rows, numLines: rows, columns: byName, cellsOf: () => [] };
-      last = { part, chunk };
-      return chunk;
-    };
-    end += rows;
-    return { begin: end - rows, end, read };
-  });
-}
-
-/** Returns all rows of a folder, those of each file together. */
-function partsByFile({ shards }: Manifest): readonly (readonly ShardRows[])[] {
-  const parts = new Map<string, ShardRows[]>();
-  for (const [shard, { file, rows }] of shards.entries()) {
-    const part = parts.get(file) ?? [];
-    parts.set(file, part);
-    part.push({ shard, begin: 0, end: rows });
-  }
-  return [...parts.values()];
+  const window = blockRows(storage, ROWS_PER_SHARD);
+  const pass = passOf(shards.manifest, window, undefined);
+  const block = createRowBlock(storage, Math.min(window, shards.manifest.rows));
+  let last: { readonly number: number; readonly chunk: Chunk } | undefined;
+  const read = async (number: number): Promise<Chunk> => {
+    if (last?.number === number) return last.chunk;
+    last = undefined;
+    block.rows = 0;
+    await shards.read(partsOf(pass, number), storage, block);
+    const { rows } = block;
+    const byName = new Map(columns.map((each) => [each.name, readColumn(block, each, dictionaries, dialect)]));
+    const chunk: Chunk = { rows, numLines: rows, columns: byName, cellsOf: () => [] };
+    last = { number, chunk };
+    return chunk;
+  };
+  return { window, read };
 }
 
 function readColumn(

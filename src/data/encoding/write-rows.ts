@@ -5,8 +5,7 @@ import type { BlockColumn } from '../../chunks/row-block.js';
 import { withSlashes } from '../../io/slashes.js';
 import { ENTRY } from '../cache/entry.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
-import { observing, type BadRow, type RejectPolicy } from '../rows/rejects.js';
-import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
+import { countLeftOut, observing, type BadRow, type LeftOut, type RejectPolicy } from '../rows/rejects.js';
 import type { Sampler } from '../rows/sampling.js';
 import { writeShards, type ShardDetails, type ShardWriter } from '../shards/writer.js';
 
@@ -24,19 +23,19 @@ export interface CacheFolder<Content> {
 }
 
 /** Result of writing rows. */
-export interface WrittenRows<Content> extends Pick<ShardDetails, 'sizes' | 'vocabularies'> {
+export interface WrittenRows<Content> extends Partial<Pick<ShardDetails, 'sizes' | 'vocabularies'>> {
   readonly read: Content;
-  readonly leftOut: LeftOut;
+  readonly leftOut?: LeftOut;
 }
 
-/**
- * Writes rows to a directory of the cache, with the invalid rows of the source.
- * @param write adds the rows and passes the invalid ones to the policy
- */
+/** Adds rows, and passes the invalid ones to the policy. */
+export type WriteRows<Content> = (policy: RejectPolicy, writer: ShardWriter) => Promise<WrittenRows<Content>>;
+
+/** Writes rows to a directory of the cache, with the invalid rows of the source. */
 export async function writeCacheFolder<Content>(
   { path, source, columns, entry }: CacheFolder<Content>,
   policy: RejectPolicy,
-  write: (policy: RejectPolicy, writer: ShardWriter) => Promise<WrittenRows<Content>>,
+  write: WriteRows<Content>,
 ): Promise<void> {
   await writeShards(path, columns, async (writer) => {
     const rejects: BadRow[] = [];
@@ -44,10 +43,15 @@ export async function writeCacheFolder<Content>(
     const recording = observing(policy, (row) =>
       rejects.push({ ...row, path: withSlashes(relative(source, row.path)) }),
     );
-    const { read, leftOut, ...details } = await write(recording, writer);
+    const {
+      read,
+      leftOut = new Map<string, number>(),
+      sizes = new Map<string, number>(),
+      vocabularies,
+    } = await write(recording, writer);
     writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
     writer.addFile(ENTRY, entry(read));
-    return { ...details, about: { leftOut: Object.fromEntries(leftOut) } };
+    return { sizes, ...(vocabularies && { vocabularies }), about: { leftOut: Object.fromEntries(leftOut) } };
   });
 }
 

@@ -74,14 +74,9 @@ type Test = (cell: string) => boolean;
 /** Creates the comparisons of a column, all of which must hold. */
 function createTests(condition: Condition, place: string): readonly Test[] {
   const { equals, oneOf = [] } = condition;
-  const values = oneOf.map(createEquality);
+  const sets = [equals === undefined ? [] : [equals], oneOf].filter((values) => values.length > 0);
   return [
-    ...(typeof equals === 'boolean' ? [createBooleanCheck(place, equals)] : []),
-    ...(equals === undefined ? [] : [createEquality(equals)]),
-    ...(oneOf.length > 0 && oneOf.every((value) => typeof value === 'boolean')
-      ? [createBooleanCheck(place, oneOf[0]!)]
-      : []),
-    ...(oneOf.length === 0 ? [] : [(cell: string) => values.some((test) => test(cell))]),
+    ...sets.map((values) => createMembership(values, place)),
     ...LIMITS.flatMap((word) =>
       condition[word] === undefined ? [] : [createComparison(word, condition[word], place)],
     ),
@@ -91,16 +86,21 @@ function createTests(condition: Condition, place: string): readonly Test[] {
 /** Texts of booleans. */
 const TRUTHS = { true: ['true', 'True', 'TRUE', '1'], false: ['false', 'False', 'FALSE', '0'] } as const;
 
-/** Rejects values that are not booleans: a comparison that never holds would make all labels 0. */
-function createBooleanCheck(place: string, value: ConditionValue): Test {
+/**
+ * Creates a comparison with several values. If all are booleans, other values are rejected: a comparison that never
+ * holds would make all labels 0.
+ */
+function createMembership(values: readonly ConditionValue[], place: string): Test {
+  const tests = values.map(createEquality);
+  if (!values.every((value) => typeof value === 'boolean')) return (cell) => tests.some((test) => test(cell));
   const error = new InvalidValueError(
-    `true or false, or 1 or 0${place} to compare with ${quoted(value)}`,
+    `true or false, or 1 or 0${place} to compare with ${quoted(values[0])}`,
     "compare with a value of the column, for example equals: 'yes'",
   );
   const truths: readonly string[] = [...TRUTHS.true, ...TRUTHS.false];
   return (cell) => {
     if (!truths.includes(cell)) throw error;
-    return true;
+    return tests.some((test) => test(cell));
   };
 }
 

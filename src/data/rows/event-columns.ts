@@ -1,4 +1,4 @@
-import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
+import { ChunkRows } from '../../chunks/chunk.js';
 import type { Lists } from '../../chunks/column.js';
 import { createRowBlock, reserveRows, type BlockColumn } from '../../chunks/row-block.js';
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
@@ -89,7 +89,10 @@ export type AddItems = (batch: Batch) => Batch;
 
 /** Creates a function that adds the items; undefined if no field reads an event log. */
 export function itemAdder(fields: readonly EncodedField[]): AddItems | undefined {
-  const readers = fields.flatMap((field) => (field.logged === undefined ? [] : [itemsReader(field, field.logged)]));
+  const readers = fields.flatMap((field) => {
+    const { name, logged } = field;
+    return logged === undefined ? [] : [{ name, logged, read: itemsReader(field, logged) }];
+  });
   if (readers.length === 0) return undefined;
   return (batch) => {
     // Fields of a sequence read the same events.
@@ -104,25 +107,13 @@ export function itemAdder(fields: readonly EncodedField[]): AddItems | undefined
   };
 }
 
-/** A field with the function that reads its items. */
-interface ItemsReader {
-  readonly name: string;
-  readonly logged: LoggedItems;
-  readonly read: (batch: Batch, events: NewestEvents) => BagColumn;
-}
-
-function itemsReader(field: EncodedField, logged: LoggedItems): ItemsReader {
-  const { name } = field;
+function itemsReader(field: EncodedField, logged: LoggedItems): (batch: Batch, events: NewestEvents) => BagColumn {
   const { log, isAge, column: items } = logged;
-  if (!isAge) return { name, logged, read: (_, events) => gatherBag(encodedEvents(field, logged), events) };
+  if (!isAge) return (_, events) => gatherBag(encodedEvents(field, logged), events);
   const encode = listEncoder(field);
   const { time } = storedNames(logged.name);
   const times = eventColumn(log, items).numbers!.values as Float64Array;
-  return {
-    name,
-    logged,
-    read: (batch, events) => encode(gatherAges({ items: times, rows: timesOf(batch, time) }, events)),
-  };
+  return (batch, events) => encode(gatherAges({ items: times, rows: timesOf(batch, time) }, events));
 }
 
 function findEvents(batch: Batch, { name, log, last }: LoggedItems): NewestEvents {
@@ -159,13 +150,8 @@ function listEncoder(field: EncodedField): (lists: Lists) => BagColumn {
     const rows = lists.offsets.length - 1;
     block.rows = 0;
     reserveRows(block, storage, rows);
-    const chunk: Chunk = {
-      rows,
-      numLines: rows,
-      columns: new Map([[field.name, listColumn(lists)]]),
-      cellsOf: () => [],
-    };
-    const all = new ChunkRows(chunk);
+    const columns = new Map([[field.name, listColumn(lists)]]);
+    const all = new ChunkRows({ rows, numLines: rows, columns, cellsOf: () => [] });
     read(all, block);
     const [problem] = all.problems();
     // The events were checked when they were read.

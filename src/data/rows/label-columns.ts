@@ -75,19 +75,14 @@ export function labelReaders(labels: readonly LabelColumn[]): Record<'readers' |
   return { readers: readersOf(false), late: readersOf(true) };
 }
 
-/** Returns whether a label is the number of its own column. */
-function isPlainLabel(label: LabelColumn): boolean {
-  return isOwnColumn(label) && label.isText !== true;
+/** Returns whether a label is the number of its own column, rather than a condition. */
+function isPlainLabel({ name, columns, isText }: LabelColumn): boolean {
+  return columns.length === 1 && columns[0] === name && isText !== true;
 }
 
 /** Returns whether every value is a number in digits, or missing. */
 export function isNumberLabel(label: LabelColumn): boolean {
   return isPlainLabel(label) || label.isComputed === true;
-}
-
-/** Returns whether a label is a column of the data, rather than a condition. */
-function isOwnColumn({ name, columns }: LabelColumn): boolean {
-  return columns.length === 1 && columns[0] === name;
 }
 
 /** Returns the fix for a missing label. */
@@ -105,9 +100,7 @@ export function blankCure(isClass: boolean): string {
 export function labelColumnsOf(tasks: readonly Task[], cells: CellOptions = {}): readonly LabelColumn[] {
   const columns = new Map<string, LabelColumn>();
   const classes = new Set(
-    tasks.flatMap((task) =>
-      [...(task.type === 'classification' ? [labelColumn(task)] : []), givenColumn(task, tasks) ?? []].flat(),
-    ),
+    tasks.flatMap((task) => [task.type === 'classification' && labelColumn(task), givenColumn(task, tasks)]),
   );
   const add = (column: LabelColumn): void => {
     if (!columns.has(column.name)) columns.set(column.name, column);

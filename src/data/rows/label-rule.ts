@@ -21,23 +21,20 @@ export type LabelRule = (rows: ChunkRows, block: RowBlock) => void;
 
 /** Creates the label rule of some tasks. */
 export function startLabelRule(tasks: readonly Task[]): LabelRule {
-  const blanks = new Set(
-    labelColumnsOf(tasks)
-      .filter(({ mayBeBlank }) => mayBeBlank)
-      .map(({ name }) => name),
-  );
-  const mayBeBlank = (task: Task): boolean => blanks.has(labelColumn(task));
+  const columns = labelColumnsOf(tasks);
+  const mayBeBlank = (task: Task): boolean =>
+    columns.some((column) => column.name === labelColumn(task) && column.mayBeBlank);
   // A label that is present and independent of others is valid in every row.
   const settled = tasks.filter(
     (task) =>
       mayBeBlank(task) || violationsOf(task) !== 'keep' || labelCheck(task) !== undefined || makesColumns(task, tasks),
   );
   const blankNames = settled.filter(mayBeBlank).map(labelColumn);
-  let links: readonly TaskLabels[] = [];
+  let links: readonly TaskRule[] = [];
   let memory: Float32Array | undefined;
   return (rows, block) => {
     const [own] = block.labels.values();
-    if (own !== memory) links = settled.map((task) => new TaskLabels(task, tasks, block));
+    if (own !== memory) links = settled.map((task) => taskRule(task, tasks, block));
     memory = own;
     const first = block.rows;
     const isWhole = rows.numKept === rows.count;
@@ -51,7 +48,7 @@ export function startLabelRule(tasks: readonly Task[]): LabelRule {
 function settleRow(
   rows: ChunkRows,
   row: number,
-  links: readonly TaskLabels[],
+  links: readonly TaskRule[],
   blankLabels: readonly Float32Array[],
   place: number,
 ): void {
@@ -90,15 +87,11 @@ function nameOfLabel({ name, label }: Pick<Task, 'name' | 'label'>): string {
 
 /** Returns the columns of a batch that the rule creates: masks of 0 and 1. */
 export function maskColumns(tasks: readonly Task[]): readonly string[] {
-  const names = tasks.flatMap((task) => {
+  return tasks.flatMap((task) => {
     const { mask, known, chainKnown } = taskColumns(task, tasks);
-    return [
-      known,
-      mask === known || mask === givenColumn(task, tasks) ? undefined : mask,
-      chainKnown === known ? undefined : chainKnown,
-    ];
+    const own = mask === givenColumn(task, tasks) ? undefined : mask;
+    return [...new Set([known, own, chainKnown])].filter((name) => name !== undefined);
   });
-  return names.filter((name) => name !== undefined);
 }
 
 /** Labels of a task in a chain, NaN if missing. */
@@ -107,106 +100,98 @@ interface ChainLink {
   readonly onMissing: Task['onMissing'];
 }
 
-/** The labels of a task in a block. */
-class TaskLabels {
-  readonly #own: Float32Array;
-  /** Labels of the parent task; undefined without one. */
-  readonly #given: Float32Array | undefined;
-  readonly #isGivenKnown: boolean;
-  readonly #onMissing: Task['onMissing'];
-  readonly #violations: Violations;
-  readonly #check: ReturnType<typeof labelCheck>;
-  /** Masks that the rule writes. */
-  readonly #known: Float32Array | undefined;
-  readonly #mask: Float32Array | undefined;
-  readonly #chainKnown: Float32Array | undefined;
-  readonly #chain: readonly ChainLink[];
-  /** Whether a label of 0 is valid, and nothing depends on it. */
-  readonly #isZeroSettled: boolean;
-  readonly #missing: BadValue;
-  readonly #violation: BadValue;
-  readonly #reasonMissing: string;
-  readonly #reasonViolation: string;
-
-  constructor(task: Task, tasks: readonly Task[], { labels }: RowBlock) {
-    const { label, mask, known, chainKnown } = taskColumns(task, tasks);
-    const given = normalizeGiven(task);
-    this.#own = labels.get(label)!;
-    this.#given = given && labels.get(givenColumn(task, tasks)!)!;
-    this.#isGivenKnown = tasksGiven(task, tasks)[0]?.onMissing !== 'mask';
-    this.#onMissing = task.onMissing;
-    this.#violations = violationsOf(task);
-    this.#check = labelCheck(task);
-
-    this.#known = known === undefined ? undefined : labels.get(known);
-    this.#mask = known === undefined || given === undefined ? undefined : labels.get(mask!);
-    this.#chainKnown = chainKnown === undefined || chainKnown === known ? undefined : labels.get(chainKnown);
-    this.#chain =
-      this.#chainKnown === undefined
-        ? []
-        : findChain(task, tasks)!.map((link) => ({
-            values: labels.get(labelColumn(link))!,
-            onMissing: link.onMissing,
-          }));
-    this.#isZeroSettled = [this.#known, this.#chainKnown, this.#check].every((each) => each === undefined);
-
-    const name = nameOfLabel(task);
-    this.#missing = new BadValue(
-      `a value for ${name}${given === undefined ? '' : ` if ${given.named} is 1`}`,
-      blankCure(task.type === 'classification'),
-    );
-    this.#violation = new BadValue(
-      `${given?.named} to be 1 if ${name} is 1`,
-      given &&
-        `correct the row, or set given: { label: ${given.named}, violations: skip } (excludes the row) or keep ` +
-          'for the task',
-    );
-    this.#reasonMissing = `${name} is missing`;
-    this.#reasonViolation = violationReason(task);
-  }
-
+/** The rule for the label of one task. */
+interface TaskRule {
   /** Returns whether `settle` would keep all these rows as they are. */
-  keepsAll(begin: number, end: number): boolean {
-    if (!this.#isZeroSettled) return false;
-    const own = this.#own;
-    const given = this.#violations === 'keep' ? undefined : this.#given;
-    for (let row = begin; row < end; row++) {
-      const value = own[row]!;
-      if (value !== 0 && (Number.isNaN(value) || (value === 1 && given !== undefined && given[row] !== 1)))
-        return false;
-    }
-    return true;
-  }
-
+  keepsAll(begin: number, end: number): boolean;
   /**
    * Checks the label of a row and writes its masks.
    * @returns the reason if the row is excluded
    * @throws InvalidValueError
    */
-  settle(row: number): string | undefined {
-    const value = this.#own[row]!;
-    if (value === 0 && this.#isZeroSettled) return undefined;
-    const given = this.#givenAt(row);
-    const isMissing = Number.isNaN(value);
-    if (isMissing) {
-      if (given === 1 && this.#onMissing === 'error') throw this.#missing;
-      if (given === 1 && this.#onMissing === 'drop') return this.#reasonMissing;
-    } else if (value === 1 && this.#violations !== 'keep' && given !== undefined && given !== 1) {
-      if (this.#violations === 'skip') return this.#reasonViolation;
-      throw this.#violation;
-    } else this.#check?.(value);
-    if (this.#known !== undefined) this.#known[row] = isMissing ? 0 : 1;
-    if (this.#mask !== undefined) this.#mask[row] = given === 1 && !isMissing ? 1 : 0;
-    if (this.#chainKnown !== undefined) this.#chainKnown[row] = isDecided(this.#chain, row) ? 1 : 0;
-    return undefined;
-  }
+  settle(row: number): string | undefined;
+}
 
+function taskRule(task: Task, tasks: readonly Task[], { labels }: RowBlock): TaskRule {
+  const { onMissing } = task;
+  const violations = violationsOf(task);
+  const own = labels.get(labelColumn(task))!;
+  const parent = normalizeGiven(task) && labels.get(givenColumn(task, tasks)!)!;
+  const isParentKnown = tasksGiven(task, tasks)[0]?.onMissing !== 'mask';
+  const check = labelCheck(task);
+  const { knowns, masks, chainKnowns, chain } = masksOf(task, tasks, labels);
+  const { missing, violation, reasonMissing, reasonViolation } = labelErrors(task);
+  // Whether a label of 0 is valid, and nothing depends on it.
+  const isZeroSettled = [knowns, chainKnowns, check].every((each) => each === undefined);
   /** Returns the parent label: 1 without a parent, undefined if unknown. */
-  #givenAt(row: number): number | undefined {
-    if (this.#given === undefined) return 1;
-    const value = this.#given[row]!;
-    return Number.isNaN(value) ? (this.#isGivenKnown ? 0 : undefined) : value;
-  }
+  const parentAt = (row: number): number | undefined => {
+    const value = parent === undefined ? 1 : parent[row]!;
+    return Number.isNaN(value) ? (isParentKnown ? 0 : undefined) : value;
+  };
+  return {
+    keepsAll(begin, end) {
+      if (!isZeroSettled) return false;
+      const given = violations === 'keep' ? undefined : parent;
+      for (let row = begin; row < end; row++) {
+        const value = own[row]!;
+        if (value !== 0 && (Number.isNaN(value) || (value === 1 && given !== undefined && given[row] !== 1)))
+          return false;
+      }
+      return true;
+    },
+    settle(row) {
+      const value = own[row]!;
+      if (value === 0 && isZeroSettled) return undefined;
+      const given = parentAt(row);
+      const isMissing = Number.isNaN(value);
+      if (isMissing) {
+        if (given === 1 && onMissing === 'error') throw missing;
+        if (given === 1 && onMissing === 'drop') return reasonMissing;
+      } else if (value === 1 && violations !== 'keep' && given !== undefined && given !== 1) {
+        if (violations === 'skip') return reasonViolation;
+        throw violation;
+      } else check?.(value);
+      if (knowns !== undefined) knowns[row] = isMissing ? 0 : 1;
+      if (masks !== undefined) masks[row] = given === 1 && !isMissing ? 1 : 0;
+      if (chainKnowns !== undefined) chainKnowns[row] = isDecided(chain, row) ? 1 : 0;
+      return undefined;
+    },
+  };
+}
+
+/** Returns the masks that the rule of a task writes, and the chain that one of them depends on. */
+function masksOf(task: Task, tasks: readonly Task[], labels: RowBlock['labels']) {
+  const { mask, known, chainKnown } = taskColumns(task, tasks);
+  const ownChain = chainKnown === known ? undefined : chainKnown;
+  const column = (name: string | undefined): Float32Array | undefined =>
+    name === undefined ? undefined : labels.get(name);
+  return {
+    knowns: column(known),
+    masks: known === undefined || normalizeGiven(task) === undefined ? undefined : column(mask),
+    chainKnowns: column(ownChain),
+    chain: (ownChain === undefined ? [] : findChain(task, tasks)!).map((link): ChainLink => ({
+      values: labels.get(labelColumn(link))!,
+      onMissing: link.onMissing,
+    })),
+  };
+}
+
+/** Returns what is wrong with a missing label or a violation, as an error and as a reason to exclude the row. */
+function labelErrors(task: Task) {
+  const name = nameOfLabel(task);
+  const given = normalizeGiven(task)?.named;
+  return {
+    missing: new BadValue(
+      `a value for ${name}${given === undefined ? '' : ` if ${given} is 1`}`,
+      blankCure(task.type === 'classification'),
+    ),
+    violation: new BadValue(
+      `${given} to be 1 if ${name} is 1`,
+      `correct the row, or set given: { label: ${given}, violations: skip } (excludes the row) or keep for the task`,
+    ),
+    reasonMissing: `${name} is missing`,
+    reasonViolation: violationReason(task),
+  };
 }
 
 /**

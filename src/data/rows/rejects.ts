@@ -17,6 +17,17 @@ export interface BadRow {
   readonly cells: readonly string[];
 }
 
+/** Rows by the reason of their exclusion, though they are valid. */
+export type LeftOut = ReadonlyMap<string, number>;
+
+/** Adds counts of excluded rows. */
+export function countLeftOut(
+  counts: Map<string, number>,
+  more: Iterable<readonly [reason: string, rows: number]>,
+): void {
+  for (const [reason, rows] of more) counts.set(reason, (counts.get(reason) ?? 0) + rows);
+}
+
 /** Policy for invalid rows. */
 export interface RejectPolicy {
   /** @throws UserError (data) unless invalid rows are skipped and there are not too many */

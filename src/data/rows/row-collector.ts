@@ -2,6 +2,7 @@ import type { Chunk, ChunkRows } from '../../chunks/chunk.js';
 import { compactRows, createRowBlock, reserveRows, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import type { Batch } from '../../core/batch.js';
 import type { KeyTexts } from '../../core/row-key.js';
+import type { Field } from '../../features/feature.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 import { fieldReader, isCompared } from '../../features/kinds/kinds.js';
 import { parseText } from '../../features/parse.js';
@@ -9,11 +10,9 @@ import type { FileColumns } from '../readers/cell-file.js';
 import { eventReaders } from './event-columns.js';
 import { createKeyReaders, type KeyReaders } from './key-readers.js';
 import { labelReaders } from './label-columns.js';
-import type { LateColumns } from './late-columns.js';
-import type { BadRow } from './rejects.js';
+import { countLeftOut, type BadRow } from './rejects.js';
 import { storedColumns, type EncodedFormat, type RowFormat } from './row-format.js';
 import { invalidRows, RowReader } from './row-reader.js';
-import { countLeftOut } from './row-rule.js';
 
 /** Encoded rows, with the texts and problems of all rows. */
 export interface EncodedBatch {
@@ -28,6 +27,14 @@ export interface EncodedBatch {
   readonly rejects: readonly BadRow[];
   readonly leftOut: ReadonlyMap<string, number>;
   readonly keyTexts: ReadonlyMap<string, KeyTexts>;
+}
+
+/** Columns that are computed of the rows that are valid otherwise. */
+export interface LateColumns {
+  /** Computes the columns of a chunk. Rows for which this is not possible are refused. */
+  readonly read: ReadColumns;
+  /** Whether a field reads any of them. */
+  isReadBy(field: Pick<Field, 'columns'>): boolean;
 }
 
 /** Readers and storage of a collector. */
@@ -53,24 +60,19 @@ export class RowCollector {
   readonly columns: readonly BlockColumn[];
   #file: FileColumns;
   readonly #of: RowCollection;
-  readonly #kept: readonly string[];
   readonly #reader: RowReader;
   readonly #block: RowBlock;
-  #begins: number[] = [];
+  /** All but the rows since the last `take`. */
+  #notes: ReturnType<typeof startNotes>;
   #order = new Uint32Array(0);
-  #rejects: BadRow[] = [];
-  #leftOut = new Map<string, number>();
-  #texts: string[][];
-  #skipped: number[] = [];
 
   constructor(file: FileColumns, of: RowCollection) {
     this.columns = of.columns;
     this.#file = file;
     this.#of = of;
-    this.#kept = of.kept ?? [];
     this.#reader = new RowReader(of.format, of.readers, of.late);
     this.#block = createRowBlock(this.columns, 0);
-    this.#texts = this.#kept.map(() => []);
+    this.#notes = startNotes(of);
   }
 
   /** Number of rows that were added since the last `take`. */
@@ -80,13 +82,13 @@ export class RowCollector {
 
   /** Invalid rows since the last `take`. */
   get rejects(): readonly BadRow[] {
-    return this.#rejects;
+    return this.#notes.rejects;
   }
 
   /** Appends the rows of another file from now on. */
   startFile(file: FileColumns): void {
     this.#file = file;
-    this.#begins.push(this.rows);
+    this.#notes.begins.push(this.rows);
   }
 
   /**
@@ -100,9 +102,8 @@ export class RowCollector {
     if (checked !== undefined) reserveRows(checked.block, checked.columns, chunk.rows);
     const rows = this.#reader.read(chunk, this.#file, checked?.block ?? block, line);
     if (chunk.rows > 0) for (const write of writers) write(rows, block);
-    const isWhole = rows.numKept === rows.count && (chunk.invalid ?? []).length === 0;
-    if (this.#kept.length > 0) this.#keepTexts(rows, chunk);
-    if (!isWhole) this.#noteOthers(rows, chunk, line);
+    this.#keepTexts(rows, chunk);
+    if (rows.numKept < rows.count || (chunk.invalid ?? []).length > 0) this.#noteOthers(rows, chunk, line);
     if (rows.numKept < rows.count) {
       if (this.#order.length < chunk.rows) this.#order = new Uint32Array(2 * chunk.rows);
       compactRows(block, this.columns, block.rows, this.#order, rows.listKept(this.#order));
@@ -112,46 +113,33 @@ export class RowCollector {
 
   /** Returns the rows since the last call; their memory is reused by the next chunk. */
   take(): EncodedBatch {
-    const taken = {
-      batch: { ...this.#block },
-      begins: this.#begins,
-      kept: this.#texts,
-      skipped: this.#skipped,
-      rejects: this.#rejects,
-      leftOut: this.#leftOut,
-      keyTexts: this.#of.keys?.takeTexts() ?? new Map(),
-    };
+    const keyTexts = this.#of.keys?.takeTexts() ?? new Map<string, KeyTexts>();
+    const taken = { batch: { ...this.#block }, ...this.#notes, keyTexts };
     this.#block.rows = 0;
-    this.#begins = [];
-    this.#texts = this.#kept.map(() => []);
-    this.#skipped = [];
-    this.#rejects = [];
-    this.#leftOut = new Map();
+    this.#notes = startNotes(this.#of);
     return taken;
   }
 
   /** Notes invalid rows, and counts excluded ones. */
   #noteOthers(rows: ChunkRows, chunk: Chunk, line: number): void {
-    countLeftOut(this.#leftOut, rows.excluded);
-    this.#rejects.push(...invalidRows(rows, chunk, this.#file, line));
-    let before = this.#block.rows;
-    const lines = [...(chunk.invalid ?? [])];
+    const { leftOut, rejects, skipped } = this.#notes;
+    countLeftOut(leftOut, rows.excluded);
+    rejects.push(...invalidRows(rows, chunk, this.#file, line));
+    const { invalid = [] } = chunk;
+    let [before, next] = [this.#block.rows, 0];
     for (let row = 0; row <= rows.count; row++) {
-      while (lines[0]?.before === row) {
-        lines.shift();
-        this.#skipped.push(before);
-      }
+      for (; invalid[next]?.before === row; next++) skipped.push(before);
       if (row === rows.count || rows.isExcluded(row)) continue;
       if (rows.isKept(row)) before++;
-      else this.#skipped.push(before);
+      else skipped.push(before);
     }
   }
 
   /** Keeps the texts of all rows that are not excluded; a line that is not a row has only those of directory names. */
   #keepTexts(rows: ChunkRows, { invalid = [] }: Chunk): void {
-    for (const [c, name] of this.#kept.entries()) {
+    for (const [c, name] of (this.#of.kept ?? []).entries()) {
       const column = rows.count > 0 ? rows.column(name) : undefined;
-      const texts = this.#texts[c]!;
+      const texts = this.#notes.kept[c]!;
       let next = 0;
       for (let row = 0; row <= rows.count; row++) {
         for (; invalid[next]?.before === row; next++) texts.push(this.#file.constants?.get(name) ?? '');
@@ -159,6 +147,16 @@ export class RowCollector {
       }
     }
   }
+}
+
+function startNotes({ kept = [] }: RowCollection) {
+  return {
+    begins: [] as number[],
+    kept: kept.map((): string[] => []),
+    skipped: [] as number[],
+    rejects: [] as BadRow[],
+    leftOut: new Map<string, number>(),
+  };
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ChunkRows } from '../../chunks/chunk.js';
-import { textsOf } from '../../chunks/encode-texts.js';
+import { eachText } from '../../chunks/encode-texts.js';
 import { numberColumns as listNumberColumns, type Condition } from '../../core/conditions.js';
 import { quoted } from '../../core/errors.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
@@ -44,24 +44,21 @@ export function startFilter(filter: RowFilter, cells: CellOptions = {}): FilterR
   const rules = createRules(filter);
   const clean = createCleaner(cells) ?? ((text: string) => text);
   return (rows, line) => {
-    const started = rules.map((rule) => ({
-      rule,
-      texts: rule.columns.map((name) => {
-        const { numberColumns } = rule;
-        return textsOf(rows, { columns: [name], numberColumns, isCondition: true, takesLists: true });
-      }),
-    }));
-    for (let row = 0; row < rows.count; row++) {
-      for (const { rule, texts } of started) {
-        if (!rows.isKept(row)) break;
-        let column = 0;
+    for (const { columns, numberColumns, exclude } of rules) {
+      const values = columns.map((name) => {
+        const found: string[] = [];
+        const reading = { columns: [name], numberColumns, isCondition: true, takesLists: true };
+        eachText(rows, reading, (text, row) => void (found[row] = clean(text)));
+        return found;
+      });
+      for (let row = 0; row < rows.count; row++) {
+        if (!rows.isKept(row)) continue;
+        const own = values.map((found) => found[row]!);
         try {
-          const own: string[] = [];
-          for (; column < texts.length; column++) own.push(clean(texts[column]!(row)));
-          const reason = applyRule(rule, own, line + rows.lineOf(row));
+          const reason = exclude(own, line + rows.lineOf(row));
           if (reason !== undefined) rows.exclude(row, reason);
         } catch (error) {
-          rows.refuse(row, column < texts.length ? [rule.columns[column]!] : undefined, error);
+          rows.refuse(row, undefined, withValues(error, columns, own));
         }
       }
     }
@@ -87,15 +84,11 @@ function createRules({ where, split, part }: RowFilter): readonly Rule[] {
   ];
 }
 
-/** Applies a rule; errors show the values that it read. */
-function applyRule(rule: Rule, cells: readonly string[], line: number): string | undefined {
-  try {
-    return rule.exclude(cells, line);
-  } catch (error) {
-    if (!(error instanceof InvalidValueError)) throw error;
-    const found = rule.columns.map((name, i) => `${quoted(cells[i])} in column ${quoted(name)}`).join(', ');
-    throw new InvalidValueError(`${error.expected} for the row filter, found ${found}`, error.cure);
-  }
+/** Adds the values that a rule read to its error. */
+function withValues(error: unknown, columns: readonly string[], cells: readonly string[]): unknown {
+  if (!(error instanceof InvalidValueError)) return error;
+  const found = columns.map((name, i) => `${quoted(cells[i])} in column ${quoted(name)}`).join(', ');
+  return new InvalidValueError(`${error.expected} for the row filter, found ${found}`, error.cure);
 }
 
 function createWhereRule(where: Condition): Rule {

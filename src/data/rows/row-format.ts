@@ -1,7 +1,7 @@
 import type { BlockColumn } from '../../chunks/row-block.js';
 import { keyColumn } from '../../core/row-key.js';
 import { listDelayed } from '../../delay/delays.js';
-import { createCleaner, joinCells, type CellOptions } from '../../features/cells.js';
+import { joinCells, type CellOptions } from '../../features/cells.js';
 import type { EncodedField, Field } from '../../features/feature.js';
 import {
   encodedFields,
@@ -10,7 +10,7 @@ import {
   type FeatureSpec,
   type Fitted,
 } from '../../features/feature-types.js';
-import { givenColumn, normalizeGiven, labelCheck, labelColumn, type Task } from '../../core/tasks.js';
+import { givenColumn, normalizeGiven, labelCheck, labelColumn, taskColumns, type Task } from '../../core/tasks.js';
 import { eventStorage } from './event-columns.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
 import { itemCountFields } from '../../features/item-counts.js';
@@ -21,12 +21,6 @@ import { maskColumns } from './label-rule.js';
 import { filterColumns, type RowFilter } from './row-filter.js';
 import type { Sampling } from '../sampling-options.js';
 
-/** A label that may be 1 only if another label is 1, such as a purchase after a click. */
-export interface Funnel {
-  readonly label: string;
-  readonly given: string;
-}
-
 /** Columns that are read from a row, and the rules that it must follow. */
 export interface RowFormat {
   readonly fields: readonly Field[];
@@ -35,7 +29,8 @@ export interface RowFormat {
   readonly masks: readonly string[];
   /** Data columns whose values are stored as keys. */
   readonly keys: readonly string[];
-  readonly funnels: readonly Funnel[];
+  /** Labels that may be 1 only if another label is 1, such as a purchase after a click. */
+  readonly funnels: readonly { readonly label: string; readonly given: string }[];
   /** Plain data from which a thread can build the format again. */
   readonly spec: FormatSpec;
 }
@@ -123,40 +118,30 @@ export function encodedFormat(format: RowFormat, fitted: Fitted): EncodedFormat 
 
 /** Returns all options that determine encoded rows, except fitted parameters. JSON, for cache keys. */
 export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
-  // Tasks with plain labels are absent, so that their caches remain valid.
-  const special = spec.tasks.flatMap((task) => {
-    const { name, label, given, onMissing: missing, scaling, labelRange } = task;
-    const isChecked = labelCheck(task) !== undefined;
-    const isPlain =
-      typeof label === 'string' &&
-      (given === undefined || (typeof given === 'string' && givenColumn(task, spec.tasks) === given)) &&
-      missing === 'error' &&
-      !isChecked;
-    return isPlain ? [] : [{ name, label, given, missing, ...(isChecked && { scaling, labelRange }) }];
-  });
-  const delayed = listDelayed(spec.tasks).map(({ task, options: { from, event, format }, columns, settled }) => [
-    task.name,
-    from,
-    event,
-    format,
-    columns,
-    settled,
-  ]);
-  const blanks = labels.filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name);
-  const isCleaned = spec.cells !== undefined && createCleaner(spec.cells) !== undefined;
+  const { cells, filter, sampling, lookups = [], logs = [] } = spec;
   return {
-    labels: labels.map(({ name, type }) => [name, type]),
+    labels: labels.map(({ name, type, mayBeBlank }) => [name, type, mayBeBlank]),
     funnels,
     groups: spec.groups.map(encodingOptions),
-    ...(isCleaned && { cells: spec.cells }),
-    ...(special.length > 0 && { tasks: special }),
-    ...(delayed.length > 0 && { delayed }),
-    ...(blanks.length > 0 && { blanks }),
-    ...(keys.length > 0 && { keys }),
-    filter: spec.filter,
-    sampling: spec.sampling,
-    ...(spec.lookups && { lookups: [...spec.lookups].map(([name, { digest }]) => [name, digest]) }),
-    ...(spec.logs && { logs: [...spec.logs].map(([name, { key, until, digest }]) => [name, key, until, digest]) }),
+    cells,
+    tasks: spec.tasks.map((task) => {
+      const { label, given, onMissing, scaling, labelRange } = task;
+      const checked = labelCheck(task) && { scaling, labelRange };
+      return { columns: taskColumns(task, spec.tasks), label, given, onMissing, checked };
+    }),
+    delayed: listDelayed(spec.tasks).map(({ task, options: { from, event, format }, columns, settled }) => [
+      task.name,
+      from,
+      event,
+      format,
+      columns,
+      settled,
+    ]),
+    keys,
+    filter,
+    sampling,
+    lookups: [...lookups].map(([name, { digest }]) => [name, digest]),
+    logs: [...logs].map(([name, { key, until, digest }]) => [name, key, until, digest]),
   };
 }
 
@@ -183,9 +168,8 @@ export function blockColumns(format: RowFormat): readonly BlockColumn[] {
 
 /** Returns the storage of a format's encoded rows without the items of event logs, which batches have. */
 export function storedColumns(format: RowFormat): readonly BlockColumn[] {
-  const { fields } = format;
-  const logged = new Set(fields.flatMap(({ name, logged }) => (logged === undefined ? [] : [name])));
-  return [...blockColumns(format).filter(({ name }) => !logged.has(name)), ...eventStorage(fields)];
+  const fields = format.fields.filter(({ logged }) => logged === undefined);
+  return [...blockColumns({ ...format, fields }), ...eventStorage(format.fields)];
 }
 
 /** Returns the storage of labels and masks. */

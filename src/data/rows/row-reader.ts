@@ -1,4 +1,4 @@
-import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
+import { ChunkRows, type Chunk, type RowProblem } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
 import type { RowBlock } from '../../chunks/row-block.js';
 import { quoted, userError } from '../../core/errors.js';
@@ -100,18 +100,17 @@ function checkConstants(rows: ChunkRows, { columns }: Chunk, { constants }: File
  */
 export function invalidRows(rows: ChunkRows, chunk: Chunk, file: FileColumns, line: number): readonly BadRow[] {
   const { path } = file;
-  const problems = rows.problems().map(([row, { columns, error }]) => ({
+  const problems = rows.problems().map(([row, problem]) => ({
     row,
     bad: {
-      ...describeProblem(rows, chunk, file, row, columns, error),
+      ...describeProblem(rows, chunk, file, row, problem),
       path,
       line: line + rows.lineOf(row),
       cells: chunk.cellsOf(row),
-      cure: error.cure,
+      cure: problem.error.cure,
     },
   }));
-  if (chunk.invalid === undefined || chunk.invalid.length === 0) return problems.map(({ bad }) => bad);
-  const lines = chunk.invalid.map(({ before, line: own, expected, cells }) => ({
+  const lines = (chunk.invalid ?? []).map(({ before, line: own, expected, cells }) => ({
     row: before - 0.5,
     bad: { path, line: line + own, column: undefined, value: undefined, expected, cells },
   }));
@@ -129,8 +128,7 @@ function describeProblem(
   chunk: Chunk,
   { constants }: FileColumns,
   row: number,
-  columns: readonly string[] | undefined,
-  { expected }: InvalidValueError,
+  { columns, error: { expected } }: RowProblem,
 ): Pick<BadRow, 'column' | 'value' | 'expected'> {
   if (columns === undefined) return { column: undefined, value: undefined, expected };
   const isConstant = (name: string): boolean => constants?.has(name) === true && !chunk.columns.has(name);

@@ -1,7 +1,7 @@
 import { countZeros, type RowBlock } from '../../chunks/row-block.js';
 import type { KeyTexts } from '../../core/row-key.js';
 import { addKeyTexts } from '../rows/key-readers.js';
-import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
+import { countLeftOut, type LeftOut } from '../rows/rejects.js';
 import type { Manifest } from './manifest.js';
 
 /** Number of ids of a column, or of items of its bags, and how many of them are 0, the OOV id. */

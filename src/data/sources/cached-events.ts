@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { UserError } from '../../core/errors.js';
 import type { SortedEvents } from '../../features/event-log.js';
 import { writeFolder, writeSynced } from '../../io/disk.js';
-import { cached, type CacheRequest, type IndexedCache, type Recipe } from '../cache/cache.js';
+import type { IndexedCache, Recipe } from '../cache/cache.js';
 import { removeCached } from '../cache/cache-list.js';
 import { ENTRY, readEntry } from '../cache/entry.js';
 import { readEvents, writeEvents } from '../cache/event-folder.js';
 import { tidyWritten } from '../cache/tidy.js';
-import type { Fingerprint } from '../readers/fingerprint.js';
+import type { MakeEntry } from './cell-part.js';
 import type { CellParts } from './cell-parts.js';
 import type { Access } from './source.js';
 
@@ -33,12 +33,13 @@ const MAX_ATTEMPTS = 3;
 export async function cachedEvents(parts: CellParts, reading: EventReading, access: Access): Promise<SortedEvents> {
   const { read, isValid } = reading;
   if (access.cache === undefined || parts.all.some(({ stream }) => stream !== undefined)) return read();
-  const cache = parts.first.cacheOf(access);
+  const { whole } = parts;
+  const cache = whole.cacheOf(access);
   const fresh: SortedEvents[] = [];
-  const make = async (target: string, entry: (content: Fingerprint) => string): Promise<void> => {
+  const make: MakeEntry = async (target, entry) => {
     const events = await read();
     fresh.push(events);
-    const content = await parts.fingerprint(access);
+    const content = await whole.fingerprint(access);
     if (existsSync(target) && readEntry(target) === undefined) await removeDamaged(target, cache);
     await writeFolder(target, async (temporary) => {
       await writeEvents(temporary, events);
@@ -46,9 +47,8 @@ export async function cachedEvents(parts: CellParts, reading: EventReading, acce
     });
   };
   try {
-    const request = await requestOf(parts, reading.recipe, access);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const folder = await cached(cache, request, make);
+      const folder = await whole.cached('events', reading.recipe, access, make);
       const events = fresh[0] ?? (await readEvents(folder));
       if (events !== undefined) {
         await tidyWritten(cache);
@@ -58,15 +58,9 @@ export async function cachedEvents(parts: CellParts, reading: EventReading, acce
     }
   } catch (error) {
     if (!(error instanceof UserError && error.kind === 'disk')) throw error;
-    access.cache.onWarning?.(`${parts.path}: its sorted events are not cached: ${error.message}`);
+    access.cache.onWarning?.(`${whole.path}: its sorted events are not cached: ${error.message}`);
   }
   return fresh[0] ?? read();
-}
-
-async function requestOf(parts: CellParts, recipe: Recipe, access: Access): Promise<CacheRequest> {
-  const { path, stats } = parts;
-  const fingerprint = await parts.identify(access);
-  return { kind: 'events', source: path, home: parts.first.home, stats, fingerprint, recipe };
 }
 
 async function removeDamaged(folder: string, { index }: IndexedCache): Promise<void> {

@@ -1,9 +1,13 @@
 import { relative } from 'node:path';
 import { withSlashes } from '../../io/slashes.js';
+import type { BlockColumn } from '../../chunks/row-block.js';
 import { userError } from '../../core/errors.js';
+import type { Content } from '../../io/byte-hash.js';
 import {
+  cached,
   cacheFolders,
   indexedCache,
+  keptFor,
   type Cache,
   type CacheRequest,
   type IndexedCache,
@@ -12,6 +16,7 @@ import {
 import { knownContent } from '../cache/entry.js';
 import { openStreamStore } from '../cache/stream-store.js';
 import type { DialectOptions } from '../dialect.js';
+import { writeCacheFolder, type WriteRows } from '../encoding/write-rows.js';
 import type { CellFile, RowSource } from '../readers/cell-file.js';
 import type { DataStream } from '../readers/data-stream.js';
 import {
@@ -25,7 +30,7 @@ import {
 import { openRows } from '../readers/open-rows.js';
 import type { ComputedColumns } from './computed-columns.js';
 import type { DataFile } from './find-files.js';
-import type { Access } from './source.js';
+import type { Access, Reading } from './source.js';
 
 /**
  * Reports the share that was read. Signals are handled only when the event loop runs, as it does while a file is
@@ -47,37 +52,39 @@ export interface CellOpening {
   readonly computed?: ComputedColumns | undefined;
 }
 
+/** Creates the directory of a cache entry, with the text of its file ENTRY for the content that was read. */
+export type MakeEntry = (path: string, entry: (read: Fingerprint) => string) => Promise<void>;
+
 /** A file of a source. */
 export interface OpenedFile extends DataFile {
   readonly rows: RowSource<CellFile>;
   /** Computed columns that `rows` has. */
-  readonly computed?: ComputedColumns | undefined;
+  readonly computed: ComputedColumns | undefined;
   /** Stats of the file when it was opened. */
   readonly stats: FileStats;
   readonly bytes: number;
 }
 
 /**
- * Opens a file and finds its columns.
+ * Opens a file and finds its columns, with computed ones.
  * @throws UserError (data) for a file that cannot be read or lacks a column
  */
-export async function openFile(file: DataFile, opening: CellOpening): Promise<OpenedFile> {
-  const { computed } = opening;
-  const rows = await openComputed(file, opening);
-  const stats = await rows.csv.stats();
-  return { ...file, rows, ...(computed && { computed }), stats, bytes: stats['']?.bytes ?? 0 };
-}
-
-/** Opens the rows of a file, with computed columns. */
-export async function openComputed(
-  { path, constants }: Pick<DataFile, 'path' | 'constants'>,
+export async function openFile(
+  file: DataFile,
   { columns, dialect, keepsAll = false, computed }: CellOpening,
-): Promise<RowSource<CellFile>> {
-  if (computed === undefined) return openRows(path, columns, dialect, constants, keepsAll);
-  const { csv } = await openRows(path, [], dialect, constants);
-  const own = columns.filter((name) => !computed.names.includes(name));
-  const all = [...new Set([...own, ...computed.inputs(csv.header)])];
-  return computed.wrap(await openRows(path, all, dialect, constants, keepsAll));
+): Promise<OpenedFile> {
+  const { path, constants } = file;
+  const open = (names: readonly string[]): Promise<RowSource<CellFile>> =>
+    openRows(path, names, dialect, constants, keepsAll);
+  let rows: RowSource<CellFile>;
+  if (computed === undefined) rows = await open(columns);
+  else {
+    const { header } = (await openRows(path, [], dialect, constants)).csv;
+    const own = columns.filter((name) => !computed.names.includes(name));
+    rows = computed.wrap(await open([...new Set([...own, ...computed.inputs(header)])]));
+  }
+  const stats = await rows.csv.stats();
+  return { ...file, rows, computed, stats, bytes: stats['']?.bytes ?? 0 };
 }
 
 /** Returns what affects the rows of a file, beside its content and the format. */
@@ -89,51 +96,41 @@ export function fileRecipe({ path, rows: { csv, columns }, computed }: OpenedFil
   ];
 }
 
-/**
- * Returns the content of files from the cache entries at their path; undefined if no entry may be of them.
- * @param read reads the content from the files, if an entry may be of them, but they must be verified
- */
-export async function findContent(
-  { path, home, stats }: Pick<CellPart, 'path' | 'home' | 'stats'>,
-  { cache, index }: IndexedCache,
-  { verifyData }: Access,
-  read: () => Promise<Fingerprint>,
-): Promise<Fingerprint | undefined> {
-  const entries = await index.entriesOf(path, cacheFolders(path, cache.folder, home));
-  const known = verifyData === true ? undefined : knownContent(entries, stats);
-  // Entries of the same files in another order may have the same stats.
-  if (known !== undefined) return Object.fromEntries(Object.keys(stats).map((name) => [name, known[name]!]));
-  return entries.some(({ entry }) => isSameSize(entry.stats, stats)) ? read() : undefined;
-}
-
 /** Files of a source that follow each other and have one cache entry, and what is known of their content. */
 export class CellPart {
   readonly files: readonly [OpenedFile, ...OpenedFile[]];
-  /** Path of the first file, which names the entries. */
-  readonly path: string;
   readonly home: string;
   readonly rows: readonly RowSource<CellFile>[];
-  /** Paths of the files, relative to that of the first. */
+  /** Paths of the files, relative to `path`. */
   readonly names: readonly string[];
   /** Stats of the files when they were opened, by name. */
   readonly stats: FileStats;
   readonly #ownCache: Cache;
+  readonly #parts: readonly CellPart[];
   #content: Fingerprint | undefined;
 
-  constructor(files: readonly OpenedFile[], ownCache: Cache) {
+  /**
+   * @param path names the entries; default: that of the first file
+   * @param parts that the files are divided into, whose content is known; default: none
+   */
+  constructor(
+    files: readonly OpenedFile[],
+    ownCache: Cache,
+    readonly path = files[0]!.path,
+    parts: readonly CellPart[] = [],
+  ) {
     this.files = files as readonly [OpenedFile, ...OpenedFile[]];
-    const [{ path, home }] = this.files;
-    this.path = path;
-    this.home = home;
+    this.home = this.files[0].home;
     this.rows = files.map(({ rows }) => rows);
     this.names = files.map((file) => withSlashes(relative(path, file.path)));
-    this.stats = this.#byName(files.map(({ stats }) => stats));
+    this.stats = this.#byName(files.map(({ stats }) => stats['']!));
     this.#ownCache = ownCache;
+    this.#parts = parts;
   }
 
   /** The stream, if the only file is one. */
   get stream(): DataStream | undefined {
-    return this.files[0].rows.csv.stream;
+    return this.files.length > 1 ? undefined : this.files[0].rows.csv.stream;
   }
 
   /** Size of the files; a stream has none until it is kept. */
@@ -153,10 +150,33 @@ export class CellPart {
   }
 
   /**
-   * Returns a request for the cache entry of the files.
+   * Returns the directory of a cache entry of the files, as `cached` does.
    * @param shared recipe of the format and of `recipe`
    */
-  async request(kind: CacheRequest['kind'], shared: Recipe, access: Access): Promise<CacheRequest> {
+  async cached(kind: CacheRequest['kind'], shared: Recipe, access: Access, make: MakeEntry): Promise<string> {
+    return cached(this.cacheOf(access), await this.#request(kind, shared, access), make);
+  }
+
+  /** Returns the directory of a cache entry with rows of the files, as `cached` does. */
+  async cachedRows(
+    kind: CacheRequest['kind'],
+    shared: Recipe,
+    columns: readonly BlockColumn[],
+    reading: Reading,
+    write: WriteRows<Fingerprint>,
+  ): Promise<string> {
+    const source = this.path;
+    return this.cached(kind, shared, reading, (path, entry) =>
+      writeCacheFolder({ path, source, columns, entry }, reading.policy, write),
+    );
+  }
+
+  /** Returns whether the cache has no such entry. */
+  async lacks(kind: CacheRequest['kind'], shared: Recipe, access: Access): Promise<boolean> {
+    return (await keptFor(this.cacheOf(access), await this.#request(kind, shared, access))) === undefined;
+  }
+
+  async #request(kind: CacheRequest['kind'], shared: Recipe, access: Access): Promise<CacheRequest> {
     const { path, home, stats } = this;
     const fingerprint = await this.identify(access);
     return { kind, source: path, home, stats, fingerprint, recipe: this.#ownRecipe(shared) };
@@ -173,10 +193,14 @@ export class CellPart {
    */
   async identify(access: Access): Promise<Fingerprint | undefined> {
     if (this.#content !== undefined) return this.#content;
-    const { stream } = this;
+    const { stream, path, stats, home } = this;
     if (stream !== undefined) return stream.kept && this.hash(access);
-    this.#content = await findContent(this, this.cacheOf(access), access, () => this.hash(access));
-    return this.#content;
+    const { cache, index } = this.cacheOf(access);
+    const entries = await index.entriesOf(path, cacheFolders(path, cache.folder, home));
+    const known = access.verifyData === true ? undefined : knownContent(entries, stats);
+    // Entries of the same files in another order may have the same stats.
+    if (known !== undefined) return (this.#content = this.#byName(this.names.map((name) => known[name]!)));
+    return entries.some(({ entry }) => isSameSize(entry.stats, stats)) ? this.hash(access) : undefined;
   }
 
   /** Returns the content, as `identify` does, or reads the files. */
@@ -185,11 +209,18 @@ export class CellPart {
   }
 
   /**
-   * Returns the content from the bytes of the files; those that have not passed yet are read.
+   * Returns the content from the bytes of the files; those that have not passed yet are read, unless their parts know
+   * it.
    * @throws UserError (data) if a file has changed since it was opened
    */
   async hash(access: Access): Promise<Fingerprint> {
-    const found: Fingerprint[] = [];
+    const found: Content[] = [];
+    for (const part of this.#parts) found.push(...part.#inOrder(await part.fingerprint(access)));
+    if (found.length === 0) await this.#hashFiles(access, found);
+    return (this.#content = this.#byName(found));
+  }
+
+  async #hashFiles(access: Access, found: Content[]): Promise<void> {
     let done = 0;
     const { bytes } = this;
     for (const [i, { path, stats, rows }] of this.files.entries()) {
@@ -197,22 +228,24 @@ export class CellPart {
         reportShare(access, `verifying ${path}`, bytes > 0 ? (done += more) / bytes : 0),
       );
       checkUnchanged(path, stats, await rows.csv.stats());
-      const name = this.names[i]!;
-      if (this.#content !== undefined && !isSameContent({ '': this.#content[name]! }, own)) {
+      if (this.#content !== undefined && !isSameContent({ '': this.#content[this.names[i]!]! }, own)) {
         throw userError('data', {
           where: path,
           message: 'changed, although its size, times and inode match the cache',
           fix: 'run again with --verify-data',
         });
       }
-      found.push(own);
+      found.push(own['']!);
     }
-    return (this.#content = this.#byName(found));
   }
 
   /** Joins properties of each file. */
-  #byName<Each>(found: readonly Readonly<Record<string, Each>>[]): Record<string, Each> {
-    return Object.fromEntries(this.names.map((name, i) => [name, found[i]!['']!]));
+  #byName<Each>(found: readonly Each[]): Record<string, Each> {
+    return Object.fromEntries(this.names.map((name, i) => [name, found[i]!]));
+  }
+
+  #inOrder(content: Fingerprint): readonly Content[] {
+    return this.names.map((name) => content[name]!);
   }
 
   /** Adds properties of the single files to a recipe, unless all files are read alike. */

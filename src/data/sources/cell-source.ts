@@ -1,17 +1,17 @@
 import { join } from 'node:path';
-import { UserError } from '../../core/errors.js';
+import { UserError, userError } from '../../core/errors.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { LARGEST_ID } from '../../features/parse.js';
 import { writeFolder, writeSynced } from '../../io/disk.js';
 import { shardDataset, type Dataset } from '../batches/dataset.js';
-import { cached, keptFor, recipe, type CacheRequest } from '../cache/cache.js';
+import { recipe } from '../cache/cache.js';
 import { ENTRY } from '../cache/entry.js';
 import { readFitted, writeFitted } from '../cache/fitted-folder.js';
 import { tidyWritten } from '../cache/tidy.js';
 import type { DialectOptions } from '../dialect.js';
 import { noRows } from '../encoding/no-rows.js';
 import { encodeRows, fitRows } from '../pipeline.js';
-import type { RowSource } from '../readers/cell-file.js';
+import type { CellFile, RowSource } from '../readers/cell-file.js';
 import type { Fingerprint } from '../readers/fingerprint.js';
 import { absentUsers, eventSizes, itemAdder } from '../rows/event-columns.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
@@ -23,17 +23,25 @@ import {
   type EncodedFormat,
   type RowFormat,
 } from '../rows/row-format.js';
-import { countLeftOut } from '../rows/row-rule.js';
+import { countLeftOut } from '../rows/rejects.js';
 import { idCountsOf, leftOutOf } from '../shards/counts.js';
 import { joinedShards } from '../shards/joined-shards.js';
+import type { Shards } from '../shards/reader.js';
 import { asStored } from '../shards/shard-view.js';
-import { cachedShards, encodingThreads, shardsRequest } from './cached-shards.js';
-import { reportShare } from './cell-part.js';
+import {
+  areRawRowsExact,
+  cachedRawRows,
+  cachedShards,
+  encodingThreads,
+  fitsAnything,
+  fromRawRows,
+  lackShards,
+  rawPolicy,
+} from './cached-rows.js';
+import { reportShare, type CellOpening, type CellPart } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
-import { checkKinds } from './check-kinds.js';
 import type { ComputedColumns } from './computed-columns.js';
 import type { DataFile } from './find-files.js';
-import { areRawRowsExact, cachedRawRows, fitsAnything, fromRawRows, rawPolicy } from './raw-rows.js';
 import { sideBySide } from './side-by-side.js';
 import type { Access, Reading, Source, StreamReading } from './source.js';
 
@@ -52,12 +60,23 @@ export async function openCellSource(
 ): Promise<Source> {
   const opening = { columns, dialect, ownCache: {}, computed };
   const parts = await CellParts.open(files, opening);
-  checkKinds(parts.files.map(({ rows }) => rows.csv));
-  const reopen = (kept: readonly string[]): Promise<CellParts> => {
-    const keepsAll = parts.columns.every((name) => kept.includes(name));
-    return CellParts.open(files, { ...opening, columns: [...new Set([...columns, ...kept])], keepsAll });
-  };
-  return new CellSource(parts, reopen, computed);
+  checkKinds(parts.whole.rows.map(({ csv }) => csv));
+  return new CellSource(parts, files, opening);
+}
+
+/**
+ * Checks that the files of a source have the same kind, since the text of a value depends on it.
+ * @throws UserError (data)
+ */
+function checkKinds(files: readonly CellFile[]): void {
+  const [first] = files;
+  const other = files.find(({ kind }) => kind !== first!.kind);
+  if (other !== undefined)
+    throw userError('data', {
+      where: other.path,
+      message: `is ${other.kind}, but ${first!.path} is ${first!.kind}`,
+      fix: 'use files of one format, for example with a glob such as *.csv',
+    });
 }
 
 class CellSource implements Source {
@@ -66,47 +85,45 @@ class CellSource implements Source {
   readonly takesRules = true;
   readonly columns: readonly string[];
   readonly #parts: CellParts;
-  readonly #reopen: (kept: readonly string[]) => Promise<CellParts>;
-  readonly #computed: ComputedColumns | undefined;
+  readonly #opened: readonly DataFile[];
+  readonly #opening: CellOpening;
 
-  /** @param reopen opens the files with more columns */
-  constructor(parts: CellParts, reopen: (kept: readonly string[]) => Promise<CellParts>, computed?: ComputedColumns) {
-    this.path = parts.path;
-    this.files = parts.files.map(({ path }) => path);
+  constructor(parts: CellParts, files: readonly DataFile[], opening: CellOpening) {
+    this.path = parts.whole.path;
+    this.files = files.map(({ path }) => path);
     this.columns = parts.columns;
     this.#parts = parts;
-    this.#reopen = reopen;
-    this.#computed = computed;
+    this.#opened = files;
+    this.#opening = opening;
   }
 
   async fingerprint(access: Access): Promise<Fingerprint> {
     this.#prepare(access);
-    return this.#parts.fingerprint(access);
+    return this.#parts.whole.fingerprint(access);
   }
 
   async fit(format: RowFormat, reading: Reading): Promise<Fitted> {
     if (!fitsAnything(format)) return {};
     this.#prepare(reading);
-    await this.#computed?.prepare(reading);
-    const cache = this.#parts.first.cacheOf(reading);
-    const request = await this.#fitRequest(format, reading);
+    await this.#opening.computed?.prepare(reading);
+    const { all, whole, recipe: ofFiles } = this.#parts;
+    // Keys are not fitted.
+    const own = recipe('fitted', [recipeOf({ ...format, keys: [] })], ofFiles);
     const trained = trainedFormat(format);
     let fitted: Fitted | undefined;
-    const folder = await sideBySide(this.#parts.all, reading, {
-      isLacking: async () => (await keptFor(cache, request)) === undefined,
-      make: this.#keepsRaw(format, reading) ? (part, own) => cachedRawRows(part, trained, own) : undefined,
-      all: () => {
-        this.#prepare(reading);
-        return cached(cache, request, async (target, entry) => {
+    const folder = await sideBySide(all, reading, {
+      isLacking: () => whole.lacks('fitted', own, reading),
+      make: this.#keepsRaw(format, reading) ? (part, quiet) => cachedRawRows(part, trained, quiet) : undefined,
+      all: () =>
+        whole.cached('fitted', own, reading, async (target, entry) => {
           const found = await this.#fitRows(format, reading);
-          const read = await this.#parts.fingerprint(reading);
+          const read = await whole.fingerprint(reading);
           await writeFolder(target, async (temporary) => {
             await writeFitted(temporary, found);
             await writeSynced(join(temporary, ENTRY), entry(read));
           });
           fitted = found;
-        });
-      },
+        }),
     });
     return fitted ?? (await readFitted(folder));
   }
@@ -114,17 +131,15 @@ class CellSource implements Source {
   async dataset(format: EncodedFormat, reading: Reading): Promise<Dataset> {
     checkTables(format, this.path);
     this.#prepare(reading);
-    await this.#computed?.prepare(reading);
+    await this.#opening.computed?.prepare(reading);
     const keepsRaw = this.#keepsRaw(format, reading);
+    const encode = (part: CellPart, own: Reading): Promise<Shards> => cachedShards(part, format, own, keepsRaw);
     const all = await sideBySide(this.#parts.all, reading, {
-      isLacking: () => this.#lacksShards(format, reading),
-      make: (part, own) => cachedShards(part, format, own, keepsRaw),
-      all: () => {
-        this.#prepare(reading);
-        return this.#parts.readEach(reading, (part, own) => cachedShards(part, format, own, keepsRaw));
-      },
+      isLacking: () => lackShards(this.#parts.all, format, reading),
+      make: encode,
+      all: () => this.#parts.readEach(reading, encode),
     });
-    await tidyWritten(this.#parts.first.cacheOf(reading));
+    await tidyWritten(this.#parts.whole.cacheOf(reading));
     const shards = joinedShards(all);
     if (shards.manifest.rows === 0)
       throw noRows(this.files, leftOutOf(shards.manifest), format.spec.filter, reading.policy.reasons);
@@ -142,12 +157,17 @@ class CellSource implements Source {
 
   async *stream(format: EncodedFormat, kept: readonly string[], reading: StreamReading): AsyncGenerator<EncodedBatch> {
     if (reading.isOnlyRead !== true) this.#prepare(reading);
-    if (this.#computed !== undefined && reading.cursor !== undefined)
-      throw new Error('computed columns have no cursor');
-    await this.#computed?.prepare(reading);
-    const total = this.#parts.all.reduce((sum, { bytes }) => sum + bytes, 0);
+    const { computed, columns } = this.#opening;
+    if (computed !== undefined && reading.cursor !== undefined) throw new Error('computed columns have no cursor');
+    await computed?.prepare(reading);
+    const parts = await CellParts.open(this.#opened, {
+      ...this.#opening,
+      columns: [...new Set([...columns, ...kept])],
+      keepsAll: this.columns.every((name) => kept.includes(name)),
+    });
+    const total = this.#parts.whole.bytes;
     let before = 0;
-    for (const part of (await this.#reopen(kept)).all) {
+    for (const part of parts.all) {
       const { bytes, path, rows } = part;
       const batches = encodeRows(rows, format, {
         kept,
@@ -168,39 +188,20 @@ class CellSource implements Source {
   /** Prepares for reads: other processes may have added cache entries, and streams will be read again. */
   #prepare(access: Access): void {
     for (const part of this.#parts.all) part.keepStream(access);
-    this.#parts.first.cacheOf(access).index.refresh();
+    this.#parts.whole.cacheOf(access).index.refresh();
   }
 
   /** Whether raw rows are cached: what is fitted may change with another file. */
   #keepsRaw(format: RowFormat, { keepsLocalRows = false }: Reading): boolean {
-    return (this.#parts.areSeveral || keepsLocalRows) && fitsAnything(format) && areRawRowsExact(format);
-  }
-
-  async #fitRequest(format: RowFormat, access: Access): Promise<CacheRequest> {
-    const parts = this.#parts;
-    const known = await parts.eachOf((part) => part.identify(access));
-    return {
-      kind: 'fitted',
-      source: this.path,
-      home: parts.first.home,
-      stats: parts.stats,
-      fingerprint: known.every((each) => each !== undefined) ? parts.byName(known) : undefined,
-      // Keys are not fitted.
-      recipe: recipe('fitted', [recipeOf({ ...format, keys: [] })], parts.recipe),
-    };
+    return (this.files.length > 1 || keepsLocalRows) && fitsAnything(format) && areRawRowsExact(format);
   }
 
   #fitRows(format: RowFormat, reading: Reading): Promise<Fitted> {
     const onShare = (share: number, { csv }: RowSource): void =>
       reportShare(reading, `learning vocabularies and scales from ${csv.path}`, share);
-    const fromFiles = (): Promise<Fitted> =>
-      fitRows(
-        this.#parts.files.map(({ rows }) => rows),
-        format,
-        reading.policy,
-        onShare,
-      );
-    const fromRaw = async (): Promise<Fitted> => {
+    const fromFiles = (): Promise<Fitted> => fitRows(this.#parts.whole.rows, format, reading.policy, onShare);
+    if (!this.#keepsRaw(format, reading)) return fromFiles();
+    return fromRawRows(async () => {
       const trained = trainedFormat(format);
       const raw = await this.#parts.readEach(reading, (part, own) => cachedRawRows(part, trained, own));
       const leftOut = new Map<string, number>();
@@ -208,16 +209,7 @@ class CellSource implements Source {
       const excluded = { leftOut, filter: trained.spec.filter };
       const rows = raw.flatMap((each) => each.rows);
       return fitRows(rows, withFilter(trained, undefined), rawPolicy(reading.policy), onShare, excluded);
-    };
-    return this.#keepsRaw(format, reading) ? fromRawRows(fromRaw, fromFiles) : fromFiles();
-  }
-
-  async #lacksShards(format: EncodedFormat, reading: Reading): Promise<boolean> {
-    for (const part of this.#parts.all) {
-      const request = await shardsRequest(part, format, reading);
-      if ((await keptFor(part.cacheOf(reading), request)) === undefined) return true;
-    }
-    return false;
+    }, fromFiles);
   }
 }
 

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { emptyBlock } from '../../chunks/row-block.js';
 import { readSafetensors, safetensorsParts } from '../../io/safetensors.js';
-import { cached, keptFor, recipe, type Cache, type CacheRequest } from '../cache/cache.js';
-import { chunkBatch, valueBatch, valueStorage } from '../computed/stored-values.js';
-import { counterColumn, counterNames } from '../counters/counter-columns.js';
+import { recipe, type Cache, type Recipe } from '../cache/cache.js';
+import type { ComputeColumns, ComputedColumns } from './computed-columns.js';
+import { chunkBatch, refuseShards, storedValueColumns, valueStorage, type StoredPart } from './stored-columns.js';
+import { counterColumn, counterNames } from './counter-columns.js';
 import { CounterPlan } from '../counters/counter-plan.js';
-import { CounterCells } from '../counters/counter-cells.js';
 import { contentOf, startSet, type CounterState } from '../counters/counter-set.js';
 import {
   chooseStart,
@@ -15,20 +16,16 @@ import {
   type FirstRow,
   type RunCounters,
 } from '../counters/counter-start.js';
-import { describeMemory } from '../counters/memory.js';
-import { RowCounter } from '../counters/row-counter.js';
+import { CounterCells, RowCounter } from '../counters/row-counter.js';
 import { dialectOf, type DialectOptions } from '../dialect.js';
-import { writeCacheFolder } from '../encoding/write-rows.js';
 import type { DataOptions } from '../options.js';
 import { readChunks } from '../pipeline.js';
 import { keyOf, type Fingerprint } from '../readers/fingerprint.js';
 import type { ShardWriter } from '../shards/writer.js';
 import { reportShare, type CellPart } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
-import type { ComputeColumns, ComputedColumns } from './computed-columns.js';
 import { findFiles } from './find-files.js';
 import type { Reading } from './source.js';
-import { refuseShards, storedValueColumns, type StoredPart } from './stored-columns.js';
 
 /** File of a cache entry with the counters after its last row. */
 const STATE = 'counters.safetensors';
@@ -128,71 +125,59 @@ export class CounterPass {
   }
 
   async #countPart(counted: CountedPart, reading: Reading): Promise<void> {
-    const { part } = counted;
+    const { part, isLast } = counted;
     part.keepStream(reading);
     const start = await (this.#start ??= this.#readStart(reading));
     const before =
       this.#parts[this.#done - 1]?.content ?? (start === undefined ? keyOf(this.plan.recipe) : contentOf(start));
-    const request = await this.#request(counted, before, reading);
-    const cache = part.cacheOf(reading);
-    if ((await keptFor(cache, request)) !== undefined) this.#counter = undefined;
-    counted.folder = await cached(cache, request, (path, entry) =>
-      this.#writePart(counted, before, { path, entry }, reading),
+    const recipeOf = (hasState: boolean): Recipe =>
+      recipe('counters', [LAYOUT, this.plan.recipe, hasState, ...part.recipe], [before]);
+    // The state is stored after the last part; other parts may have been the last of other sources.
+    const withState = recipeOf(true);
+    const own = isLast || !(await part.lacks('counters', withState, reading)) ? withState : recipeOf(false);
+    if (!(await part.lacks('counters', own, reading))) this.#counter = undefined;
+    counted.folder = await part.cachedRows('counters', own, valueStorage(this.plan.names), reading, (_, writer) =>
+      this.#writePart(counted, before, reading, writer),
     );
     counted.content = keyOf(before, await part.fingerprint(reading));
-    const large = counted.isLast ? describeMemory(this.#counter?.set?.bytes ?? 0, part.path) : undefined;
+    const large = isLast ? this.#counter?.set?.describeMemory(part.path) : undefined;
     if (large !== undefined) reading.onWarning?.(large);
     // No row follows.
     if (this.#done === this.#parts.length - 1) this.#counter = undefined;
   }
 
-  /** Returns the request for a part: with the state after it if it is the last one, or if that is cached. */
-  async #request({ part, isLast }: CountedPart, before: string, reading: Reading): Promise<CacheRequest> {
-    const requestOf = (hasState: boolean): Promise<CacheRequest> =>
-      part.request(
-        'counters',
-        recipe('counters', [LAYOUT, this.plan.recipe, hasState, ...part.recipe], [before]),
-        reading,
-      );
-    const request = await requestOf(true);
-    const hasState = isLast || (await keptFor(part.cacheOf(reading), request)) !== undefined;
-    return hasState ? request : requestOf(false);
-  }
-
   async #writePart(
-    counted: CountedPart,
+    { part, isLast }: CountedPart,
     before: string,
-    { path, entry }: { readonly path: string; readonly entry: (read: Fingerprint) => string },
     reading: Reading,
-  ): Promise<void> {
-    const { part, isLast } = counted;
+    writer: ShardWriter,
+  ): Promise<{ readonly read: Fingerprint }> {
     const counter = (this.#counter ??= await this.#counterBefore(reading));
-    const target = { path, source: part.path, columns: valueStorage(this.plan.names), entry };
-    await writeCacheFolder(target, reading.policy, async (_, writer) => {
-      await this.#countRows(part, counter, reading, writer);
-      const read = await part.hash(reading);
-      const state = counter.set?.save(keyOf(before, read)) ?? new Map();
-      if (isLast) writer.addFile(STATE, safetensorsParts(state));
-      return { read, leftOut: new Map(), sizes: new Map() };
-    });
+    await this.#countRows(part, counter, reading, writer);
+    const read = await part.hash(reading);
+    const state = counter.set?.save(keyOf(before, read)) ?? new Map();
+    if (isLast) writer.addFile(STATE, safetensorsParts(state));
+    return { read };
   }
 
   /** Counts the rows of a part; writes the values if there is a writer. */
-  async #countRows(part: CellPart, counter: RowCounter, reading: Reading, writer?: ShardWriter): Promise<void> {
-    const { names } = this.plan;
+  async #countRows(
+    { path, rows }: CellPart,
+    counter: RowCounter,
+    reading: Reading,
+    writer?: ShardWriter,
+  ): Promise<void> {
+    const onShare = (share: number): void => reportShare(reading, `counting events in ${path}`, share);
     let current = 0;
-    const onShare = (share: number): void => reportShare(reading, `counting events in ${part.path}`, share);
-    for await (const { chunk, file, line } of readChunks(part.rows, onShare)) {
-      const values = counter.count(chunk, part.rows[file]!.columns, line);
-      const begins = Array.from({ length: file - current }, () => 0);
-      current = file;
-      await writer?.add(chunkBatch(names, values, chunk), begins);
+    const startFiles = async (last: number): Promise<void> => {
+      for (; current < last; current++) await writer?.add(emptyBlock(), [0]);
+    };
+    for await (const { chunk, file, line } of readChunks(rows, onShare)) {
+      const values = counter.count(chunk, rows[file]!.columns, line);
+      await startFiles(file);
+      await writer?.add(chunkBatch(this.plan.names, values, chunk));
     }
-    const empty = this.plan.specs.map(() => new Float32Array(0));
-    await writer?.add(
-      valueBatch(names, empty, 0),
-      Array.from({ length: part.rows.length - 1 - current }, () => 0),
-    );
+    await startFiles(rows.length - 1);
   }
 
   /** Returns the counters before part `#done`: from the last state that is stored, and the parts after it. */

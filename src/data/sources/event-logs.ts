@@ -18,17 +18,31 @@ import type { DataOptions } from '../options.js';
 import { readChunks } from '../pipeline.js';
 import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
 import { refuseInvalid, withConstants } from '../rows/row-reader.js';
-import { fileLogs, rowHistories } from '../sequence-options.js';
+import { fileLogs, rowHistories, type HistoryOptions } from '../sequence-options.js';
 import { cachedEvents } from './cached-events.js';
 import { reportShare } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
 import { rowsOfFile, rowsOfSets, type EventRows } from './event-rows.js';
-import { openEach } from './lookups.js';
+import { withLookups } from './lookups.js';
+import { openAll } from './open-all.js';
 import type { Access } from './source.js';
-import { streamedLog } from './streamed-log.js';
 
 /** Version of the stored events. */
 const LAYOUT = 1;
+
+/**
+ * Reads the side tables and event logs that the fields of a format use; returns the format with them.
+ * @param data section of a config; event logs may be rows of its sets
+ * @param access has the cache of sorted events; default: none
+ * @throws UserError (data) with the problems of all tables, or of all logs
+ */
+export async function withTables(
+  format: RowFormat,
+  data: Partial<DataOptions> = {},
+  access?: Access,
+): Promise<RowFormat> {
+  return withEventLogs(await withLookups(format, data.lookups), data, access);
+}
 
 /**
  * Reads the event logs that the fields of a format use; returns the format with them.
@@ -47,7 +61,7 @@ export async function withEventLogs(
   const [ofFiles, ofRows] = [fileLogs(data.sequences), rowHistories(data.sequences)];
   const uses = listLogUses(format.fields, Object.keys(data.sequences ?? {}));
   if (uses.length === 0) return format;
-  const logs = await openEach('data.sequences', new Set(uses.map(({ log }) => log)), async (name) => {
+  const open = async (name: string): Promise<EventLog> => {
     const own = usesByValues(uses.filter(({ log }) => log === name));
     const [file, stored] = [ofFiles[name], streamed.get(name)];
     if (file !== undefined) return openLog({ name, rows: rowsOfFile(file), uses: own, cells }, access);
@@ -55,15 +69,10 @@ export async function withEventLogs(
     const history = ofRows[name]!;
     if (stored !== undefined) return streamedLog(name, history, own, stored);
     return openLog({ name, rows: rowsOfSets(name, history, data, cells), uses: own, cells }, access);
-  });
+  };
+  const names = new Set(uses.map(({ log }) => log));
+  const logs = await openAll(names, open, (problem, name) => ({ key: `data.sequences.${name}`, ...problem }));
   return rowFormatOf({ ...format.spec, logs });
-}
-
-/** The events of a chunk as rows of one value per column. */
-interface ChunkEvents {
-  readonly events: ChunkRows;
-  /** Row of the file of each event; undefined if each row is an event. */
-  readonly rowOf: Uint32Array | undefined;
 }
 
 /** Returns the columns of a log that fields read, by the names of their values. */
@@ -74,6 +83,38 @@ function usesByValues(uses: readonly LogUse[]): ReadonlyMap<string, LogUse> {
     joined.set(name, joinUses(joined.get(name), use));
   }
   return joined;
+}
+
+/**
+ * Returns the events of a stream as a log: of each user the newest ones, of which rows see those before their time.
+ * @param uses by the names of the values
+ * @throws Error if the events lack a column
+ */
+function streamedLog(
+  name: string,
+  { key, until }: HistoryOptions,
+  uses: ReadonlyMap<string, LogUse>,
+  { place, users, lengths, times, columns: stored }: StoredEvents,
+): EventLog {
+  const columns = [...uses.values()].map(({ column }) => column);
+  const builder = new EventLogBuilder(name, columns);
+  const readers = new Map(
+    [...uses].map(([values, { column }]): [string, (event: number) => string | number] => {
+      const own = stored.get(column.column);
+      if (own === undefined) throw new Error(`the events of '${name}' have no column '${column.column}'`);
+      if ('numbers' in own) return [values, (event) => own.numbers[event]!];
+      const text = textReader(own.texts);
+      return [values, (event) => (own.codes[event] === 0 ? '' : text(own.codes[event]!))];
+    }),
+  );
+  const userAt = textReader(users);
+  let end = 0;
+  for (const [user, length] of lengths.entries()) {
+    end += length;
+    for (let event = end - Math.min(length, place.last); event < end; event++)
+      builder.add(userAt(user), times[event]!, (values) => readers.get(values)!(event));
+  }
+  return { ...builder.finish(), key, until };
 }
 
 /** How a log is read. */
@@ -118,7 +159,7 @@ function areValid(values: EventValues, check: LogUse['check']): boolean {
 /** Reads the events of files, and sorts them. */
 async function sortEvents(
   { name, rows: selected, uses, cells }: LogReading,
-  { files }: CellParts,
+  { whole: { files } }: CellParts,
   access: Access,
 ): Promise<SortedEvents> {
   const { key, time, per } = selected;
@@ -166,6 +207,13 @@ async function sortEvents(
 
 /** Name of the column of times among the events of a chunk; others have the names of their values. */
 const TIME = 'time';
+
+/** The events of a chunk as rows of one value per column. */
+interface ChunkEvents {
+  readonly events: ChunkRows;
+  /** Row of the file of each event; undefined if each row is an event. */
+  readonly rowOf: Uint32Array | undefined;
+}
 
 /** Returns the rows of a chunk as events. */
 function asEvents(rows: ChunkRows, time: string, uses: ReadonlyMap<string, LogUse>): ChunkEvents {

@@ -44,16 +44,14 @@ const [NO_EVENT, NO_USER] = ['not an event', 'no user'];
  * Finds the files of an event log that has files of its own, whose rows are all events.
  * @throws UserError (data) for files that do not exist
  */
-export function rowsOfFile({ file, key, time, until, per, ...dialect }: FileLogOptions): EventRows {
+export function rowsOfFile(log: FileLogOptions): EventRows {
+  const { file, key } = log;
   return {
-    key,
-    time,
-    until,
-    per,
+    ...log,
     path: file,
     // Names of directories are not columns of events.
     files: findFiles(file).map((each) => ({ ...each, constants: new Map() })),
-    dialect: dialectOf(dialect),
+    dialect: dialectOf(log),
     columns: [],
     selection: {},
     isSkipping: false,
@@ -74,7 +72,7 @@ export function rowsOfFile({ file, key, time, until, per, ...dialect }: FileLogO
  */
 export function rowsOfSets(
   name: string,
-  { of, key, time, until }: HistoryOptions,
+  history: HistoryOptions,
   data: Partial<DataOptions>,
   cells: CellOptions,
 ): EventRows {
@@ -84,13 +82,12 @@ export function rowsOfSets(
       message: 'selects rows whose events are joined from logs that grow',
       fix: 'train with --follow, whose checkpoints have the events',
     });
+  const { of } = history;
   const where = data.where && { where: data.where };
   const filter = where && startFilter(where, cells);
   const isSkipping = data.onBadRow === 'skip';
   return {
-    key,
-    time,
-    until,
+    ...history,
     per: 'event',
     path: namesOf(setPaths(data)),
     files: findSetFiles(data),

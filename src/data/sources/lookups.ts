@@ -1,5 +1,4 @@
 import { ChunkRows } from '../../chunks/chunk.js';
-import { UserError, type Problem } from '../../core/errors.js';
 import type { CellOptions } from '../../features/cells.js';
 import { readTexts } from '../../features/computed.js';
 import { LookupTableBuilder, type LookupColumn, type LookupTable } from '../../features/lookups.js';
@@ -12,6 +11,7 @@ import { openRows } from '../readers/open-rows.js';
 import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
 import { refuseInvalid } from '../rows/row-reader.js';
 import { findFiles } from './find-files.js';
+import { openAll } from './open-all.js';
 
 /** A column that a field reads, and how the field cleans it. */
 type Use = LookupColumn & { readonly cells: CellOptions };
@@ -25,35 +25,14 @@ export async function withLookups(format: RowFormat, options: LookupsOptions = {
     (computed?.lookups ?? []).map((lookup): Use => ({ ...lookup, cells })),
   );
   if (uses.length === 0) return format;
-  const lookups = await openEach('data.lookups', new Set(uses.map(({ table }) => table)), (name) => {
+  const open = (name: string): Promise<LookupTable> => {
     const own = uses.filter(({ table }) => table === name);
     // The config declares every table that a field uses.
     return readTable(name, options[name]!, own, format.spec.cells ?? {});
-  });
+  };
+  const names = new Set(uses.map(({ table }) => table));
+  const lookups = await openAll(names, open, (problem, name) => ({ key: `data.lookups.${name}`, ...problem }));
   return rowFormatOf({ ...format.spec, lookups });
-}
-
-/**
- * Opens the tables of a section of the config by name.
- * @throws UserError (data) with the problems of all tables; (disk)
- */
-export async function openEach<Table>(
-  section: string,
-  names: ReadonlySet<string>,
-  open: (name: string) => Promise<Table>,
-): Promise<ReadonlyMap<string, Table>> {
-  const opened = new Map<string, Table>();
-  const problems: Problem[] = [];
-  for (const name of names) {
-    try {
-      opened.set(name, await open(name));
-    } catch (error) {
-      if (!(error instanceof UserError) || error.kind === 'disk') throw error;
-      problems.push(...error.problems.map((problem) => ({ key: `${section}.${name}`, ...problem })));
-    }
-  }
-  if (problems.length > 0) throw new UserError('data', problems);
-  return opened;
 }
 
 /** Lines of a file that are numbered apart from those of other files. */

@@ -50,16 +50,15 @@ function changedRates({ rows, leftOut, labelCounts = new Map() }: Counted, tasks
 
 /** Returns a warning for each split and event log with rows whose user is not in the log. */
 export function absentNotices(datasets: { readonly [S in Split]?: Dataset | undefined }): readonly string[] {
-  return SPLITS.flatMap((split) =>
-    [...(datasets[split]?.absentUsers ?? [])].flatMap(([log, count]) =>
-      count === 0
-        ? []
-        : [
-            `data.${split}: the user of ${count} of ${datasets[split]!.rows} rows is not in data.sequences.${log}, ` +
-              'so these rows have no items',
-          ],
-    ),
-  );
+  return SPLITS.flatMap((split) => {
+    const { rows, absentUsers = [] } = datasets[split] ?? {};
+    const absent = [...absentUsers].filter(([, count]) => count > 0);
+    return absent.map(
+      ([log, count]) =>
+        `data.${split}: the user of ${count} of ${rows} rows is not in data.sequences.${log}, ` +
+        'so these rows have no items',
+    );
+  });
 }
 
 /** By split and field: share of ids, or of items of bags, that are OOV. Only fields whose ids were counted. */

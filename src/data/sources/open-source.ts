@@ -8,14 +8,6 @@ import { findFiles } from './find-files.js';
 import { openShardSource } from './shard-source.js';
 import type { Source } from './source.js';
 
-/** Opens files and finds the columns to read; `computed` columns are added to them. */
-export type OpenSource = (
-  paths: Paths,
-  columns: readonly string[],
-  dialect: DialectOptions,
-  computed?: ComputedColumns,
-) => Promise<Source>;
-
 /**
  * Opens files of CSV, JSON Lines or Parquet, or a directory of shards, and finds the columns to read.
  * @param paths files, directories or globs
@@ -42,3 +34,6 @@ export async function openSource(
   }
   return openCellSource(findFiles(paths), columns, dialect, computed);
 }
+
+/** Opens files, or a sample of their rows. */
+export type OpenSource = typeof openSource;

@@ -6,21 +6,18 @@ import { openStreamStore, temporaryFolder } from '../cache/stream-store.js';
 import { sliceChunk } from '../../chunks/chunk.js';
 import type { CellFile, Piece, RowSource } from '../readers/cell-file.js';
 import { openRows } from '../readers/open-rows.js';
-import type { Paths } from '../options.js';
-import { openComputed } from './cell-part.js';
-import type { ComputedColumns } from './computed-columns.js';
+import { openFile } from './cell-part.js';
 import { encodeRows, fitRows, readChunks } from '../pipeline.js';
 import { findFiles, type DataFile } from './find-files.js';
-import { openSource } from './open-source.js';
-import { wrapSource, type Reading, type Source } from './source.js';
+import { openSource, type OpenSource } from './open-source.js';
+import { wrapSource, type Reading } from './source.js';
 
 /** Maximum number of runs of consecutive rows in a sample. */
 const MAX_RUNS = 10_000;
 
 /** Opens sources as samples of their rows. */
 export interface RowSampler {
-  /** @throws UserError (data) for files that cannot be read or lack a column */
-  open(paths: Paths, columns: readonly string[], dialect: DialectOptions, computed?: ComputedColumns): Promise<Source>;
+  readonly open: OpenSource;
   /** Whether any source has more rows than its sample. */
   readonly isCut: boolean;
 }
@@ -55,14 +52,14 @@ export function createRowSampler(limit: number): RowSampler {
     get isCut() {
       return isCut;
     },
-    async open(paths, columns, dialect, computed) {
+    async open(paths, columns, dialect = {}, computed) {
       const whole = await openSource(paths, columns, dialect, computed);
       if (!whole.takesRules) return whole;
       const files = findFiles(paths);
       const openSample = async (wanted: readonly string[], reading: Reading): Promise<readonly RowSource[]> => {
         await computed?.prepare({ ...reading, cache: { folder: temporaryFolder() } });
         const opened: RowSource<CellFile>[] = [];
-        for (const file of files) opened.push(await openComputed(file, { columns: wanted, dialect, computed }));
+        for (const file of files) opened.push((await openFile(file, { columns: wanted, dialect, computed })).rows);
         const rows: number[] = [];
         for (const file of files) rows.push(await countFile(file, dialect));
         const total = rows.reduce((sum, count) => sum + count, 0);

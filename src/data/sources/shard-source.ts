@@ -15,7 +15,7 @@ import { noRows } from '../encoding/no-rows.js';
 import { changedBefore } from '../readers/read-cursor.js';
 import { hashFiles, type Fingerprint } from '../readers/fingerprint.js';
 import { checkOf } from '../readers/text-place.js';
-import { finishFits, startFits } from '../encoding/fit-readers.js';
+import { finishFits, startFits } from '../encoding/row-fitter.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';
@@ -30,6 +30,7 @@ import {
   storedColumn,
   type ColumnSource,
   type ShardColumns,
+  type ShardView,
 } from '../shards/shard-view.js';
 import { readVocabularies, vocabularyFile } from '../shards/vocabulary.js';
 import { reportShare } from './cell-part.js';
@@ -82,7 +83,7 @@ class ShardSource implements Source {
   async fit(format: RowFormat, reading: Reading): Promise<Fitted> {
     this.#checkFormat(format);
     const fits = startFits(format);
-    const toRead: ShardFitter[] = [];
+    const fitters: (readonly [columns: readonly string[], fitter: FieldFitter])[] = [];
     for (const field of format.fields) {
       const ownersFit = fits.get(field.owner);
       if (ownersFit === undefined) continue;
@@ -91,18 +92,53 @@ class ShardSource implements Source {
       // The manifest has the number of ids.
       if (field.columns.length === 1 && 'size' in column && fit.direct?.cell === 'id')
         fit.direct.observe(column.size - 1);
-      else toRead.push({ columns: field.columns, fitter: fieldFitter(field, fit) });
+      else fitters.push([field.columns, fieldFitter(field, fit)]);
     }
-    const what = `learning vocabularies and scales from ${this.path}`;
-    if (toRead.length > 0)
-      await fitShards(this.#shards, this.#stored, format, toRead, (share) => reportShare(reading, what, share));
+    if (fitters.length > 0) await this.#fitRows(format, fitters, reading);
     return finishFits(fits);
+  }
+
+  /** Fits fields in one pass over their columns. */
+  async #fitRows(
+    format: RowFormat,
+    fitters: readonly (readonly [columns: readonly string[], fitter: FieldFitter])[],
+    reading: Reading,
+  ): Promise<void> {
+    const { folder, manifest } = this.#shards;
+    const names = [...new Set(fitters.flatMap(([columns]) => columns))];
+    const columns = names.map((name) => storedColumn(this.#stored.columns.get(name)!));
+    const block = createRowBlock(columns, Math.max(...manifest.shards.map(({ rows }) => rows)));
+    const readers = columnSource(this.#stored);
+    let done = 0;
+    for (const [shard, { rows, file }] of manifest.shards.entries()) {
+      block.rows = 0;
+      await this.#shards.read([{ shard, begin: 0, end: rows }], columns, block);
+      const placeOf = (row: number): string => `${join(folder, file)}, row ${row}`;
+      checkIds(block, manifest.columns, placeOf);
+      checkNumbers(block, format, placeOf);
+      const chunk = new ChunkRows(shardChunk(block, readers));
+      for (const [own, fitter] of fitters) {
+        fitter.check(chunk);
+        const [first] = chunk.problems();
+        if (first !== undefined) throw badRow(placeOf(first[0]), own.join(', '), `expected ${first[1].error.expected}`);
+        fitter.observe(chunk);
+      }
+      done += rows;
+      reportShare(reading, `learning vocabularies and scales from ${this.path}`, done / manifest.rows);
+    }
   }
 
   async dataset(format: EncodedFormat, { threads, onWarning }: Reading): Promise<Dataset> {
     this.#checkFormat(format);
-    checkKeys(format.keys, this.#stored, idCountsOf(this.#shards.manifest), this.#manifestPath);
-    const idCounts = countsByField(this.#shards, format);
+    const counts = idCountsOf(this.#shards.manifest);
+    checkKeys(format.keys, this.#stored, counts, this.#manifestPath);
+    // Only the counts of fields that take stored ids as they are are known.
+    const idCounts = new Map<string, IdCount>();
+    for (const field of format.fields) {
+      const [column] = field.columns as [string];
+      const count = counts.get(column);
+      if (count !== undefined && takesStored(field, this.#stored.columns.get(column)!)) idCounts.set(field.name, count);
+    }
     const options = { idCounts, lossKeys: format.spec.lossKeys, threads, onWarning };
     return Promise.resolve(shardDataset(this.#shards, formatView(this.#stored, format), options));
   }
@@ -115,24 +151,22 @@ class ShardSource implements Source {
     if (from !== undefined && from.check !== check) throw changedBefore(this.path, 'its manifest has other shards');
     this.#checkFormat(format);
     const keptColumns = kept.map((name) => columns.get(name)!);
-    const vocabularies = await readVocabularies(this.path, keptColumns);
-    const columnsOfKept = columnSource({ columns, vocabularies });
-    // Rows are read twice: encoded, and as stored.
-    const view = asStored(keptColumns.map(storedColumn));
+    const texts = columnSource({ columns, vocabularies: await readVocabularies(this.path, keptColumns) });
     let done = from?.offset ?? 0;
     // A cursor is after whole batches, or after the last row.
     const range = { skipBatches: Math.ceil(done / STREAM_ROWS) };
-    const keptBatches = shardDataset(this.#shards, view).batches(STREAM_ROWS, undefined, range);
-    const rows = shardDataset(this.#shards, formatView(this.#stored, format));
-    const batches = rows.batches(STREAM_ROWS, undefined, range);
+    const read = (view: ShardView): ReturnType<Dataset['batches']> =>
+      shardDataset(this.#shards, view).batches(STREAM_ROWS, undefined, range);
+    // Rows are read twice: encoded, and as stored.
+    const keptBatches = read(asStored(keptColumns.map(storedColumn)));
     try {
-      for await (const { batch, totalRows } of batches) {
+      for await (const { batch, totalRows } of read(formatView(this.#stored, format))) {
         const next = kept.length === 0 ? undefined : await keptBatches.next();
         done += batch.rows;
         cursor?.moveTo(this.path, { offset: done, check }, done + 1);
         yield {
           batch,
-          kept: next?.done === false ? keptTexts(kept, columnsOfKept, next.value.batch) : [],
+          kept: next?.done === false ? kept.map((name) => textsOf(name, texts, next.value.batch)) : [],
           skipped: [],
           rejects: [],
           leftOut: new Map<string, number>(),
@@ -170,74 +204,15 @@ function missingColumns(missing: readonly string[], names: readonly string[], wh
   );
 }
 
-/** Returns the texts of stored columns, by column and row. */
-function keptTexts(names: readonly string[], source: ColumnSource, raw: Batch): readonly (readonly string[])[] {
-  return names.map((name) => {
-    const text = textsOf(name, source, raw);
-    return Array.from({ length: raw.rows }, (_, row) => text(row));
-  });
-}
-
-/** Returns a function from a row to the text of its value; numbers have the shortest text of a 32-bit float. */
-function textsOf(name: string, source: ColumnSource, raw: Batch): (row: number) => string {
+/** Returns the texts of a stored column by row; numbers have the shortest text of a 32-bit float. */
+function textsOf(name: string, source: ColumnSource, raw: Batch): readonly string[] {
   const keys = raw.keys?.get(name);
-  if (keys !== undefined) return (row) => textOfKey(keys[KEY_WORDS * row]!, keys[KEY_WORDS * row + 1]!);
   const floats = raw.numbers.get(name) ?? raw.labels.get(name);
-  if (floats !== undefined) return (row) => floatText(floats[row]!);
-  const column = source.get(name)!(raw);
-  return (row) => column.text(row);
-}
-
-/** Returns the counts of fields that take stored ids as they are, which are the only ones known. */
-function countsByField({ manifest }: Shards, { fields }: EncodedFormat): Dataset['idCounts'] {
-  const counts = idCountsOf(manifest);
-  return new Map(
-    fields.flatMap((field) => {
-      const [column] = field.columns as [string];
-      const stored = manifest.columns.find((each) => each.name === column);
-      const count = counts.get(column);
-      const isAsStored = stored !== undefined && takesStored(field, stored);
-      return isAsStored && count !== undefined ? [[field.name, count]] : [];
-    }),
-  );
-}
-
-/** Fitter of a field that is fitted on rows. */
-interface ShardFitter {
-  readonly columns: readonly string[];
-  readonly fitter: FieldFitter;
-}
-
-/** Fits fields in one pass over their columns. */
-async function fitShards(
-  shards: Shards,
-  source: ShardColumns,
-  format: RowFormat,
-  fitters: readonly ShardFitter[],
-  onShare: (share: number) => void,
-): Promise<void> {
-  const { manifest } = shards;
-  const names = [...new Set(fitters.flatMap(({ columns }) => columns))];
-  const columns = names.map((name) => storedColumn(source.columns.get(name)!));
-  const block = createRowBlock(columns, Math.max(...manifest.shards.map(({ rows }) => rows)));
-  const readers = columnSource(source);
-  let done = 0;
-  for (const [shard, { rows, file }] of manifest.shards.entries()) {
-    block.rows = 0;
-    await shards.read([{ shard, begin: 0, end: rows }], columns, block);
-    const placeOf = (row: number): string => `${join(shards.folder, file)}, row ${row}`;
-    checkIds(block, manifest.columns, placeOf);
-    checkNumbers(block, format, placeOf);
-    const chunk = new ChunkRows(shardChunk(block, readers));
-    for (const { columns: own, fitter } of fitters) {
-      fitter.check(chunk);
-      const [first] = chunk.problems();
-      if (first !== undefined) throw badRow(placeOf(first[0]), own.join(', '), `expected ${first[1].error.expected}`);
-      fitter.observe(chunk);
-    }
-    done += rows;
-    onShare(done / manifest.rows);
-  }
+  const column = keys === undefined && floats === undefined ? source.get(name)!(raw) : undefined;
+  return Array.from({ length: raw.rows }, (_, row) => {
+    if (keys !== undefined) return textOfKey(keys[KEY_WORDS * row]!, keys[KEY_WORDS * row + 1]!);
+    return column?.text(row) ?? floatText(floats![row]!);
+  });
 }
 
 /**
@@ -273,8 +248,8 @@ function checkTargets({ fields }: RowFormat, { about }: Shards['manifest'], wher
   const problems = fields.flatMap((field): Problem[] => {
     const column = field.columns[0]!;
     const target = fields.find(({ name }) => name === field.owner)!.columns[0]!;
-    if (!('sequence' in field) || field.isLikeOwner !== true || about.sharedIds?.[column] === target) return [];
     const shared = about.sharedIds?.[column];
+    if (!('sequence' in field) || field.isLikeOwner !== true || shared === target) return [];
     return [
       {
         where,

@@ -34,13 +34,9 @@ export async function sideBySide<Found>(
   if (sharing === undefined || sharing.peers.size === 1) return all();
   const { peers } = sharing;
   const lacks = await isLacking();
-  const seen = peers.allGatherStrings(
-    `${lacks ? '+' : '-'}${keyOf(parts.flatMap(({ files }) => files.map(({ path, bytes }) => [path, bytes])))}`,
-  );
-  refuseOthersFiles(
-    parts,
-    seen.map((text) => text.slice(1)),
-  );
+  const files = keyOf(parts.flatMap((part) => part.files.map(({ path, bytes }) => [path, bytes])));
+  const seen = peers.allGatherStrings(`${lacks ? '+' : '-'}${files}`);
+  refuseOtherFiles(parts[0]!.path, seen);
   if (!seen.some((text) => text.startsWith('+'))) return all();
 
   const mates = await matesOf(parts[0]!, reading, sharing);
@@ -52,7 +48,11 @@ export async function sideBySide<Found>(
       if (peers.allGatherStrings(hasFailed ? '+' : '').includes('+')) break;
     }
   }
-  return peers.rankZeroFirst(all, mates[0] === peers.rank);
+  const read = (): Promise<Found> => {
+    parts[0]!.cacheOf(reading).index.refresh();
+    return all();
+  };
+  return peers.rankZeroFirst(read, mates[0] === peers.rank);
 }
 
 /** Returns whether the entry of any part cannot be created; the error occurs again when all files are read. */
@@ -65,15 +65,15 @@ async function fails(parts: readonly CellPart[], make: (part: CellPart) => Promi
   }
 }
 
-function refuseOthersFiles(parts: readonly CellPart[], keys: readonly string[]): void {
-  const other = keys.findIndex((key) => key !== keys[0]);
-  if (other === -1) return;
-  const [first] = parts;
-  throw userError('data', {
-    where: first!.path,
-    message: `process ${other} reads different files here than process 0: names or sizes differ`,
-    fix: 'put the same data under the same paths on every machine, for example on a shared disk',
-  });
+/** @param seen a sign and the key of the files of each rank */
+function refuseOtherFiles(where: string, seen: readonly string[]): void {
+  const other = seen.findIndex((text) => text.slice(1) !== seen[0]!.slice(1));
+  if (other !== -1)
+    throw userError('data', {
+      where,
+      message: `process ${other} reads different files here than process 0: names or sizes differ`,
+      fix: 'put the same data under the same paths on every machine, for example on a shared disk',
+    });
 }
 
 /**
@@ -95,9 +95,7 @@ async function matesOf(
   const names = new Set(await onDisk(folder, () => readdir(folder)));
   peers.allGatherStrings('');
   await onDisk(own, () => rm(own, { force: true }));
-  return Array.from({ length: peers.size }, (_, rank) => rank).filter(
-    (rank) => rank === peers.rank || names.has(markOf(rank, job!)),
-  );
+  return [...Array(peers.size).keys()].filter((rank) => names.has(markOf(rank, job!)));
 }
 
 /** Assigns the files of each round, in order, each to the process with the fewest bytes so far. */

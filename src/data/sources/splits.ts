@@ -1,4 +1,4 @@
-import { didYouMean, problemLine, quoted, UserError, userError, type Problem } from '../../core/errors.js';
+import { didYouMean, quoted, userError, type Problem } from '../../core/errors.js';
 import { normalizeGiven, tasksGiven, type LabelFacts, type Task } from '../../core/tasks.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { Dataset } from '../batches/dataset.js';
@@ -30,6 +30,7 @@ import {
 } from './notices.js';
 import type { ComputeColumns } from './computed-columns.js';
 import { CounterPass } from './counter-pass.js';
+import { openAll } from './open-all.js';
 import { openSource, type OpenSource } from './open-source.js';
 import { checkStreams } from './source-streams.js';
 import { wrapSource, type Reading, type Source } from './source.js';
@@ -72,56 +73,55 @@ export async function openSplits<Files extends SplitFiles>(
   options: SplitOpening = {},
 ): Promise<Splits<Files>> {
   const { open = openSource, compute } = options;
-  const openComputed =
-    (split: Split): OpenSource =>
-    async (paths, columns, own) =>
-      open(paths, columns, own, await compute?.(paths, split));
   if (rule === undefined) checkStreams(files);
-  const problems = new Map<string, Problem>();
-  const opened: Partial<Record<Split, Source>> = {};
-  for (const split of SPLITS) {
-    const paths = files[split];
-    if (paths === undefined) continue;
-    try {
-      opened[split] = await openSplit(openComputed(split), paths, format, dialect, { where, split: rule, part: split });
-    } catch (error) {
-      // The kind is disk for a limit of the system, which is not a problem of a file.
-      if (!(error instanceof UserError) || error.kind === 'disk') throw error;
-      const advice = [paths].flat().every(isThere) ? {} : { fix };
-      for (const found of error.problems) {
-        const problem = { key: `data.${split}`, ...advice, ...explainGiven(found, format.spec.tasks) };
-        // Splits of one source have the same problems.
-        problems.set(problemLine(problem), problem);
-      }
-    }
-  }
-  if (problems.size > 0) throw new UserError('data', [...problems.values()]);
+  const filterOf = (part: Split): RowFilter | undefined =>
+    where === undefined && rule === undefined ? undefined : { where, split: rule, part };
+  const openSplit = async (split: Split): Promise<Source> => {
+    const columns = columnsOf(filtered(format, filterOf(split)));
+    const source = await open(files[split]!, columns, dialect, await compute?.(files[split]!, split));
+    if (filterOf(split) !== undefined) refuseFilter(source, rule === undefined ? 'data.where' : 'data.split');
+    return source;
+  };
+  const explain = (problem: Problem, split: Split): Problem => {
+    const advice = [files[split]!].flat().every(isThere) ? {} : { fix };
+    return { key: `data.${split}`, ...advice, ...explainGiven(problem, format.spec.tasks) };
+  };
+  const opened = await openAll(
+    SPLITS.filter((split) => files[split] !== undefined),
+    openSplit,
+    explain,
+  );
+  // A file of one split may be in another split tomorrow.
+  const keepsLocalRows = [...opened.values()].some((source) => source.files.length > 1);
   // Each split with files was opened.
-  return keepLocalRows(opened) as Splits<Files>;
+  return Object.fromEntries(
+    [...opened].map(([split, source]) => [split, filteredSource(source, filterOf(split), keepsLocalRows)]),
+  ) as Splits<Files>;
 }
 
-async function openSplit(
-  open: OpenSource,
-  paths: Paths,
-  format: RowFormat,
-  dialect: DialectOptions,
-  filter: RowFilter,
-): Promise<Source> {
-  if (filter.where === undefined && filter.split === undefined) return open(paths, columnsOf(format), dialect);
-  const source = await open(paths, columnsOf(withFilter(format, filter)), dialect);
-  if (!source.takesRules) {
-    const key = filter.split === undefined ? 'data.where' : 'data.split';
+function refuseFilter({ path, takesRules }: Source, key: string): void {
+  if (!takesRules)
     throw userError('data', {
-      where: source.path,
+      where: path,
       key,
       message: 'does not apply to a directory of shards, whose rows are already encoded',
       fix: `create new shards, or remove ${key}`,
     });
-  }
+}
+
+function filtered<Format extends RowFormat>(format: Format, filter: RowFilter | undefined): Format {
+  return filter === undefined ? format : withFilter(format, filter);
+}
+
+/**
+ * Returns the rows of a source that a filter includes.
+ * @param keepsLocalRows whether one of the splits has several files
+ */
+function filteredSource(source: Source, filter: RowFilter | undefined, keepsLocalRows: boolean): Source {
   return wrapSource(source, {
-    fit: (own, reading) => source.fit(withFilter(own, filter), reading),
-    dataset: (own, reading) => source.dataset(withFilter(own, filter), reading),
-    stream: (own, kept, reading) => source.stream(withFilter(own, filter), kept, reading),
+    fit: (format, reading) => source.fit(filtered(format, filter), { ...reading, keepsLocalRows }),
+    dataset: (format, reading) => source.dataset(filtered(format, filter), { ...reading, keepsLocalRows }),
+    stream: (format, kept, reading) => source.stream(filtered(format, filter), kept, reading),
   });
 }
 
@@ -132,9 +132,7 @@ function explainGiven(problem: Problem, tasks: readonly Task[]): Problem {
     if (named === undefined || problem.key !== `column ${quoted(named)}` || tasksGiven(task, tasks).length > 0)
       continue;
     const others = tasks.filter(({ name }) => name !== task.name);
-    const names = [
-      ...new Set(others.flatMap(({ name, label }) => (typeof label === 'string' ? [label, name] : [name]))),
-    ];
+    const names = [...new Set(others.flatMap(({ name, label }) => (typeof label === 'string' ? [label, name] : name)))];
     const choices =
       names.length > 0
         ? `use a task, a label (${names.join(', ')}) or a column of the file`
@@ -146,20 +144,6 @@ function explainGiven(problem: Problem, tasks: readonly Task[]): Problem {
     };
   }
   return problem;
-}
-
-/** Keeps raw rows of all splits if one has several files: a file of one split may be in another split tomorrow. */
-function keepLocalRows(opened: Partial<Record<Split, Source>>): Partial<Record<Split, Source>> {
-  if (!Object.values(opened).some(({ files }) => files.length > 1)) return opened;
-  return Object.fromEntries(
-    Object.entries(opened).map(([split, source]) => [
-      split,
-      wrapSource(source, {
-        fit: (format, reading) => source.fit(format, { ...reading, keepsLocalRows: true }),
-        dataset: (format, reading) => source.dataset(format, { ...reading, keepsLocalRows: true }),
-      }),
-    ]),
-  );
 }
 
 /**

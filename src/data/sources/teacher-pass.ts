@@ -1,24 +1,29 @@
 import type { Column } from '../../chunks/column.js';
-import { quoted, UserError, userError } from '../../core/errors.js';
+import { emptyBlock } from '../../chunks/row-block.js';
+import { UserError, userError } from '../../core/errors.js';
 import { shortestDecimal } from '../../text/float-text.js';
-import { cached, recipe, type Cache } from '../cache/cache.js';
-import { withColumns, type ColumnNames } from '../computed/chunk-columns.js';
-import { valueBatch, valueStorage } from '../computed/stored-values.js';
+import { recipe, type Cache } from '../cache/cache.js';
+import { computedColumns, type ColumnNames, type ComputeColumns, type ComputedColumns } from './computed-columns.js';
+import {
+  refuseShards,
+  storedValueColumns,
+  valueBatch,
+  valueStorage,
+  type CreateColumn,
+  type StoredPart,
+} from './stored-columns.js';
 import type { DialectOptions } from '../dialect.js';
-import { replayRejects, writeCacheFolder, type CacheFolder } from '../encoding/write-rows.js';
-import type { Paths } from '../options.js';
+import { replayRejects, type WriteRows } from '../encoding/write-rows.js';
 import { encodeRows } from '../pipeline.js';
 import { keyOf, type Fingerprint } from '../readers/fingerprint.js';
-import type { BadRow, RejectPolicy } from '../rows/rejects.js';
+import { badRowProblem, type BadRow, type RejectPolicy } from '../rows/rejects.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
-import { encodingThreads } from './cached-shards.js';
+import { encodingThreads } from './cached-rows.js';
 import { CellPart, openFile, reportShare } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
-import type { ComputeColumns, ComputedColumns } from './computed-columns.js';
 import { findFiles } from './find-files.js';
 import type { Reading } from './source.js';
-import { refuseShards, storedValueColumns, type CreateColumn, type StoredPart } from './stored-columns.js';
 
 /** Scores rows in their order. */
 export interface RowScorer {
@@ -52,7 +57,8 @@ export interface TeacherOptions {
 }
 
 /** A teacher that scores the rows of files. */
-interface Scoring {
+interface Scoring extends TeacherOptions {
+  readonly ownCache: Cache;
   readonly teacher: Teacher;
   readonly counters: ComputedColumns | undefined;
   /** Loads it once. */
@@ -65,150 +71,123 @@ const MAX_PROBLEMS = 10_000;
 const SKIP_ALL: RejectPolicy = { count: 0, reject: () => undefined };
 
 /**
- * Probabilities of a teacher for the rows of the training files, which are scored once. Validation and test sets have
- * none: their losses compare with labels only.
+ * Computes the probabilities of a teacher for the rows of the training files, which are scored once, part by part.
+ * Validation and test sets have none: their losses compare with labels only.
  */
-export class TeacherPass {
-  readonly #options: TeacherOptions;
-  readonly #names: ColumnNames;
-  readonly #ownCache: Cache = {};
-
-  constructor(options: TeacherOptions) {
-    this.#options = options;
-    this.#names = { names: options.columns, origin: 'a computed column', renaming: () => 'rename the column' };
-  }
-
-  /** Returns the columns of a split; a teacher scores each part of the training files. */
-  readonly compute: ComputeColumns = async (paths, split) => {
-    if (split !== 'train') return emptyColumns(this.#names);
-    const { key, dialect } = this.#options;
+export function scoredColumns(options: TeacherOptions): ComputeColumns {
+  const { columns, key, dialect, find } = options;
+  const names: ColumnNames = { names: columns, origin: 'a computed column', renaming: () => 'rename the column' };
+  const empty = columns.map((): Column => ({ type: 'number', text: () => '' }));
+  const ownCache: Cache = {};
+  return async (paths, split) => {
+    if (split !== 'train') return computedColumns(names, () => ({ next: () => empty }));
     await refuseShards(paths, key);
-    const opening = { columns: [], dialect, ownCache: this.#ownCache };
-    const { all } = await CellParts.open(findFiles(paths), opening);
+    const { all } = await CellParts.open(findFiles(paths), { columns: [], dialect, ownCache });
     const parts = all.map((part): StoredPart => ({ part, content: '', folder: '' }));
-    return storedValueColumns(this.#names, parts, {
-      prepare: (reading) => this.#scoreAll(paths, parts, reading),
-      columnsOf: (path, stored) => this.#columnsOf(path, stored),
+    const scoreAll = async (reading: Reading): Promise<void> => {
+      if (parts.every(({ folder }) => folder !== '')) return;
+      const teacher = await find();
+      const counters = await teacher.counters?.(paths, 'train');
+      await counters?.prepare(reading);
+      const score = (): Promise<void> => scoreParts(parts, { ...options, ownCache, teacher, counters }, reading);
+      await (reading.sharing?.peers.rankZeroFirst(score) ?? score());
+    };
+    return storedValueColumns(names, parts, {
+      prepare: scoreAll,
+      columnsOf: async (path, stored) => columnReader(path, stored, (await find()).name),
     });
   };
+}
 
-  async #scoreAll(paths: Paths, parts: readonly StoredPart[], reading: Reading): Promise<void> {
-    if (parts.every(({ folder }) => folder !== '')) return;
-    const teacher = await this.#options.find();
-    const counters = await teacher.counters?.(paths, 'train');
-    await counters?.prepare(reading);
-    const score = async (): Promise<void> => {
-      let scorer: RowScorer | undefined;
-      const open = async (): Promise<RowScorer> => (scorer ??= await teacher.open());
-      try {
-        for (const stored of parts) await this.#scorePart(stored, { teacher, counters, open }, reading);
-      } finally {
-        scorer?.dispose();
-      }
-    };
-    await (reading.sharing?.peers.rankZeroFirst(score) ?? score());
+async function scoreParts(
+  parts: readonly StoredPart[],
+  scoring: Omit<Scoring, 'open'>,
+  reading: Reading,
+): Promise<void> {
+  let scorer: RowScorer | undefined;
+  const open = async (): Promise<RowScorer> => (scorer ??= await scoring.teacher.open());
+  try {
+    for (const stored of parts) await scorePart(stored, { ...scoring, open }, reading);
+  } finally {
+    scorer?.dispose();
   }
+}
 
-  async #scorePart(stored: StoredPart, { teacher, counters, open }: Scoring, reading: Reading): Promise<void> {
-    const { part } = stored;
-    const { columns } = this.#options;
-    part.keepStream(reading);
-    const keys = [teacher.key, ...part.files.map(({ path }) => counters?.keyOf(path) ?? '')];
-    const request = await part.request('scores', recipe('scores', [columns, ...part.recipe], keys), reading);
-    stored.folder = await cached(part.cacheOf(reading), request, async (path, entry) => {
-      const scorer = await open();
-      const target = { path, source: part.path, columns: valueStorage(columns), entry };
-      await this.#writePart(await this.#reopen(part, scorer, { teacher, counters }), scorer, target, reading);
-    });
-    stored.content = keyOf(keys, columns);
+async function scorePart(stored: StoredPart, scoring: Scoring, reading: Reading): Promise<void> {
+  const { part } = stored;
+  const { columns, teacher, counters } = scoring;
+  part.keepStream(reading);
+  const keys = [teacher.key, ...part.files.map(({ path }) => counters?.keyOf(path) ?? '')];
+  const own = recipe('scores', [columns, ...part.recipe], keys);
+  const policy = SKIP_ALL;
+  stored.folder = await part.cachedRows('scores', own, valueStorage(columns), { ...reading, policy }, async (...to) => {
+    const scorer = await scoring.open();
+    return writeScores(await reopen(part, scorer, scoring), scorer, columns, reading, ...to);
+  });
+  stored.content = keyOf(keys, columns);
+}
+
+/** Opens the files of a part with the columns that a teacher reads. */
+async function reopen(
+  { files }: CellPart,
+  { format }: RowScorer,
+  { teacher: { name }, counters: computed, dialect, ownCache }: Scoring,
+): Promise<CellPart> {
+  try {
+    const opened = [];
+    for (const file of files) opened.push(await openFile(file, { columns: columnsOf(format), dialect, computed }));
+    return new CellPart(opened, ownCache);
+  } catch (error) {
+    if (!(error instanceof UserError) || error.kind !== 'data') throw error;
+    const problems = error.problems.map((problem) => ({
+      ...problem,
+      message: `${problem.message} (read for the teacher ${name})`,
+      fix: `add the columns that ${name} was trained on, or use another teacher`,
+    }));
+    throw new UserError('data', problems, { cause: error });
   }
+}
 
-  /** Opens the files of a part with the columns that a teacher reads. */
-  async #reopen(
-    { files }: CellPart,
-    { format }: RowScorer,
-    { teacher: { name }, counters: computed }: Omit<Scoring, 'open'>,
-  ): Promise<CellPart> {
-    const { dialect } = this.#options;
-    const opening = { columns: columnsOf(format), dialect, ownCache: this.#ownCache, computed };
-    try {
-      const opened = [];
-      for (const file of files) opened.push(await openFile(file, opening));
-      return new CellPart(opened, this.#ownCache);
-    } catch (error) {
-      if (!(error instanceof UserError) || error.kind !== 'data') throw error;
-      const problems = error.problems.map((problem) => ({
-        ...problem,
-        message: `${problem.message} (read for the teacher ${name})`,
-        fix: `add the columns that ${name} was trained on, or use another teacher`,
-      }));
-      throw new UserError('data', problems, { cause: error });
+/** Scores the files of a part. */
+async function writeScores(
+  part: CellPart,
+  scorer: RowScorer,
+  columns: readonly string[],
+  reading: Reading,
+  ...[policy, writer]: Parameters<WriteRows<Fingerprint>>
+): Promise<{ readonly read: Fingerprint }> {
+  const threads = encodingThreads(part, reading);
+  const onShare = (share: number): void => reportShare(reading, `scoring ${part.path} with the teacher`, share);
+  let numProblems = 0;
+  for (const [file, rows] of part.rows.entries()) {
+    if (file > 0) await writer.add(emptyBlock(), [0]);
+    for await (const batch of encodeRows(rows, scorer.format, { threads, onShare, onWarning: reading.onWarning })) {
+      for (const row of batch.rejects) if (++numProblems <= MAX_PROBLEMS) policy.reject(row);
+      const scored = await scorer.score(batch);
+      await writer.add(valueBatch(columns, scored.predictions, scored.rows));
     }
   }
-
-  /** Scores the files of a part. */
-  #writePart(part: CellPart, scorer: RowScorer, target: CacheFolder<Fingerprint>, reading: Reading): Promise<void> {
-    const { columns } = this.#options;
-    const none = columns.map(() => new Float32Array(0));
-    const threads = encodingThreads(part, reading);
-    const onShare = (share: number): void => reportShare(reading, `scoring ${part.path} with the teacher`, share);
-    let numProblems = 0;
-    return writeCacheFolder(target, SKIP_ALL, async (policy, writer) => {
-      for (const [file, rows] of part.rows.entries()) {
-        if (file > 0) await writer.add(valueBatch(columns, none, 0), [0]);
-        for await (const batch of encodeRows(rows, scorer.format, { threads, onShare, onWarning: reading.onWarning })) {
-          for (const row of batch.rejects) if (++numProblems <= MAX_PROBLEMS) policy.reject(row);
-          const scored = await scorer.score(batch);
-          await writer.add(valueBatch(columns, scored.predictions, scored.rows), []);
-        }
-      }
-      return { read: await part.hash(reading), leftOut: new Map(), sizes: new Map() };
-    });
-  }
-
-  /** Returns a function that creates a column of probabilities; the text of one that is not known throws. */
-  async #columnsOf(path: string, { part, folder }: StoredPart): Promise<CreateColumn> {
-    const problems = new Map<number, BadRow>();
-    const noting: RejectPolicy = {
-      count: 0,
-      reject(row) {
-        if (row.path === path) problems.set(row.line, row);
-      },
-    };
-    await replayRejects(folder, part.path, noting);
-    const { name } = await this.#options.find();
-    return (values, { lines }, firstLine): Column => ({
-      type: 'number',
-      text: (row) => {
-        const value = values[row]!;
-        if (!Number.isNaN(value)) return String(shortestDecimal(value));
-        const line = firstLine + (lines?.[row] ?? row);
-        throw unscoredRow(`${path}:${line}`, name, problems.get(line));
-      },
-    });
-  }
+  return { read: await part.hash(reading) };
 }
 
-/** Creates columns without values. */
-function emptyColumns(columns: ColumnNames): ComputedColumns {
-  const all = columns.names.map((): Column => ({ type: 'number', text: () => '' }));
-  return {
-    names: columns.names,
-    inputs: () => [],
-    prepare: () => Promise.resolve(),
-    keyOf: () => '',
-    wrap: (rows) =>
-      withColumns(rows, columns, () => Promise.resolve({ next: () => Promise.resolve(all), end: () => undefined })),
+/** Returns a function that creates a column of probabilities; the text of one that is not known throws. */
+async function columnReader(path: string, { part, folder }: StoredPart, teacher: string): Promise<CreateColumn> {
+  const problems = new Map<number, BadRow>();
+  const note = (row: BadRow): void => {
+    if (row.path === path) problems.set(row.line, row);
   };
-}
-
-function unscoredRow(where: string, teacher: string, problem: BadRow | undefined): Error {
-  const { column, expected = 'a row with a finite prediction', value } = problem ?? {};
-  const found = value === undefined ? '' : `, found ${quoted(value)}`;
-  return userError('data', {
-    where,
-    ...(column !== undefined && { key: `column ${quoted(column)}` }),
-    message: `the teacher ${teacher} cannot score the row: expected ${expected}${found}`,
-    fix: 'correct the row, exclude it with data.where, or use a teacher that reads it',
+  await replayRejects(folder, part.path, { count: 0, reject: note });
+  const fix = 'correct the row, exclude it with data.where, or use a teacher that reads it';
+  return (values, { lines }, firstLine) => ({
+    type: 'number',
+    text: (row) => {
+      const value = values[row]!;
+      if (!Number.isNaN(value)) return String(shortestDecimal(value));
+      const line = firstLine + (lines?.[row] ?? row);
+      const unknown = { path, line, column: undefined, value: undefined, expected: 'a row with a finite prediction' };
+      const problem = badRowProblem(problems.get(line) ?? { ...unknown, cells: [] }, fix);
+      const message = `the teacher ${teacher} cannot score the row: ${problem.message}`;
+      throw userError('data', { ...problem, message });
+    },
   });
 }

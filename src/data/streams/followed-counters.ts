@@ -3,13 +3,12 @@ import type { Chunk } from '../../chunks/chunk.js';
 import { grown } from '../../core/grown.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
-import { checkNames } from '../computed/chunk-columns.js';
-import { CounterCells } from '../counters/counter-cells.js';
-import { counterColumn, counterNames } from '../counters/counter-columns.js';
+import { checkNames } from '../sources/computed-columns.js';
+import { CounterCells } from '../counters/row-counter.js';
+import { counterColumn, counterNames } from '../sources/counter-columns.js';
 import type { CounterPlan } from '../counters/counter-plan.js';
 import { startSet, type CounterSet, type CounterState } from '../counters/counter-set.js';
 import type { FirstRow, RunCounters } from '../counters/counter-start.js';
-import { describeMemory } from '../counters/memory.js';
 import type { FileColumns } from '../readers/cell-file.js';
 
 /** Tensor of a state with the values of the records that were counted, but come after the position of the run. */
@@ -66,7 +65,7 @@ export class FollowedCounters {
   /** Returns a warning the first time that the counters use much memory. */
   checkMemory(): string | undefined {
     if (this.#isLarge) return undefined;
-    const warning = describeMemory(this.#set?.bytes ?? 0, this.#file?.path ?? '');
+    const warning = this.#set?.describeMemory(this.#file?.path ?? '');
     this.#isLarge = warning !== undefined;
     return warning;
   }
