@@ -4,6 +4,7 @@ import type { Column, ItemForm, Items } from '../chunks/column.js';
 import type { EncoderSpec } from '../sequences/encoders.js';
 import type { NestedItems } from '../sequences/layout.js';
 import type { CellOptions } from './cells.js';
+import type { ComputedRule } from './computed-rule.js';
 import type { LoggedItems } from './event-log.js';
 import type { InitialVectors } from './init-from.js';
 import type { LookupColumn, LookupTables } from './lookups.js';
@@ -187,6 +188,8 @@ export interface Computed {
   readonly lookups?: readonly LookupColumn[];
   /** Columns of lists whose newest items its outputs are, which an event log may have. */
   readonly itemLists?: ItemLists;
+  /** The computation as data; undefined if there is no implementation elsewhere. */
+  readonly rule?: ComputedRule;
   /** Index of its own column among these. */
   readonly listIndex?: number;
   /** Computes all outputs of a chunk, once for all fields that share this function. */
