@@ -57,17 +57,17 @@ export function emitItems(
   ].reduce((all, each) => onnx.node('And', [all, each]));
   const { number: weights, isValid } = parseNumbers({ onnx, texts: part(1), isEmpty: isAbsent });
   const isPositive = onnx.node('GreaterOrEqual', [weights, onnx.number(0, 'double')]);
+  const isOut = clean === undefined ? isAbsent : onnx.node('Or', [isAbsent, isNoKey]);
   return {
     texts: keys,
     weights,
     isAbsent,
-    isOut: clean === undefined ? isAbsent : onnx.node('Or', [isAbsent, isNoKey]),
+    isOut,
     isValidItem: onnx.node('Or', [isAbsent, isItem]),
     validItem:
       `${field}: an id in every item, with '${separator}' between items, ` +
       `and '${weightSeparator}' before a weight alone`,
-    isValidWeight:
-      negative === 'taken' ? isValid : onnx.node('And', [isValid, onnx.node('Or', [isAbsent, isPositive])]),
+    isValidWeight: negative === 'taken' ? isValid : onnx.node('And', [isValid, onnx.node('Or', [isOut, isPositive])]),
     validWeight: `${field}: a weight ${negative === 'taken' ? '' : 'of at least 0 '}within the range of a 32-bit float`,
   };
 }

@@ -1,15 +1,19 @@
-import { UserError } from '../../core/errors.js';
+import { quoted, UserError } from '../../core/errors.js';
+import type { CellOptions } from '../../features/cells.js';
 import { type BagForm, CELL_SEPARATOR, type EncodedField } from '../../features/feature.js';
 import { paddedBag } from './bags.js';
 import type { ExportedModel } from '../model.js';
 import { emitRule, isOfNumbers, unwritable, type Unwritable } from './cell-rules.js';
 import { checked, checkedTexts, withDots, type Cells } from './cells.js';
 import { cleanedCells, isEmptyText } from './clean-cells.js';
+import { emitComputed, uncomputable, type ComputedField } from './computed-values.js';
 import type { FieldValues } from './features.js';
+import type { ComputedSources } from './formulas.js';
 import { BATCH } from './items.js';
 import { emitItems } from './lists.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
+import { SideTables } from './side-tables.js';
 import { emitVectors } from './vectors.js';
 
 /**
@@ -22,25 +26,35 @@ export function rawValues(
   fields: readonly EncodedField[],
   decimal?: ExportedModel['decimal'],
 ): FieldValues {
+  const vectors = new Set(fields.filter(({ kind }) => kind === 'vector').flatMap(({ columns }) => columns));
   const problems = fields.flatMap((field) => {
-    const problem = whyUnwritable(field);
+    const problem = whyUnwritable(field, vectors);
     const { name } = field;
     return problem === undefined ? [] : [{ where: '--with-encoders', key: `field '${name}'`, ...problem }];
   });
   if (problems.length > 0) throw new UserError('usage', problems);
   const byName = new Map(fields.map((field) => [field.name, field]));
-  const findRule = (name: string) => byName.get(name)!.rule!;
-  const inputCells = (name: string): Cells => {
-    const rule = findRule(name);
-    const cells = byName.get(name)!.columns.map((column) => {
-      const written = cellsOfColumn(onnx, name, column);
-      return cleanedCells(decimal === ',' && isOfNumbers(rule) ? withDots(written) : written, rule.clean);
-    });
+  const readCells = (field: string, column: string, clean: CellOptions | undefined, areNumbers: boolean): Cells => {
+    const written = cellsOfColumn(onnx, field, column);
+    return cleanedCells(decimal === ',' && areNumbers ? withDots(written) : written, clean);
+  };
+  const inputCells = ({ name, columns, rule }: EncodedField): Cells => {
+    const cells = columns.map((column) => readCells(name, column, rule!.clean, isOfNumbers(rule!)));
     return cells.length === 1 ? cells[0]! : joinedCells(cells);
   };
+  const sources: ComputedSources = {
+    onnx,
+    sideTables: new SideTables(onnx),
+    // Fields that read a column share its values, so errors name the column.
+    cells: (column, clean, areNumbers = false) => readCells(column, column, clean, areNumbers),
+  };
+  const emitField = (name: string): string => {
+    const field = byName.get(name)!;
+    return isComputed(field) ? emitComputed(field, sources) : emitRule(field.rule!, inputCells(field));
+  };
   return {
-    ids: (name) => emitRule(findRule(name), inputCells(name)),
-    numbers: (name) => onnx.node('Cast', [emitRule(findRule(name), inputCells(name))], { to: ELEMENT_TYPES.float }),
+    ids: emitField,
+    numbers: (name) => onnx.node('Cast', [emitField(name)], { to: ELEMENT_TYPES.float }),
     vectors(name) {
       const { columns, vectorRule } = byName.get(name)!;
       return emitVectors(onnx, name, columns[0]!, vectorRule!);
@@ -48,21 +62,28 @@ export function rawValues(
     bag(name) {
       const field = byName.get(name)!;
       if (field.kind !== 'bag') throw new Error(`'${name}' is no bag`);
-      return emitBag(inputCells(name), field);
+      return emitBag(inputCells(field), field);
     },
   };
 }
 
-function whyUnwritable(field: EncodedField): Unwritable | undefined {
-  if (field.computed !== undefined) return COMPUTED;
+/** @param vectors columns whose input is a vector, which other fields cannot read as strings */
+function whyUnwritable(field: EncodedField, vectors: ReadonlySet<string>): Unwritable | undefined {
+  if (field.kind === 'vector') return undefined;
+  const vector = field.columns.find((column) => vectors.has(column));
+  if (vector !== undefined)
+    return {
+      message: `reads column ${quoted(vector)}, whose input in the model is a vector of numbers`,
+      fix: 'remove --with-encoders and pass its encoded values',
+    };
   if (field.kind === 'bag' && field.form.format === 'json') return IN_JSON;
-  return field.kind === 'vector' ? undefined : unwritable(field.rule);
+  return (isComputed(field) ? uncomputable(field) : undefined) ?? unwritable(field.rule);
 }
 
-const COMPUTED = {
-  message: 'is computed from its columns, for which there are no ONNX operators',
-  fix: 'remove --with-encoders and pass its encoded values',
-};
+function isComputed(field: EncodedField): field is ComputedField {
+  return field.computed !== undefined;
+}
+
 const IN_JSON = {
   message: 'contains JSON lists, for which ONNX has no parser',
   fix: 'remove --with-encoders and pass ids and weights',
