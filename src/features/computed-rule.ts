@@ -1,4 +1,4 @@
-import type { BagForm, ListForm } from './feature.js';
+import type { BagForm, ListForm } from './list-form.js';
 import type { TypedExpression } from './expressions/resolve.js';
 
 /** How a value is computed from the columns of a row and from side tables, as data: for implementations elsewhere. */

@@ -19,7 +19,11 @@ type NumberKind = 'range' | 'between' | 'number' | 'constant';
 /** Emits int64 rows or float64 numbers; arbitrary for missing values. */
 type Written<K extends Kind> = { readonly [Each in K]: (rule: RuleOf<Each>, cells: Cells) => string };
 type NumbersWritten = {
-  readonly [Each in NumberKind]: (rule: RuleOf<Each>, numbers: string, about: Pick<Cells, 'onnx' | 'field'>) => string;
+  readonly [Each in NumberKind]: (
+    rule: RuleOf<Each>,
+    numbers: string,
+    about: Omit<Cells, 'texts' | 'isEmpty'>,
+  ) => string;
 };
 
 /** Domain of the ONNX-ML operators. */
