@@ -29,8 +29,8 @@ export const expression = defineColumnGroup(
     check: checkSeparators,
     build({ name, expression }: NamedExpression, options: ExpressionOptions) {
       const form = { ...options.separators, format: options.format };
-      const { sources, lookups, compute } = compileExpression(expression, form);
-      const computed = { sources, lookups, meaning: expression, compute: computeOnce(compute), output: 0 };
+      const { compute, ...rest } = compileExpression(expression, form);
+      const computed = { ...rest, meaning: expression, compute: computeOnce(compute), output: 0 };
       return computedFields(encodedNumber(options.encoding, name), computed);
     },
   },

@@ -1,11 +1,13 @@
 import type { Cast } from '../chunks/casts.js';
 import type { Chunk, RowProblem } from '../chunks/chunk.js';
-import type { Column, ItemForm, Items } from '../chunks/column.js';
+import type { Column, Items } from '../chunks/column.js';
 import type { EncoderSpec } from '../sequences/encoders.js';
 import type { NestedItems } from '../sequences/layout.js';
 import type { CellOptions } from './cells.js';
+import type { ComputedRule } from './computed-rule.js';
 import type { LoggedItems } from './event-log.js';
 import type { InitialVectors } from './init-from.js';
+import type { BagForm, ListForm } from './list-form.js';
 import type { LookupColumn, LookupTables } from './lookups.js';
 import type { ItemSelection } from './pick-items.js';
 import type { Composition, Pooling } from '../tables/layout.js';
@@ -144,23 +146,7 @@ export interface Grown {
 
 export { CELL_SEPARATOR } from '../chunks/column.js';
 
-/** Format of lists in a value: the separators of items and weights, and what items may be. */
-export interface ListForm extends ItemForm {
-  /**
-   * Whether values may or must be JSON lists; `auto` treats bracketed values as JSON. `item` is the text of an item
-   * that is a list.
-   */
-  readonly format: 'auto' | 'separated' | 'json' | 'item';
-  readonly items: string;
-  /** Undefined if items have no weights. */
-  readonly weight: string | undefined;
-}
-
-/** Format of a bag, its maximum number of items (largest weights), and whether weights may be negative. */
-export interface BagForm extends ListForm {
-  readonly maxItems: number | undefined;
-  readonly negative: 'taken' | 'refused';
-}
+export type { BagForm, ListForm };
 
 /** A data column that a computation reads. */
 export type Source = { readonly name: string } & (
@@ -187,6 +173,8 @@ export interface Computed {
   readonly lookups?: readonly LookupColumn[];
   /** Columns of lists whose newest items its outputs are, which an event log may have. */
   readonly itemLists?: ItemLists;
+  /** The computation as data; undefined if there is no implementation elsewhere. */
+  readonly rule?: ComputedRule;
   /** Index of its own column among these. */
   readonly listIndex?: number;
   /** Computes all outputs of a chunk, once for all fields that share this function. */

@@ -1,5 +1,5 @@
 import type { ChunkRows } from '../chunks/chunk.js';
-import type { Dictionary } from '../chunks/column.js';
+import type { Dictionary, DictionaryValues } from '../chunks/column.js';
 import { hashTensors } from '../io/hash-tensors.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import type { CellOptions } from './cells.js';
@@ -133,21 +133,28 @@ export function loadedLookups(tensors: ReadonlyMap<string, StoredTensor>): Looku
   );
 }
 
+/** Returns the distinct texts of a column, and the index of the text of each key by its id. */
+export function lookupValues(
+  { columns }: LookupTable,
+  column: Pick<LookupColumn, 'column' | 'isNumber'>,
+): { readonly values: DictionaryValues; readonly codes: Uint32Array } {
+  const { texts, codes } = columns.get(valuesName(column))!;
+  return { values: { size: texts.offsets.length - 1, text: textReader(texts) }, codes };
+}
+
 /** Creates a function that returns the texts of a column for the keys of rows; those of absent keys are missing. */
 export function lookupReader(
-  { keys, columns }: LookupTable,
+  table: LookupTable,
   column: Pick<LookupColumn, 'column' | 'isNumber'>,
 ): (rows: ChunkRows, keyOf: (row: number) => string) => Dictionary {
-  const { texts, codes } = columns.get(valuesName(column))!;
-  const text = textReader(texts);
-  const values = { size: texts.offsets.length - 1, text };
+  const { values, codes } = lookupValues(table, column);
   const utf8 = createUtf8Writer();
   return (rows, keyOf) => {
     const indices = new Uint32Array(rows.count);
     for (let row = 0; row < rows.count; row++) {
       if (!rows.isKept(row)) continue;
       const length = utf8.write(keyOf(row));
-      indices[row] = codes[idOf(keys, utf8.bytes, 0, length)]!;
+      indices[row] = codes[idOf(table.keys, utf8.bytes, 0, length)]!;
     }
     return { indices, values };
   };

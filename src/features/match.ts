@@ -4,7 +4,7 @@ import type { OptionsOf } from '../core/component.js';
 import { columnName } from '../core/tasks.js';
 import { checkSeparators, listOptions } from './bag.js';
 import { computedFields, computeOnce, readTexts, type Compute } from './computed.js';
-import type { BagForm } from './feature.js';
+import type { OccurrenceOutput, Occurrences } from './computed-rule.js';
 import { defineColumnGroup } from './field-group.js';
 import { itemTexts } from './item-comparer.js';
 import { listReading, NO_ID, weightProblem } from './kinds/bag.js';
@@ -27,9 +27,8 @@ const OUTPUTS = {
   weight: ({ weight }: Matches) => weight,
   share: ({ weight, total }: Matches) => (total === 0 ? 0 : weight / total),
   recency: ({ recency }: Matches) => recency,
-} as const;
-type Output = keyof typeof OUTPUTS;
-const outputName = z.enum(Object.keys(OUTPUTS) as Output[]);
+} satisfies Readonly<Record<OccurrenceOutput, (found: Matches) => number>>;
+const outputName = z.enum(Object.keys(OUTPUTS) as OccurrenceOutput[]);
 
 const options = () => ({
   outputs: z
@@ -68,14 +67,17 @@ export const match = defineColumnGroup(
 
     build({ candidate, history }: MatchPair, options: MatchOptions) {
       const { outputs, newest, encoding, separators, format } = options;
-      const compute = computeOnce(compareColumns({ candidate, history }, options));
+      const form = { ...separators, format };
+      const negative = outputs.includes('share') ? 'refused' : 'taken';
+      const compute = computeOnce(compareColumns({ candidate, history }, outputs, { form, negative, newest }));
       return outputs.flatMap((output, index) =>
         computedFields(encodedNumber(encoding, `${candidate}_in_${history}_${output}`), {
           sources: [
             { name: candidate, holds: 'text' },
-            { name: history, holds: 'bag', form: { ...separators, format } },
+            { name: history, holds: 'bag', form },
           ],
           meaning: `the ${output} of ${candidate} in ${history}, newest ${newest}`,
+          rule: { kind: 'occurrences', candidate, history, form, negative, newest, output },
           compute,
           output: index,
         }),
@@ -94,13 +96,15 @@ export const match = defineColumnGroup(
 );
 
 /** Returns the computation of all outputs. */
-function compareColumns({ candidate, history }: MatchPair, options: MatchOptions): Compute {
-  const { outputs, newest, separators, format } = options;
-  const negative = outputs.includes('share') ? 'refused' : 'taken';
+function compareColumns(
+  { candidate, history }: MatchPair,
+  outputs: readonly OccurrenceOutput[],
+  { form, negative, newest }: Pick<Occurrences, 'form' | 'negative' | 'newest'>,
+): Compute {
   const knownTexts = new WeakMap<DictionaryValues, string[]>();
   return (rows, cells) => {
     const values = readTexts(rows, candidate, cells);
-    const lists = listReading(history, { ...separators, format }, cells).read(rows);
+    const lists = listReading(history, form, cells).read(rows);
     const textOf = itemTexts(lists.items, knownTexts);
     const columns = outputs.map(() => new Float64Array(rows.count));
     rows.eachKept([history], (row) => {
@@ -119,7 +123,7 @@ function findMatches(
   { offsets, weights }: Lists,
   row: number,
   value: string,
-  reading: Pick<MatchOptions, 'newest'> & Pick<BagForm, 'negative'> & { readonly textOf: (item: number) => string },
+  reading: Pick<Occurrences, 'negative' | 'newest'> & { readonly textOf: (item: number) => string },
 ): Matches {
   const found = { count: 0, weight: 0, total: 0, recency: 0 };
   const [begin, end] = [offsets[row]!, offsets[row + 1]!];

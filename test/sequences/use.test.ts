@@ -189,7 +189,7 @@ describe('a trained model with a sequence', () => {
     await expectExported(run, out);
     const options = { path: run, device: 'cpu', threads: 1, onWarning, signal } as const;
     await expect(exportModel({ ...options, out, spec: formatSpec('onnx', { withEncoders: true }) })).rejects.toThrow(
-      "field 'clicks.hist_item': is computed from its columns, for which there are no ONNX operators",
+      "field 'clicks.hist_item': contains the items of a sequence, which ONNX operators cannot select from lists",
     );
     const path = join(folder, 'model.safetensors');
     await exportModel({ ...options, out: path, spec: formatSpec('safetensors', {}) });

@@ -14,8 +14,17 @@ export interface Unwritable {
 
 type Kind = CellRule['kind'];
 type RuleOf<K extends Kind> = Extract<CellRule, { readonly kind: K }>;
-/** Emits int64 rows or float64 numbers of values; arbitrary for missing values. */
+/** Kinds of rules for decimal numbers. */
+type NumberKind = 'range' | 'between' | 'number' | 'constant';
+/** Emits int64 rows or float64 numbers; arbitrary for missing values. */
 type Written<K extends Kind> = { readonly [Each in K]: (rule: RuleOf<Each>, cells: Cells) => string };
+type NumbersWritten = {
+  readonly [Each in NumberKind]: (
+    rule: RuleOf<Each>,
+    numbers: string,
+    about: Omit<Cells, 'texts' | 'isEmpty'>,
+  ) => string;
+};
 
 /** Domain of the ONNX-ML operators. */
 const ML = 'ai.onnx.ml';
@@ -27,10 +36,26 @@ const [ID, LARGEST_ID] = ['0*[0-9]{1,10}', 2 ** 31 - 1];
  * @returns an int64 or float64 value
  */
 export function emitRule(rule: CellRule, cells: Cells): string {
-  const { onnx, field, isEmpty } = cells;
+  if (isOfNumbers(rule)) return emitNumberRule(rule, { ...cells, numbers: emitNumbers(cells) });
   // The entry for a kind accepts rules of that kind.
   const write = WRITTEN[rule.kind] as (rule: CellRule, cells: Cells) => string;
-  const value = write(rule, cells);
+  return filled(rule, write(rule, cells), cells);
+}
+
+/**
+ * Emits table rows or numbers of float64 numbers.
+ * @param cells numbers, of which missing ones may be any number but NaN
+ */
+export function emitNumberRule(
+  rule: RuleOf<NumberKind>,
+  { numbers, ...cells }: Omit<Cells, 'texts'> & { readonly numbers: string },
+): string {
+  const write = NUMBERS_WRITTEN[rule.kind] as (rule: CellRule, numbers: string, about: object) => string;
+  return filled(rule, write(rule, numbers, cells), cells);
+}
+
+/** Emits values with the result for missing ones, unless these are invalid. */
+function filled(rule: CellRule, value: string, { onnx, field, isEmpty }: Omit<Cells, 'texts'>): string {
   if (rule.empty === 'refused')
     return checked(
       onnx,
@@ -67,13 +92,13 @@ export function unwritable(rule: CellRule | undefined): Unwritable | undefined {
 }
 
 /** Returns whether values are decimal numbers. */
-export function isOfNumbers(rule: CellRule): boolean {
+export function isOfNumbers(rule: CellRule): rule is RuleOf<NumberKind> {
   return rule.kind === 'range' || isNumber(rule);
 }
 
 const isNumber = ({ kind }: CellRule): boolean => kind === 'number' || kind === 'between' || kind === 'constant';
 
-const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
+const WRITTEN: Written<Exclude<Kind, NumberKind | 'hashed'>> & Partial<Written<Exclude<Kind, NumberKind>>> = {
   id({ size, beyond, others }, { onnx, field, texts, isEmpty }) {
     const matches = onnx.node('RegexFullMatch', [texts], { pattern: ID });
     const id = onnx.node('Cast', [onnx.node('Where', [matches, texts, onnx.text('0')])], { to: ELEMENT_TYPES.int64 });
@@ -112,15 +137,16 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
     );
   },
 
-  range({ boundaries }, cells) {
-    const { onnx } = cells;
-    return onnx.node('Add', [countAtMost(onnx, boundaries, emitNumbers(cells)), onnx.number(1, 'int64')]);
-  },
+  time: emitTime,
+};
 
-  between({ knots }, cells) {
-    const { onnx } = cells;
+const NUMBERS_WRITTEN: NumbersWritten = {
+  range: ({ boundaries }, numbers, { onnx }) =>
+    onnx.node('Add', [countAtMost(onnx, boundaries, numbers), onnx.number(1, 'int64')]),
+
+  between({ knots }, numbers, { onnx }) {
     const within = onnx.node('Min', [
-      onnx.node('Max', [emitNumbers(cells), onnx.number(knots[0]!, 'double')]),
+      onnx.node('Max', [numbers, onnx.number(knots[0]!, 'double')]),
       onnx.number(knots.at(-1)!, 'double'),
     ]);
     const row = countAtMost(onnx, knots, within);
@@ -134,17 +160,10 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
     ]);
   },
 
-  time: emitTime,
+  number: ({ scaling }, numbers, about) => scaling.reduce((value, step) => scaled(step, value, about), numbers),
 
-  number: ({ scaling }, cells) => scaling.reduce((value, step) => scaled(step, value, cells), emitNumbers(cells)),
-
-  constant({ value }, cells) {
-    const { onnx } = cells;
-    return onnx.node('Add', [
-      onnx.node('Mul', [emitNumbers(cells), onnx.number(0, 'double')]),
-      onnx.number(value, 'double'),
-    ]);
-  },
+  constant: ({ value }, numbers, { onnx }) =>
+    onnx.node('Add', [onnx.node('Mul', [numbers, onnx.number(0, 'double')]), onnx.number(value, 'double')]),
 };
 
 /** Emits a scaling step on float64 numbers; for vectors, element by element. */
@@ -158,7 +177,6 @@ export function scaled(
   if (step.kind === 'rank') return emitRank(onnx, step, x);
   if (step.kind === 'affine')
     return onnx.node('Div', [onnx.node('Sub', [x, constant(step.subtract)]), constant(step.divide)]);
-  const one = onnx.number(1, 'double');
   const number = checked(
     onnx,
     x,
@@ -166,8 +184,19 @@ export function scaled(
     onnx.node('Greater', [x, onnx.number(-1, 'double')]),
     `${field}: a number above -1 for log(1 + x)`,
   );
+  return emitLog1p(onnx, number);
+}
+
+/** Emits log(1 + x) of float64 numbers above -1. */
+export function emitLog1p(onnx: OnnxGraph, x: string): string {
+  const one = onnx.number(1, 'double');
   // log(u) x / (u - 1), where u is the rounded 1 + x, cancels the rounding error (Kahan).
-  const u = onnx.node('Add', [one, number]);
-  const log = onnx.node('Div', [onnx.node('Mul', [onnx.node('Log', [u]), number]), onnx.node('Sub', [u, one])]);
-  return onnx.node('Where', [onnx.node('Equal', [u, one]), number, log]);
+  const u = onnx.node('Add', [one, x]);
+  const rounded = onnx.node('Sub', [u, one]);
+  const isExact = onnx.node('Equal', [x, rounded]);
+  const log = onnx.node('Mul', [
+    onnx.node('Log', [u]),
+    onnx.node('Where', [isExact, one, onnx.node('Div', [x, rounded])]),
+  ]);
+  return onnx.node('Where', [onnx.node('Equal', [u, one]), x, log]);
 }

@@ -48,19 +48,32 @@ function onlyWhere(onnx: OnnxGraph, list: string, holds: string, expected: strin
   ]);
 }
 
-/** Emits decimal numbers of values; 0 for empty ones. */
-export function emitNumbers({ onnx, field, texts, isEmpty }: Cells): string {
+/** Emits decimal numbers of values; 0 for empty ones. Running the graph fails for others. */
+export function emitNumbers(cells: Cells): string {
+  const { number, isValid } = parseNumbers(cells);
+  return checked(
+    cells.onnx,
+    number,
+    'double',
+    isValid,
+    `${cells.field}: a decimal number within the range of a 32-bit float`,
+  );
+}
+
+/** Emits decimal numbers of values, and which of them are valid; 0 for empty ones, which are. */
+export function parseNumbers({ onnx, texts, isEmpty }: Omit<Cells, 'field'>): {
+  readonly number: string;
+  readonly isValid: string;
+} {
   const matches = onnx.node('RegexFullMatch', [texts], { pattern: NUMBER });
   const isRead = onnx.node('And', [matches, onnx.node('Not', [isEmpty])]);
   const number = onnx.node('Cast', [onnx.node('Where', [isRead, texts, onnx.text('0')])], { to: ELEMENT_TYPES.double });
-  const isFinite = onnx.node('Less', [onnx.node('Abs', [number]), onnx.number(MIN_INFINITE, 'double')]);
-  return checked(
-    onnx,
-    number,
-    'double',
-    onnx.node('Or', [isEmpty, onnx.node('And', [matches, isFinite])]),
-    `${field}: a decimal number within the range of a 32-bit float`,
-  );
+  return { number, isValid: onnx.node('Or', [isEmpty, onnx.node('And', [matches, isInFloatRange(onnx, number)])]) };
+}
+
+/** Emits which numbers are finite as 32-bit floats. */
+export function isInFloatRange(onnx: OnnxGraph, number: string): string {
+  return onnx.node('Less', [onnx.node('Abs', [number]), onnx.number(MIN_INFINITE, 'double')]);
 }
 
 /** A number in common notations, with either decimal separator. */

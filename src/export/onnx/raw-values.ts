@@ -1,14 +1,19 @@
-import { UserError } from '../../core/errors.js';
+import { quoted, UserError } from '../../core/errors.js';
+import type { CellOptions } from '../../features/cells.js';
 import { type BagForm, CELL_SEPARATOR, type EncodedField } from '../../features/feature.js';
 import { paddedBag } from './bags.js';
 import type { ExportedModel } from '../model.js';
 import { emitRule, isOfNumbers, unwritable, type Unwritable } from './cell-rules.js';
-import { checked, checkedTexts, emitNumbers, withDots, type Cells } from './cells.js';
+import { checked, checkedTexts, withDots, type Cells } from './cells.js';
 import { cleanedCells, isEmptyText } from './clean-cells.js';
+import { emitComputed, uncomputable, type ComputedField } from './computed-values.js';
 import type { FieldValues } from './features.js';
+import type { ComputedSources } from './formulas.js';
 import { BATCH } from './items.js';
+import { emitItems } from './lists.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
+import { SideTables } from './side-tables.js';
 import { emitVectors } from './vectors.js';
 
 /**
@@ -21,25 +26,35 @@ export function rawValues(
   fields: readonly EncodedField[],
   decimal?: ExportedModel['decimal'],
 ): FieldValues {
+  const vectors = new Set(fields.filter(({ kind }) => kind === 'vector').flatMap(({ columns }) => columns));
   const problems = fields.flatMap((field) => {
-    const problem = whyUnwritable(field);
+    const problem = whyUnwritable(field, vectors);
     const { name } = field;
     return problem === undefined ? [] : [{ where: '--with-encoders', key: `field '${name}'`, ...problem }];
   });
   if (problems.length > 0) throw new UserError('usage', problems);
   const byName = new Map(fields.map((field) => [field.name, field]));
-  const findRule = (name: string) => byName.get(name)!.rule!;
-  const inputCells = (name: string): Cells => {
-    const rule = findRule(name);
-    const cells = byName.get(name)!.columns.map((column) => {
-      const written = cellsOfColumn(onnx, name, column);
-      return cleanedCells(decimal === ',' && isOfNumbers(rule) ? withDots(written) : written, rule.clean);
-    });
+  const readCells = (field: string, column: string, clean: CellOptions | undefined, areNumbers: boolean): Cells => {
+    const written = cellsOfColumn(onnx, field, column);
+    return cleanedCells(decimal === ',' && areNumbers ? withDots(written) : written, clean);
+  };
+  const inputCells = ({ name, columns, rule }: EncodedField): Cells => {
+    const cells = columns.map((column) => readCells(name, column, rule!.clean, isOfNumbers(rule!)));
     return cells.length === 1 ? cells[0]! : joinedCells(cells);
   };
+  const sources: ComputedSources = {
+    onnx,
+    sideTables: new SideTables(onnx),
+    // Fields that read a column share its values, so errors name the column.
+    cells: (column, clean, areNumbers = false) => readCells(column, column, clean, areNumbers),
+  };
+  const emitField = (name: string): string => {
+    const field = byName.get(name)!;
+    return isComputed(field) ? emitComputed(field, sources) : emitRule(field.rule!, inputCells(field));
+  };
   return {
-    ids: (name) => emitRule(findRule(name), inputCells(name)),
-    numbers: (name) => onnx.node('Cast', [emitRule(findRule(name), inputCells(name))], { to: ELEMENT_TYPES.float }),
+    ids: emitField,
+    numbers: (name) => onnx.node('Cast', [emitField(name)], { to: ELEMENT_TYPES.float }),
     vectors(name) {
       const { columns, vectorRule } = byName.get(name)!;
       return emitVectors(onnx, name, columns[0]!, vectorRule!);
@@ -47,21 +62,28 @@ export function rawValues(
     bag(name) {
       const field = byName.get(name)!;
       if (field.kind !== 'bag') throw new Error(`'${name}' is no bag`);
-      return emitBag(inputCells(name), field);
+      return emitBag(inputCells(field), field);
     },
   };
 }
 
-function whyUnwritable(field: EncodedField): Unwritable | undefined {
-  if (field.computed !== undefined) return COMPUTED;
+/** @param vectors columns whose input is a vector, which other fields cannot read as strings */
+function whyUnwritable(field: EncodedField, vectors: ReadonlySet<string>): Unwritable | undefined {
+  if (field.kind === 'vector') return undefined;
+  const vector = field.columns.find((column) => vectors.has(column));
+  if (vector !== undefined)
+    return {
+      message: `reads column ${quoted(vector)}, whose input in the model is a vector of numbers`,
+      fix: 'remove --with-encoders and pass its encoded values',
+    };
   if (field.kind === 'bag' && field.form.format === 'json') return IN_JSON;
-  return field.kind === 'vector' ? undefined : unwritable(field.rule);
+  return (isComputed(field) ? uncomputable(field) : undefined) ?? unwritable(field.rule);
 }
 
-const COMPUTED = {
-  message: 'is computed from its columns, for which there are no ONNX operators',
-  fix: 'remove --with-encoders and pass its encoded values',
-};
+function isComputed(field: EncodedField): field is ComputedField {
+  return field.computed !== undefined;
+}
+
 const IN_JSON = {
   message: 'contains JSON lists, for which ONNX has no parser',
   fix: 'remove --with-encoders and pass ids and weights',
@@ -99,77 +121,21 @@ function joinedCells(cells: readonly Cells[]): Cells {
 
 /** Emits the items of bags, padded to the longest bag plus one. */
 function emitBag(
-  { onnx, field, texts, isEmpty }: Cells,
+  cells: Cells,
   { form, rule }: EncodedField & { readonly kind: 'bag' },
 ): ReturnType<FieldValues['bag']> {
-  const one = onnx.ints(1);
-  const split = (text: string, delimiter: string): readonly string[] =>
-    onnx.nodeOf(undefined, 'StringSplit', [text], { delimiter }, 2);
-  const suffixed = (text: string, suffix: string): string => onnx.node('StringConcat', [text, onnx.text(suffix)]);
-  // One padding item, since few operators accept a dimension of length 0.
-  const [written, numItems] = split(suffixed(texts, `${form.items}0`), form.items);
-  const longest = onnx.node('Squeeze', [onnx.node('Slice', [onnx.node('Shape', [written!]), one, onnx.ints(2)])]);
-  const indices = onnx.node('Range', [onnx.number(0, 'int64'), longest, onnx.number(1, 'int64')]);
-  const isBefore = onnx.node('Less', [
-    indices,
-    onnx.node('Unsqueeze', [onnx.node('Sub', [numItems!, onnx.number(1, 'int64')]), one]),
-  ]);
-  const isWritten = onnx.node('And', [isBefore, onnx.node('Not', [onnx.node('Unsqueeze', [isEmpty, one])])]);
-  const cleaned = (cells: string): Cells =>
-    cleanedCells({ onnx, field, texts: cells, isEmpty: isEmptyText(onnx, cells) }, rule!.clean);
-  const { texts: items, isEmpty: isNothing } = cleaned(written!);
-  // An item for a missing value is dropped; an empty item is an error.
-  const isDropped = onnx.node('And', [isNothing, onnx.node('Not', [isEmptyText(onnx, written!)])]);
-  const isThere = rule!.clean === undefined ? isWritten : onnx.node('And', [isWritten, onnx.node('Not', [isDropped])]);
-  const isAbsent = onnx.node('Not', [isThere]);
-
-  // With an appended weight, the first of one or two is the item's.
-  const [parts, numParts] = split(suffixed(items, `${form.weight!}1`), form.weight!);
-  const part = (index: number): string => onnx.node('Gather', [parts!, onnx.number(index, 'int64')], { axis: 2 });
-  const ids = part(0);
-  const { texts: keys, isEmpty: isNoKey } = cleaned(ids);
-  const isNoList =
-    form.format === 'separated'
-      ? []
-      : [
-          onnx.node('Not', [
-            onnx.node('Unsqueeze', [onnx.node('RegexFullMatch', [texts], { pattern: '(?s)\\[.*\\]' }), one]),
-          ]),
-        ];
-  const isItem = [
-    ...isNoList,
-    onnx.node('Not', [isEmptyText(onnx, ids)]),
-    onnx.node('LessOrEqual', [numParts!, onnx.number(3, 'int64')]),
-  ].reduce((all, each) => onnx.node('And', [all, each]));
-  const isOut = rule!.clean === undefined ? isAbsent : onnx.node('Or', [isAbsent, isNoKey]);
-  const id = emitRule({ ...rule!, empty: 0 }, { onnx, field, texts: keys, isEmpty: isOut });
-  const rows = checked(
-    onnx,
-    id,
-    'int64',
-    onnx.node('Or', [isAbsent, isItem]),
-    `${field}: an id in every item, with '${form.items}' between items, and '${form.weight}' before a weight alone`,
-  );
-
-  const numbers = emitNumbers({ onnx, field, texts: part(1), isEmpty: isAbsent });
-  const zero = onnx.number(0, 'double');
-  const itemWeights =
-    form.negative === 'taken'
-      ? numbers
-      : checked(
-          onnx,
-          numbers,
-          'double',
-          onnx.node('Or', [isAbsent, onnx.node('GreaterOrEqual', [numbers, zero])]),
-          `${field}: weights of at least 0 for mean pooling`,
-        );
-  const ranks = onnx.node('Where', [isOut, onnx.number(-Infinity, 'double'), itemWeights]);
+  const { onnx, field } = cells;
+  const items = emitItems(cells, form, rule!.clean);
+  const { isOut } = items;
+  const id = emitRule({ ...rule!, empty: 0 }, { onnx, field, texts: items.texts, isEmpty: isOut });
+  const rows = checked(onnx, id, 'int64', items.isValidItem, items.validItem);
+  const weights = checked(onnx, items.weights, 'double', items.isValidWeight, items.validWeight);
   return heaviest(
     onnx,
     {
       rows: onnx.node('Where', [isOut, onnx.number(0, 'int64'), rows]),
-      weights: onnx.node('Where', [isOut, zero, itemWeights]),
-      ranks,
+      weights: onnx.node('Where', [isOut, onnx.number(0, 'double'), weights]),
+      ranks: onnx.node('Where', [isOut, onnx.number(-Infinity, 'double'), weights]),
     },
     form,
   );

@@ -1,26 +1,19 @@
-import type { ChunkRows } from '../../chunks/chunk.js';
+import { ChunkRows } from '../../chunks/chunk.js';
 import type { Column, DictionaryValues } from '../../chunks/column.js';
 import { emptyBlock } from '../../chunks/row-block.js';
-import { didYouMean, joined } from '../../core/errors.js';
 import { readDate } from '../../text/dates.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import { createCleaner, takesNumbers, type CellOptions } from '../cells.js';
 import { readTexts, type Compute } from '../computed.js';
+import type { Formula } from '../computed-rule.js';
 import type { ListForm, Source } from '../feature.js';
 import { listReading } from '../kinds/bag.js';
 import { oneValueReader } from '../kinds/one-value.js';
-import { lookupReader, type LookupColumn, type LookupTable, type LookupTables } from '../lookups.js';
+import { lookupReader, lookupValues, type LookupColumn, type LookupTable, type LookupTables } from '../lookups.js';
 import { parseNumber } from '../parse.js';
-import {
-  FUNCTIONS,
-  OPERATORS,
-  TEXT_OPERATORS,
-  type ExpressionFunction,
-  type Read,
-  type Type,
-  type Values,
-} from './functions.js';
-import { ExpressionError, parseExpression, type Call, type Expression } from './parse.js';
+import { DEFINITIONS, type Read, type Type, type Values } from './functions.js';
+import { ExpressionError, parseExpression } from './parse.js';
+import { listColumns, LOOKUP, resolveAs, resolveLookup, type TypedExpression, type TypedLookup } from './resolve.js';
 
 /** A compiled expression. */
 export interface CompiledExpression {
@@ -28,6 +21,7 @@ export interface CompiledExpression {
   readonly sources: readonly Source[];
   /** Columns of side tables that it reads. */
   readonly lookups: readonly LookupColumn[];
+  readonly rule: Formula;
   readonly compute: Compute;
 }
 
@@ -58,9 +52,11 @@ interface Lookup {
  */
 export function compileExpression(text: string, form: ListForm): CompiledExpression {
   const slots: Slot[] = [];
-  const result = compileAs('number', parseExpression(text), slots);
+  const expression = resolveAs('number', parseExpression(text));
+  const result: Read = compileTyped(expression, slots);
   return {
     ...listSources(slots, form),
+    rule: { kind: 'formula', holds: 'number', expression, form },
     compute(rows, cells, tables) {
       readSlots(slots, rows, cells, form, tables);
       const numbers = new Float64Array(rows.count);
@@ -78,22 +74,23 @@ export function compileExpression(text: string, form: ListForm): CompiledExpress
  * @throws ExpressionError
  */
 export function compileTextLookup(text: string): CompiledExpression {
-  const expression = parseExpression(text);
-  if (expression.kind !== 'call' || expression.name !== LOOKUP)
-    throw new ExpressionError(expression.at, 'expected a text of a side table, as in lookup(items.brand, item_id)');
+  const parsed = parseExpression(text);
+  if (parsed.kind !== 'call' || parsed.name !== LOOKUP)
+    throw new ExpressionError(parsed.at, 'expected a text of a side table, as in lookup(items.brand, item_id)');
   const slots: Slot[] = [];
-  compileLookup('text', expression, slots);
-  const { lookup } = slots.at(-1)!;
+  const expression = resolveLookup('text', parsed);
+  const { lookup } = addLookup(expression, slots);
   const keys = slots.slice(0, -1);
   let lookUp: ReturnType<typeof lookupReader> | undefined;
   let clean: ((values: DictionaryValues) => DictionaryValues) | undefined;
   return {
     ...listSources(slots, TEXT_FORM),
+    rule: { kind: 'formula', holds: 'text', expression, form: TEXT_FORM },
     compute(rows, cells, tables) {
       readSlots(keys, rows, cells, TEXT_FORM, tables);
-      lookUp ??= lookupReader(tableOf(lookup!, tables), { column: lookup!.column, isNumber: false });
+      lookUp ??= lookupReader(tableOf(lookup, tables), { column: lookup.column, isNumber: false });
       clean ??= cleanedValues(cells);
-      const { indices, values } = lookUp(rows, lookup!.keyOf);
+      const { indices, values } = lookUp(rows, lookup.keyOf);
       return [textColumn(indices, clean(values))];
     },
   };
@@ -115,7 +112,7 @@ function cleanedValues(cells: CellOptions): (values: DictionaryValues) => Dictio
 const TEXT_FORM: ListForm = { items: '|', weight: ':', format: 'auto' };
 
 /** Lists the columns that slots read, of the data and of side tables. */
-function listSources(slots: readonly Slot[], form: ListForm): Omit<CompiledExpression, 'compute'> {
+function listSources(slots: readonly Slot[], form: ListForm): Pick<CompiledExpression, 'sources' | 'lookups'> {
   const sources = slots
     .filter(({ lookup }) => lookup === undefined)
     .map(({ name, type }): Source => {
@@ -158,7 +155,31 @@ function readerOf({ name, type, lookup }: Slot, cells: CellOptions, form: ListFo
   };
 }
 
-function tableOf({ table }: Lookup, tables: LookupTables): LookupTable {
+/** The distinct values of a column of a side table. */
+export interface LookedUpValues<T extends Type> {
+  /** Values in place of the texts of the file; that of index 0 is missing. */
+  readonly values: ArrayLike<Values[T]>;
+  /** Index of the value of each key by its id; index 0 is that of an absent key. */
+  readonly codes: Uint32Array;
+}
+
+/** Reads all values of a column of a side table, as a lookup of this type does. */
+export function readLookedUp<T extends Type>(
+  type: T,
+  { column }: Pick<TypedLookup, 'column'>,
+  table: LookupTable,
+  cells: CellOptions,
+  form: ListForm,
+): LookedUpValues<T> {
+  const { values, codes } = lookupValues(table, { column, isNumber: type === 'number' });
+  const indices = Uint32Array.from({ length: values.size }, (_, index) => index);
+  const columns = new Map([[column, textColumn(indices, values)]]);
+  const rows = new ChunkRows({ rows: values.size, numLines: values.size, columns, cellsOf: () => [] });
+  const read: ReadValues<T> = READERS[type](column, cells, form);
+  return { values: read(rows), codes };
+}
+
+function tableOf({ table }: Pick<Lookup, 'table'>, tables: LookupTables): LookupTable {
   const found = tables.get(table);
   if (found === undefined) throw new Error(`the table '${table}' is not loaded`);
   return found;
@@ -168,32 +189,28 @@ function textColumn(indices: Uint32Array, values: DictionaryValues): Column {
   return { type: 'string', text: (row) => values.text(indices[row]!), dictionary: { indices, values } };
 }
 
-function compileAs(type: Type, expression: Expression, slots: Slot[]): Read<never> {
-  const { kind, at } = expression;
-  if (kind === 'column') return readSlot(type, expression.name, slots);
-  if (kind === 'call' && expression.name === LOOKUP) return compileLookup(type, expression, slots);
-  const own = kind === 'call' ? 'number' : kind;
-  if (own !== type) {
-    const found = kind === 'call' ? `the number of ${expression.name}` : `${own} ${JSON.stringify(expression.value)}`;
-    throw new ExpressionError(at, `expected ${NOUNS[type]}, found ${found}`);
+function compileTyped(expression: TypedExpression, slots: Slot[]): Read<never> {
+  switch (expression.kind) {
+    case 'column':
+      return readSlot(expression, slots);
+    case 'lookup':
+      return readValues(addLookup(expression, slots));
+    case 'call':
+      return DEFINITIONS[expression.name].compile(
+        expression.args.map((each) => compileTyped(each, slots)),
+      ) as Read<never>;
+    case 'constant': {
+      const { value } = expression;
+      return () => value as never;
+    }
   }
-  if (kind === 'call') return compileCall(expression, slots) as Read<never>;
-  const { value } = expression;
-  return () => value as never;
 }
 
-const NOUNS: Readonly<Record<Type, string>> = {
-  number: 'a number',
-  text: 'a string',
-  date: 'a column of dates',
-  bag: 'a column of lists',
-};
-
-function readSlot(type: Type, name: string, slots: Slot[]): Read<never> {
+function readSlot({ type, name }: Pick<Slot, 'type' | 'name'>, slots: Slot[]): Read<never> {
   return readValues(slots.find((each) => each.name === name && each.type === type) ?? addSlot({ name, type }, slots));
 }
 
-function addSlot(slot: Omit<Slot, 'values'>, slots: Slot[]): Slot {
+function addSlot<Own extends Omit<Slot, 'values'>>(slot: Own, slots: Slot[]): Own & Slot {
   const added = { ...slot, values: [] };
   slots.push(added);
   return added;
@@ -203,48 +220,13 @@ function readValues(slot: Slot): Read<never> {
   return (row) => slot.values[row] as never;
 }
 
-/** The function that reads a side table: its result has the type of its place, as that of a column has. */
-const LOOKUP = 'lookup';
-
-function compileLookup(type: Type, { at, args }: Call, slots: Slot[]): Read<never> {
-  const [place, key] = args;
-  const [, table, column] = (place?.kind === 'column' && /^([^.]+)\.(.+)$/s.exec(place.name)) || [];
-  if (table === undefined || column === undefined || key === undefined || args.length > 2)
-    throw new ExpressionError(at, 'lookup expects a column of a table and a key, as in lookup(items.price, item_id)');
-  // The slots of the key come first, so that their values are read before.
-  const keyOf: Read<'text'> = compileAs('text', key, slots);
+/** Adds the slot of a lookup after those of its key, so that their values are read before. */
+function addLookup({ type, table, column, key }: TypedLookup, slots: Slot[]): Slot & { readonly lookup: Lookup } {
+  // A key is resolved as a text.
+  const keyOf = compileTyped(key, slots) as Read<'text'>;
   const lookup = { table, column, keyOf, sources: listColumns(key) };
   // No data column has such a name.
-  return readValues(addSlot({ name: `\u001f${slots.length}`, type, lookup }, slots));
-}
-
-/** Lists the data columns of an expression. */
-function listColumns(expression: Expression): readonly string[] {
-  if (expression.kind === 'column') return [expression.name];
-  if (expression.kind !== 'call') return [];
-  return expression.args.slice(expression.name === LOOKUP ? 1 : 0).flatMap(listColumns);
-}
-
-function compileCall({ at, name, args }: Call, slots: Slot[]): Read {
-  const { parameters, isVariadic, compile } = findFunction(at, name, args);
-  const isFewer = args.length < parameters.length;
-  if (isFewer || (args.length > parameters.length && !isVariadic))
-    throw new ExpressionError(
-      at,
-      `${name} expects ${isVariadic ? 'at least ' : ''}${parameters.length} arguments, found ${args.length}`,
-    );
-  return compile(args.map((each, i) => compileAs(parameters[i] ?? parameters.at(-1)!, each, slots)));
-}
-
-function findFunction(at: number, name: string, args: readonly Expression[]): ExpressionFunction {
-  const hasText = args.some(({ kind }) => kind === 'text');
-  for (const table of [...(hasText ? [TEXT_OPERATORS] : []), OPERATORS, FUNCTIONS])
-    if (Object.hasOwn(table, name)) return table[name]!;
-  const names = [...Object.keys(FUNCTIONS), LOOKUP];
-  throw new ExpressionError(
-    at,
-    joined(`unknown function '${name}'`, didYouMean(name, names) ?? `use one of ${names.join(', ')}`),
-  );
+  return addSlot({ name: `\u001f${slots.length}`, type, lookup }, slots);
 }
 
 type ReadValues<T extends Type = Type> = (rows: ChunkRows) => ArrayLike<Values[T]>;

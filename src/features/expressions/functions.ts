@@ -61,14 +61,14 @@ function countShared(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
   return shared;
 }
 
-/** Operators between numbers, of which those between texts have other definitions. */
-export const TEXT_OPERATORS: Readonly<Record<string, ExpressionFunction>> = {
-  '==': textComparison(true),
-  '!=': textComparison(false),
+/** Operators between texts, after those of the same sign between numbers. */
+export const TEXT_OPERATORS = {
+  'text ==': textComparison(true),
+  'text !=': textComparison(false),
 };
 
 /** Operators by their sign. */
-export const OPERATORS: Readonly<Record<string, ExpressionFunction>> = {
+export const OPERATORS = {
   '+': ofTwo((a, b) => a + b),
   '-': ofTwo((a, b) => a - b),
   '*': ofTwo((a, b) => a * b),
@@ -86,7 +86,7 @@ export const OPERATORS: Readonly<Record<string, ExpressionFunction>> = {
 };
 
 /** Functions by their name. */
-export const FUNCTIONS: Readonly<Record<string, ExpressionFunction>> = {
+export const FUNCTIONS = {
   log: ofOne((x) => (x > 0 ? Math.log(x) : NaN)),
   log1p: ofOne((x) => (x > -1 ? Math.log1p(x) : NaN)),
   sqrt: ofOne(Math.sqrt),
@@ -115,3 +115,12 @@ export const FUNCTIONS: Readonly<Record<string, ExpressionFunction>> = {
     return total === 0 ? NaN : shared / total;
   }),
 };
+
+/** All functions and operators. */
+export const DEFINITIONS = { ...TEXT_OPERATORS, ...OPERATORS, ...FUNCTIONS };
+export type FunctionName = keyof typeof DEFINITIONS;
+
+/** Returns whether a table has an entry of a name. */
+export function isNameIn<Table extends object>(table: Table, name: PropertyKey): name is keyof Table {
+  return Object.hasOwn(table, name);
+}
