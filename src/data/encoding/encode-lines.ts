@@ -1,7 +1,7 @@
 import { packRows } from '../../chunks/packed-rows.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { FileColumns } from '../readers/cell-file.js';
-import { createLineCutter } from '../readers/cut-lines.js';
+import { cutLines } from '../readers/cut-lines.js';
 import { rowEncoder, type EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat, FormatSpec } from '../rows/row-format.js';
 
@@ -34,15 +34,10 @@ export function createLineEncoder(
   kept: readonly string[],
 ): (request: EncodeRequest) => EncodeResult {
   const encoder = rowEncoder(file, format, kept);
-  const cutLines = createLineCutter(file);
   return ({ bytes, memory, line }) => {
-    const lines = {
-      bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-      begin: 0,
-      end: bytes.byteLength,
-    };
+    const lines = { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
     let numLines = 0;
-    for (const chunk of cutLines(lines)) {
+    for (const chunk of cutLines(file, lines)) {
       encoder.add(chunk, line + numLines);
       numLines += chunk.numLines;
     }

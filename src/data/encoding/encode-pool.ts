@@ -78,12 +78,12 @@ export class EncodePool {
    * Starts to encode lines.
    * @param line number of the first one, if no other piece is in flight
    */
-  async start({ bytes, begin, end }: PlainLines, line: number): Promise<void> {
+  async start({ bytes }: PlainLines, line: number): Promise<void> {
     if (!this.#hasStarted) await this.#startWorkers();
     if (this.#failure !== undefined) throw this.#failure as Error;
     if (this.size === 0) this.#line = line;
     const from = this.#needsLines ? this.#line : 0;
-    const lines = new Uint8Array(bytes.buffer, bytes.byteOffset + begin, end - begin);
+    const lines = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     const started: Started = {
       result: this.#encode({ bytes: lines, memory: this.#spare.pop() ?? new ArrayBuffer(0), line: from }),
       from,
@@ -95,7 +95,7 @@ export class EncodePool {
       () => undefined,
     );
     this.#started.push(started);
-    if (this.#needsLines) this.#line += countLines(bytes, begin, end);
+    if (this.#needsLines) this.#line += countLines(bytes, 0, bytes.length);
   }
 
   /**
