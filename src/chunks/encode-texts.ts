@@ -1,5 +1,4 @@
 import { InvalidValueError } from '../text/invalid-value.js';
-
 import type { ChunkRows } from './chunk.js';
 import { CELL_SEPARATOR, type Column, type DictionaryValues, type Target } from './column.js';
 

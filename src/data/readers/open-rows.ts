@@ -38,7 +38,7 @@ export async function openRows(
     const head = openHead(path);
     csv = isParquet(path, head.bytes)
       ? // Loaded on demand.
-        await (await import('./parquet/open-parquet.js')).openParquet(path, columns)
+        (await import('./parquet/open-parquet.js')).openParquet(path, columns)
       : await text(fileSource(path, dialect.encoding, path, head));
   }
   return rowSource(csv, columns, constants);
