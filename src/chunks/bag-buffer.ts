@@ -6,13 +6,13 @@ const INITIAL_ITEMS = 4;
 /** Initial bytes per row: its offset, and the ids and weights of its items. */
 export const BAG_ROW_BYTES = 4 + 8 * INITIAL_ITEMS;
 
-/** Allocates memory for the bags of `rows` rows with at least `items` items, to replace `before`. */
-export type AllocateBags = (rows: number, items: number, before?: BagColumn) => BagColumn;
+/** Allocates memory for the bags of `rows` rows with at least `items` items. */
+export type AllocateBags = (rows: number, items: number) => BagColumn;
 
 const allocateIn =
   (Memory: typeof ArrayBuffer | typeof SharedArrayBuffer): AllocateBags =>
-  (rows, items, before) => ({
-    offsets: before?.offsets ?? new Uint32Array(new Memory(4 * (rows + 1))),
+  (rows, items) => ({
+    offsets: new Uint32Array(new Memory(4 * (rows + 1))),
     ids: new Uint32Array(new Memory(4 * items)),
     weights: new Float32Array(new Memory(4 * items)),
   });
@@ -35,13 +35,11 @@ export class BagBuffer implements BagColumn {
   offsets: Uint32Array;
   ids: Uint32Array;
   weights: Float32Array;
-  readonly #rows: number;
   readonly #allocate: AllocateBags;
   /** Number of items up to the open bag, inclusive. */
   #count = 0;
 
   constructor(rows: number, allocate = allocatePlainly) {
-    this.#rows = rows;
     this.#allocate = allocate;
     ({ offsets: this.offsets, ids: this.ids, weights: this.weights } = allocate(rows, rows * INITIAL_ITEMS));
   }
@@ -51,9 +49,9 @@ export class BagBuffer implements BagColumn {
     const { offsets, ids, weights } = this;
     if (items <= ids.length) return;
     // Doubling makes the cost per item constant.
-    const larger = this.#allocate(this.#rows, Math.max(items, 2 * ids.length), { offsets, ids, weights });
+    const larger = this.#allocate(offsets.length - 1, Math.max(items, 2 * ids.length));
     ({ offsets: this.offsets, ids: this.ids, weights: this.weights } = larger);
-    if (this.offsets !== offsets) this.offsets.set(offsets);
+    this.offsets.set(offsets);
     this.ids.set(ids);
     this.weights.set(weights);
   }

@@ -1,7 +1,7 @@
 import { grown } from '../core/grown.js';
 import { AS_IT_IS, type AffineStep } from '../core/scaling.js';
 import type { ChunkRows } from './chunk.js';
-import { CELL_SEPARATOR, type Column, type Utf8 } from './column.js';
+import { CELL_SEPARATOR, type CastTarget, type Column, type Target, type Utf8 } from './column.js';
 
 // Reads whole columns as the types that fields ask for. A cast reads what a column stores without converting it to text
 // and leaves unusual values, which their texts decide.
@@ -33,77 +33,55 @@ export type Cast =
   /** 0 or 1. */
   | { readonly cell: 'class' };
 
-/** Array that receives encoded values. */
-export type Target = Uint32Array | Float32Array | Float64Array;
-
 /** Exclusive upper bound of ids. */
 export const END_OF_IDS = 2 ** 31;
 
 /**
- * Reads all rows of a column, or of several columns together, to `into`, from `first`.
+ * Reads all rows of a column, or of several columns together.
  * @param names the columns
- * @param odd receives the rows whose values are unusual
  * @returns the number of unusual values; undefined if the columns do not store what the cast reads
  */
 export function castColumns(
   cast: Cast,
   rows: ChunkRows,
   names: readonly string[],
-  into: Target,
-  first: number,
-  odd: Uint32Array,
+  target: CastTarget,
 ): number | undefined {
   const columns = names.map((name) => rows.column(name));
-  if (cast.cell === 'text') return castTexts(cast, columns, rows.count, into, first, odd);
+  if (cast.cell === 'text') return castTexts(cast, columns, rows.count, target);
   if (columns.length > 1) return undefined;
   const [column] = columns as [Column];
-  switch (cast.cell) {
-    case 'id':
-      return castIds(column, rows.count, Math.min(cast.below, END_OF_IDS), into as Uint32Array, first, odd);
-    case 'class':
-      return castClasses(column, rows.count, into as Float32Array, first, odd);
-    case 'number':
-      return castNumbers(cast, column, rows, names, into, first, odd);
-    case 'token':
-      return castTokens(cast, column, rows.count, into, first, odd);
-  }
+  if (cast.cell === 'id') return castIds(column, rows.count, Math.min(cast.below, END_OF_IDS), target);
+  if (cast.cell === 'token') return castTokens(cast, column, rows.count, target);
+  const values = numbersOf(column, rows.count);
+  if (values === undefined) return undefined;
+  if (cast.cell === 'class') return castClasses(values, rows.count, target);
+  const step = cast.affine ?? (cast.encode === undefined ? AS_IT_IS : undefined);
+  return step === undefined
+    ? encodeNumbers(values, cast.encode!, rows, names, target)
+    : scaleNumbers(values, rows.count, step, target);
 }
 
-function castIds(
-  column: Column,
-  rows: number,
-  below: number,
-  into: Uint32Array | Float64Array,
-  first: number,
-  odd: Uint32Array,
-): number | undefined {
-  const { ids, cut, dictionary } = column;
-  if (cut !== undefined) return cut.readIds(rows, below, into, first, odd);
+function castIds(column: Column, rows: number, below: number, target: CastTarget): number | undefined {
+  const { ids, cut, dictionary, numbers } = column;
+  const { into, first, odd } = target;
   let numOdd = 0;
-  const distinct = dictionary?.values.ids;
-  if (distinct !== undefined) {
-    const { indices } = dictionary!;
-    for (let row = 0; row < rows; row++) {
-      const id = distinct[indices[row]!]!;
-      into[first + row] = id;
-      if (id >= below) odd[numOdd++] = row;
-    }
-    return numOdd;
+  if (cut !== undefined) return cut.readIds(rows, below, target);
+  if (dictionary?.values.ids !== undefined) {
+    const { indices, values } = dictionary;
+    for (let row = 0; row < rows; row++) into[first + row] = values.ids![indices[row]!]!;
+  } else if (ids !== undefined) {
+    into.set(ids.values.subarray(0, rows), first);
+    if (ids.size <= below) return 0;
+  } else {
+    return numbers?.isWhole === true ? castIntegers(numbers.values, rows, below, target) : undefined;
   }
-  if (ids !== undefined) {
-    if (ids.size <= below) {
-      into.set(ids.values.subarray(0, rows), first);
-      return 0;
-    }
-    for (let row = 0; row < rows; row++) {
-      const id = ids.values[row]!;
-      into[first + row] = id;
-      if (id >= below) odd[numOdd++] = row;
-    }
-    return numOdd;
-  }
-  if (column.numbers?.isWhole !== true) return undefined;
-  const { values } = column.numbers;
+  for (let row = 0; row < rows; row++) if (into[first + row]! >= below) odd[numOdd++] = row;
+  return numOdd;
+}
+
+function castIntegers(values: Values, rows: number, below: number, { into, first, odd }: CastTarget): number {
+  let numOdd = 0;
   for (let row = 0; row < rows; row++) {
     const value = values[row]!;
     // Every id is a signed integer of 32 bits.
@@ -114,24 +92,18 @@ function castIds(
   return numOdd;
 }
 
+type Values = Float64Array | Float32Array;
+
 /**
  * Returns the values of a column that are decimal numbers, NaN for others; undefined if it does not store numbers.
  * Those of a cut column are valid until another one is read.
  */
-export function numbersOf({ cut, numbers, numberText }: Column, rows: number): Float64Array | Float32Array | undefined {
+export function numbersOf({ cut, numbers, numberText }: Column, rows: number): Values | undefined {
   // With decimal commas, a number is its text with a point.
   return cut !== undefined && numberText === undefined ? cut.readNumbers(rows) : numbers?.values;
 }
 
-function castClasses(
-  column: Column,
-  rows: number,
-  into: Float32Array,
-  first: number,
-  odd: Uint32Array,
-): number | undefined {
-  const values = numbersOf(column, rows);
-  if (values === undefined) return undefined;
+function castClasses(values: Values, rows: number, { into, first, odd }: CastTarget): number {
   let numOdd = 0;
   for (let row = 0; row < rows; row++) {
     const value = values[row]!;
@@ -141,31 +113,12 @@ function castClasses(
   return numOdd;
 }
 
-function castNumbers(
-  cast: Extract<Cast, { cell: 'number' }>,
-  column: Column,
-  rows: ChunkRows,
-  names: readonly string[],
-  into: Target,
-  first: number,
-  odd: Uint32Array,
-): number | undefined {
-  const values = numbersOf(column, rows.count);
-  if (values === undefined) return undefined;
-  const step = cast.affine ?? (cast.encode === undefined ? AS_IT_IS : undefined);
-  return step === undefined
-    ? encodeNumbers(values, cast.encode!, rows, names, into, first, odd)
-    : scaleNumbers(values, rows.count, step, into, first, odd);
-}
-
 /** A call for each number would allocate it as an object. */
 function scaleNumbers(
-  values: Float64Array | Float32Array,
+  values: Values,
   rows: number,
   { subtract, divide }: AffineStep,
-  into: Target,
-  first: number,
-  odd: Uint32Array,
+  { into, first, odd }: CastTarget,
 ): number {
   let numOdd = 0;
   for (let row = 0; row < rows; row++) {
@@ -177,55 +130,40 @@ function scaleNumbers(
 }
 
 function encodeNumbers(
-  values: Float64Array | Float32Array,
+  values: Values,
   encode: (value: number) => number,
   rows: ChunkRows,
   names: readonly string[],
-  into: Target,
-  first: number,
-  odd: Uint32Array,
+  { into, first, odd }: CastTarget,
 ): number {
   let numOdd = 0;
-  for (let row = 0; row < rows.count; row++) {
-    try {
-      for (; row < rows.count; row++) {
-        const value = values[row]!;
-        if (Number.isFinite(Math.fround(value))) into[first + row] = encode(value);
-        else odd[numOdd++] = row;
-      }
-    } catch (error) {
-      rows.refuse(row, names, error);
-    }
-  }
+  rows.eachKept(names, (row) => {
+    const value = values[row]!;
+    if (Number.isFinite(Math.fround(value))) into[first + row] = encode(value);
+    else odd[numOdd++] = row;
+  });
   return numOdd;
 }
 
 function castTokens(
-  { idOf, idsOf }: Extract<Cast, { cell: 'token' }>,
+  { idOf, idsOf = encodeEach(idOf) }: Extract<Cast, { cell: 'token' }>,
   { utf8 }: Column,
   rows: number,
-  into: Target,
-  first: number,
-  odd: Uint32Array,
+  { into, first, odd }: CastTarget,
 ): number | undefined {
   if (utf8 === undefined) return undefined;
-  if (idsOf !== undefined) idsOf(utf8, rows, into, first);
-  else encodeEach(idOf, utf8, rows, into, first);
+  idsOf(utf8, rows, into, first);
   let numOdd = 0;
   // An unknown value may be invalid UTF-8.
   for (let row = 0; row < rows; row++) if (into[first + row] === 0) odd[numOdd++] = row;
   return numOdd;
 }
 
-function encodeEach(
-  encode: (bytes: Uint8Array, begin: number, end: number) => number,
-  { bytes, begins, ends, stride, gap }: Utf8,
-  rows: number,
-  into: Target,
-  first: number,
-): void {
-  for (let row = 0; row < rows; row++)
-    into[first + row] = encode(bytes, begins[row * stride]! + gap, ends[row * stride]!);
+function encodeEach(encode: (bytes: Uint8Array, begin: number, end: number) => number): EncodeAll {
+  return ({ bytes, begins, ends, stride, gap }, rows, into, first) => {
+    for (let row = 0; row < rows; row++)
+      into[first + row] = encode(bytes, begins[row * stride]! + gap, ends[row * stride]!);
+  };
 }
 
 const SEPARATOR = CELL_SEPARATOR.charCodeAt(0);
@@ -238,12 +176,10 @@ let offsets = new Uint32Array(1 << 10);
 
 /** Missing values, and those that may be ambiguous or invalid UTF-8, are unusual. */
 function castTexts(
-  { encode, encodeAll }: Extract<Cast, { cell: 'text' }>,
+  { encode, encodeAll = encodeEach(encode) }: Extract<Cast, { cell: 'text' }>,
   columns: readonly Column[],
   rows: number,
-  into: Target,
-  first: number,
-  odd: Uint32Array,
+  { into, first, odd }: CastTarget,
 ): number | undefined {
   const cells = columns.flatMap(({ utf8 }) => utf8 ?? []);
   if (cells.length < columns.length) return undefined;
@@ -256,9 +192,7 @@ function castTexts(
     else end = next;
     offsets[row + 1] = end;
   }
-  const joined = { bytes: scratch, begins: offsets, ends: offsets.subarray(1), stride: 1, gap: 0 };
-  if (encodeAll !== undefined) encodeAll(joined, rows, into, first);
-  else encodeEach(encode, joined, rows, into, first);
+  encodeAll({ bytes: scratch, begins: offsets, ends: offsets.subarray(1), stride: 1, gap: 0 }, rows, into, first);
   return numOdd;
 }
 

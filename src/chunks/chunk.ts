@@ -15,11 +15,8 @@ export interface Chunk {
   readonly firstNames?: () => readonly string[];
   /** Returns the texts of all columns of the file, for reports of invalid rows. */
   cellsOf(row: number): readonly string[];
-  /**
-   * Returns the place after the first `rows` rows; all rows include the lines after the last one, unless
-   * `excludesRest`.
-   */
-  readonly placeAfter?: ((rows: number, excludesRest?: boolean) => Place) | undefined;
+  /** Returns the place after its first `numLines` lines; default: after all of its bytes. */
+  readonly placeAfter?: ((numLines?: number) => Place) | undefined;
 }
 
 /** A place between two rows of a file. */
@@ -123,9 +120,14 @@ export class ChunkRows {
     this.#problems.set(row, problem ?? { columns, error });
   }
 
-  /** Calls `read` for each kept row; a row for which it throws an InvalidValueError is refused for these columns. */
-  eachKept(columns: readonly string[], read: (row: number) => void): void {
-    for (let row = 0; row < this.count; row++) {
+  /**
+   * Calls `read` for kept rows; a row for which it throws an InvalidValueError is refused for these columns.
+   * @param indices rows to read; default: all
+   */
+  eachKept(columns: readonly string[], read: (row: number) => void, indices?: ArrayLike<number>): void {
+    const end = indices?.length ?? this.count;
+    for (let i = 0; i < end; i++) {
+      const row = indices === undefined ? i : indices[i]!;
       if (!this.isKept(row)) continue;
       try {
         read(row);

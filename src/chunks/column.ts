@@ -111,13 +111,22 @@ export interface Items {
   readonly end: number;
 }
 
+/** Array that receives encoded values. */
+export type Target = Uint32Array | Float32Array | Float64Array;
+
+/** Memory for the values of a column. */
+export interface CastTarget {
+  readonly into: Target;
+  /** Index in `into` of the first row. */
+  readonly first: number;
+  /** Receives the rows whose values are unusual. */
+  readonly odd: Uint32Array;
+}
+
 /** A column of CSV lines that kernels read, from row 0 to `rows`. */
 export interface CutColumn {
-  /**
-   * Writes ids in digits below a bound to `into`, from `first`, and the rows with unusual values to `odd`; returns
-   * their number.
-   */
-  readIds(rows: number, below: number, into: Uint32Array | Float64Array, first: number, odd: Uint32Array): number;
+  /** Writes ids in digits below a bound; returns the number of unusual values. */
+  readIds(rows: number, below: number, target: CastTarget): number;
   /** Decimal numbers as doubles, NaN for an unusual value; valid until the next read. */
   readNumbers(rows: number): Float64Array;
 }

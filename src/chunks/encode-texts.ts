@@ -1,7 +1,6 @@
 import { InvalidValueError } from '../text/invalid-value.js';
-import type { Target } from './casts.js';
 import type { ChunkRows } from './chunk.js';
-import { CELL_SEPARATOR, type Column, type DictionaryValues } from './column.js';
+import { CELL_SEPARATOR, type Column, type DictionaryValues, type Target } from './column.js';
 
 /** How the texts of one column, or of several columns together, are read. */
 export interface TextReading {
@@ -17,7 +16,7 @@ export interface TextReading {
 /** Encodes texts. */
 export interface TextEncoding extends TextReading {
   /** @throws InvalidValueError */
-  encode(text: string): number;
+  readonly encode: (text: string) => number;
   /** Whether a text may have another number in the next batch; default: no. */
   readonly isTransient?: boolean | undefined;
 }
@@ -63,60 +62,42 @@ export function eachText(
   rows: ChunkRows,
   reading: TextReading,
   read: (text: string, row: number) => void,
-  indices?: Uint32Array,
+  indices?: ArrayLike<number>,
 ): void {
-  const end = indices?.length ?? rows.count;
-  if (end === 0) return;
+  if (indices?.length === 0) return;
   const text = textsOf(rows, reading);
-  for (let i = 0; i < end; i++) {
-    const row = indices === undefined ? i : indices[i]!;
-    if (!rows.isKept(row)) continue;
-    try {
-      read(text(row), row);
-    } catch (error) {
-      rows.refuse(row, reading.columns, error);
-    }
-  }
+  rows.eachKept(reading.columns, (row) => read(text(row), row), indices);
 }
 
-/** Encodes the texts of rows, each distinct value of a dictionary once unless its number may change. */
-export class TextColumnEncoder {
-  readonly #encoding: TextEncoding;
+/** Encodes the texts of kept rows to `into`, from `first`; `indices` lists the rows to encode, default: all. */
+export type EncodeTexts = (rows: ChunkRows, into: Target, first: number, indices?: ArrayLike<number>) => void;
+
+/**
+ * Creates a function that encodes texts, each distinct value of a dictionary once unless its number may change. It
+ * refuses invalid rows.
+ */
+export function textEncoder(encoding: TextEncoding): EncodeTexts {
+  const { columns, isTransient = false, encode } = encoding;
+  const [memoized] = columns.length === 1 && !isTransient ? columns : [];
   /** Encoded values of dictionaries, NaN for those that are not encoded yet. */
-  readonly #memos = new WeakMap<DictionaryValues, Float64Array>();
-
-  constructor(encoding: TextEncoding) {
-    this.#encoding = encoding;
-  }
-
-  /**
-   * Encodes kept rows to `into`, from `first`; invalid rows are refused.
-   * @param indices rows to encode; default: all
-   */
-  encode(rows: ChunkRows, into: Target, first: number, indices?: Uint32Array): void {
-    const encoding = this.#encoding;
-    const isMemoized = encoding.columns.length === 1 && encoding.isTransient !== true;
-    const dictionary = isMemoized ? rows.column(encoding.columns[0]!).dictionary : undefined;
+  const memos = new WeakMap<DictionaryValues, Float64Array>();
+  return (rows, into, first, indices) => {
+    const dictionary = memoized === undefined ? undefined : rows.column(memoized).dictionary;
     if (dictionary === undefined) {
-      eachText(rows, encoding, (text, row) => void (into[first + row] = encoding.encode(text)), indices);
+      eachText(rows, encoding, (text, row) => void (into[first + row] = encode(text)), indices);
       return;
     }
     const { values, indices: codes } = dictionary;
-    const memo = this.#memos.get(values) ?? new Float64Array(values.size).fill(NaN);
-    this.#memos.set(values, memo);
-    let unknown: Uint32Array | undefined;
-    let numUnknown = 0;
+    const memo = memos.get(values) ?? new Float64Array(values.size).fill(NaN);
+    memos.set(values, memo);
+    const unknown: number[] = [];
     const end = indices?.length ?? rows.count;
     for (let i = 0; i < end; i++) {
       const row = indices === undefined ? i : indices[i]!;
       const known = memo[codes[row]!]!;
-      if (Number.isNaN(known)) (unknown ??= new Uint32Array(rows.count))[numUnknown++] = row;
+      if (Number.isNaN(known)) unknown.push(row);
       else into[first + row] = known;
     }
-    if (unknown === undefined) return;
-    const encode = (text: string, row: number): void => {
-      into[first + row] = memo[codes[row]!] = encoding.encode(text);
-    };
-    eachText(rows, encoding, encode, unknown.subarray(0, numUnknown));
-  }
+    eachText(rows, encoding, (text, row) => void (into[first + row] = memo[codes[row]!] = encode(text)), unknown);
+  };
 }

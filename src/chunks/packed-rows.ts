@@ -1,4 +1,4 @@
-import { column, type Batch } from '../core/batch.js';
+import { column, type BagColumn, type Batch } from '../core/batch.js';
 import {
   emptyBlock,
   hasWords,
@@ -43,18 +43,18 @@ export function packRows(block: Batch, columns: readonly BlockColumn[], memory: 
 /** Returns packed rows as a block that shares their memory. */
 export function unpackRows(memory: ArrayBuffer, rows: number, columns: readonly BlockColumn[]): Batch {
   const block: RowBlock = { ...emptyBlock(), rows };
-  const bags = new Map<string, { offsets: Uint32Array; ids: Uint32Array; weights: Float32Array }>();
+  const bags = new Map<string, BagColumn>();
   let at = 0;
   const take = <Data>(Memory: new (buffer: ArrayBuffer, at: number, length: number) => Data, length: number): Data =>
     new Memory(memory, (at += 4 * length) - 4 * length, length);
   for (const each of columns) {
     if (hasWords(each)) {
       setWords(block, each, take<Uint32Array | Float32Array>(wordArray(each), wordsPerRow(each) * rows));
-      continue;
+    } else {
+      const offsets = take(Uint32Array, rows + 1);
+      const items = offsets[rows]!;
+      bags.set(each.name, { offsets, ids: take(Uint32Array, items), weights: take(Float32Array, items) });
     }
-    const offsets = take(Uint32Array, rows + 1);
-    const items = offsets[rows]!;
-    bags.set(each.name, { offsets, ids: take(Uint32Array, items), weights: take(Float32Array, items) });
   }
   return { ...block, bags };
 }

@@ -1,4 +1,5 @@
 import { column, type Batch, type VectorColumn } from '../core/batch.js';
+import { grown } from '../core/grown.js';
 import { KEY_WORDS } from '../core/row-key.js';
 import { BAG_ROW_BYTES, BagBuffer } from './bag-buffer.js';
 
@@ -110,11 +111,10 @@ export function createRowBlock(
 ): RowBlock {
   const block = emptyBlock();
   for (const each of columns) {
-    if (!hasWords(each)) block.bags.set(each.name, new BagBuffer(capacity));
-    else {
+    if (hasWords(each)) {
       const Words: new (memory: ArrayBufferLike) => WordColumn['data'] = wordArray(each);
       setWords(block, each, new Words(new Memory(4 * wordsPerRow(each) * capacity)));
-    }
+    } else block.bags.set(each.name, new BagBuffer(capacity));
   }
   return block;
 }
@@ -128,12 +128,10 @@ export function appendRows(
   target: RowBlock,
 ): void {
   for (const each of columns) {
-    if (!hasWords(each)) {
-      column(target.bags, each.name).append(column(source.bags, each.name), begin, end, target.rows);
-      continue;
-    }
-    const { data, width } = wordColumn(target, each);
-    data.set(wordColumn(source, each).data.subarray(width * begin, width * end), width * target.rows);
+    if (hasWords(each)) {
+      const { data, width } = wordColumn(target, each);
+      data.set(wordColumn(source, each).data.subarray(width * begin, width * end), width * target.rows);
+    } else column(target.bags, each.name).append(column(source.bags, each.name), begin, end, target.rows);
   }
   target.rows += end - begin;
 }
@@ -151,12 +149,10 @@ export function gatherRows(
 ): void {
   target.rows = count;
   for (const each of columns) {
-    if (!hasWords(each)) {
-      column(target.bags, each.name).gather(column(source.bags, each.name), order, 0, count);
-      continue;
-    }
-    const { data, width } = wordColumn(target, each);
-    gatherWords(wordsOf(wordColumn(source, each).data), order, count, width, wordsOf(data));
+    if (hasWords(each)) {
+      const { data, width } = wordColumn(target, each);
+      gatherWords(wordsOf(wordColumn(source, each).data), order, count, width, wordsOf(data));
+    } else column(target.bags, each.name).gather(column(source.bags, each.name), order, 0, count);
   }
 }
 
@@ -169,29 +165,22 @@ export function compactRows(
   count: number,
 ): void {
   for (const each of columns) {
-    if (!hasWords(each)) {
-      column(block.bags, each.name).compact(first, kept, count);
-      continue;
-    }
-    const { data, width } = wordColumn(block, each);
-    const words = wordsOf(data);
-    for (let i = 0; i < count; i++)
-      for (let w = 0; w < width; w++) words[width * (first + i) + w] = words[width * (first + kept[i]!) + w]!;
+    if (hasWords(each)) {
+      const { data, width } = wordColumn(block, each);
+      const words = wordsOf(data).subarray(width * first);
+      // Each row is read before another one replaces it.
+      gatherWords(words, kept, count, width, words);
+    } else column(block.bags, each.name).compact(first, kept, count);
   }
 }
 
 /** Grows a block to at least `capacity` rows; its rows stay. */
 export function reserveRows(block: RowBlock, columns: readonly BlockColumn[], capacity: number): void {
   for (const each of columns) {
-    if (!hasWords(each)) {
-      column(block.bags, each.name).reserveRows(capacity);
-      continue;
-    }
-    const { data, width } = wordColumn(block, each);
-    if (data.length >= width * capacity) continue;
-    const larger = new (wordArray(each))(width * Math.max(capacity, Math.floor((2 * data.length) / width)));
-    larger.set(data.subarray(0, width * block.rows));
-    setWords(block, each, larger);
+    if (hasWords(each)) {
+      const { data, width } = wordColumn(block, each);
+      setWords(block, each, grown(data, width * capacity));
+    } else column(block.bags, each.name).reserveRows(capacity);
   }
 }
 

@@ -109,10 +109,7 @@ export function* checkDialect({
   format,
 }: z.output<typeof dialectOptions>): Generator<ValidationIssue> {
   if (delimiter?.includes(quote) === true)
-    yield {
-      path: ['quote'],
-      message: `'${quote}' is also the delimiter; use another character`,
-    };
+    yield { path: ['quote'], message: `'${quote}' is also the delimiter; use another character` };
   if (
     comments !== undefined &&
     (comments.startsWith(quote) || (delimiter !== undefined && comments.startsWith(delimiter)))

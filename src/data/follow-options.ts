@@ -4,28 +4,21 @@ import { timeFormatOption } from '../features/wall-clock.js';
 import { durationText } from '../core/duration.js';
 
 const share = z.number().min(0).max(1);
+const limit = z.number().min(0);
 
 const alarmOptions = z
   .strictObject({
     aucDrop: share
       .default(0.02)
       .describe('Maximum drop of an AUC below the mean of the last 5 windows, if that is more than 3 standard errors'),
-    lossRise: z
-      .number()
-      .min(0)
-      .default(0.2)
-      .describe('Maximum relative rise of a log loss above the mean of the last 5 windows'),
-    pcocShift: z
-      .number()
-      .min(0)
+    lossRise: limit.default(0.2).describe('Maximum relative rise of a log loss above the mean of the last 5 windows'),
+    pcocShift: limit
       .optional()
       .describe(
         'Maximum relative change of a PCOC from the mean of the last 5 windows, if that is more than 3 standard ' +
           'errors; default: no limit',
       ),
-    drift: z
-      .number()
-      .min(0)
+    drift: limit
       .optional()
       .describe(
         'Maximum drift of the values of a field from the windows before (population stability index), such as 0.25; ' +

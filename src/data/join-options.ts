@@ -34,17 +34,15 @@ export function* checkJoin({ events }: JoinOptions): Generator<ValidationIssue> 
     if (after === undefined) continue;
     if (!Object.hasOwn(events, after))
       yield { path, message: `expected ${Object.keys(events).join(' or ')}, found ${after}` };
-    else if (ancestors(events, name) === undefined) yield { path, message: `events follow each other in a circle` };
+    else if (isCircular(events, name)) yield { path, message: `events follow each other in a circle` };
   }
 }
 
-function ancestors(events: JoinOptions['events'], name: string): readonly string[] | undefined {
-  const found: string[] = [];
-  for (let at = events[name]?.after; at !== undefined; at = events[at]?.after) {
-    if (at === name || found.includes(at)) return undefined;
-    found.push(at);
-  }
-  return found;
+/** Returns whether the events before an event have no first one. */
+function isCircular(events: JoinOptions['events'], name: string): boolean {
+  let before: string | undefined = name;
+  for (let i = 0; before !== undefined && i < Object.keys(events).length; i++) before = events[before]?.after;
+  return before !== undefined;
 }
 
 /** An event with resolved options. */

@@ -4,9 +4,9 @@ import type { Fitted } from '../features/feature-types.js';
 import { EncodePool, type EncodePoolOptions } from './encoding/encode-pool.js';
 import { noRows } from './encoding/no-rows.js';
 import { RowFitter } from './encoding/row-fitter.js';
-import type { CellFile, FileColumns, PieceOptions, PlainLines, RowSource } from './readers/cell-file.js';
+import type { CellFile, PieceOptions, RowSource } from './readers/cell-file.js';
 import type { Position, ReadCursor } from './readers/read-cursor.js';
-import { createLineCutter, isCutAlike, type CutLines } from './readers/cut-lines.js';
+import { cutLines } from './readers/cut-lines.js';
 import type { TextPlace } from './readers/text-place.js';
 import type { LeftOut, RejectPolicy } from './rows/rejects.js';
 import { itemAdder } from './rows/event-columns.js';
@@ -55,17 +55,13 @@ export async function* readChunks(
   onShare: (share: number, source: RowSource) => void = () => undefined,
   { cursor, isGrowing }: ReadOptions = {},
 ): AsyncGenerator<NumberedChunk> {
-  let cutter: { readonly of: FileColumns; readonly cutLines: CutLines } | undefined;
   for (const [file, source] of sources.entries()) {
     const { csv, columns } = source;
     const from = cursor?.positionIn(csv.path);
-    // Thousands of files may have the same columns.
-    if (cutter === undefined || !isCutAlike(cutter.of, columns))
-      cutter = { of: columns, cutLines: createLineCutter(columns) };
     let line = firstLine(csv, from);
     for await (const piece of csv.pieces({ from, isGrowing })) {
       if ('failure' in piece) throw piece.failure(line);
-      for (const chunk of 'bytes' in piece ? cutter.cutLines(piece) : [piece]) {
+      for (const chunk of 'bytes' in piece ? cutLines(columns, piece) : [piece]) {
         yield { chunk, progress: piece.progress, file, line };
         cursor?.moveAfter(csv.path, chunk, line);
         line += chunk.numLines;
@@ -150,7 +146,7 @@ async function* encodeOnThreads(
     try {
       for await (const piece of csv.pieces({ numKept: pool.capacity, from, isGrowing })) {
         if ('bytes' in piece) {
-          ends.push(cursor && endOf(piece));
+          ends.push(cursor && piece.place?.after(piece.bytes));
           await pool.start(piece, line);
           while (pool.isReady) yield await takeOldest();
         } else {
@@ -171,10 +167,6 @@ async function* encodeOnThreads(
   } finally {
     await pool.close();
   }
-}
-
-function endOf({ place, bytes, begin, end }: PlainLines): TextPlace | undefined {
-  return place?.after(bytes.subarray(begin, end));
 }
 
 /**

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import xxhash from 'xxhash-wasm';
 import { z } from 'zod';
+import { fileBytes } from './file-bytes.js';
 
 /** Size and hash of a file's bytes. */
 export const contentSchema = z.strictObject({
@@ -69,24 +70,12 @@ function sha256(): RawHash {
  */
 export async function hashFile(path: string, onBytes?: (bytes: number) => void, name?: HashName): Promise<Content> {
   const hash = await createByteHash(name);
-  const file = await open(path, 'r');
-  try {
-    const { size } = await file.stat();
-    const chunkBytes = size > 0 ? Math.min(CHUNK_BYTES, size) : CHUNK_BYTES;
-    const buffers = [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)];
-    const read = (i: number): Promise<{ readonly bytesRead: number }> =>
-      file.read(buffers[i % 2]!, 0, chunkBytes, null);
-    let next = read(0);
-    for (let i = 0; ; i++) {
-      const { bytesRead } = await next;
-      if (bytesRead === 0) return hash.content();
-      next = read(i + 1);
-      // Avoids an unhandled rejection; the awaiting caller receives the error.
-      next.catch(() => undefined);
-      hash.update(buffers[i % 2]!.subarray(0, bytesRead));
-      onBytes?.(bytesRead);
-    }
-  } finally {
-    await file.close();
+  const { size } = await stat(path);
+  const chunkBytes = size > 0 ? Math.min(CHUNK_BYTES, size) : CHUNK_BYTES;
+  const buffers = [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)];
+  for await (const bytes of fileBytes(path, buffers)) {
+    hash.update(bytes);
+    onBytes?.(bytes.length);
   }
+  return hash.content();
 }

@@ -17,7 +17,7 @@ async function linesOf(csv: CellFile): Promise<string[]> {
   let text = '';
   for await (const piece of csv.pieces())
     if ('failure' in piece) throw piece.failure(2);
-    else if ('bytes' in piece) text += piece.bytes.toString('utf8', piece.begin, piece.end);
+    else if ('bytes' in piece) text += piece.bytes.toString('utf8');
   return text.trimEnd().split('\n');
 }
 

@@ -34,7 +34,7 @@ describe('cast of numbers', () => {
             };
             const columns = new Map([['n', column]]);
             const rows = new ChunkRows({ rows: values.length, numLines: values.length, columns, cellsOf: () => [] });
-            const count = castColumns({ cell: 'number', encode, ...cells }, rows, ['n'], into, 3, odd);
+            const count = castColumns({ cell: 'number', encode, ...cells }, rows, ['n'], { into, first: 3, odd });
             return {
               bits: [...new Uint32Array(into.buffer)],
               odd: [...odd.subarray(0, count)],

@@ -4,7 +4,7 @@ import { column, type Batch } from '../../src/core/batch.js';
 import { PLAIN_CSV, type Dialect } from '../../src/data/dialect.js';
 import { openCsv } from '../../src/data/readers/csv.js';
 import { parseCells } from '../../src/data/readers/csv-cells.js';
-import { createLineCutter } from '../../src/data/readers/cut-lines.js';
+import { cutLines } from '../../src/data/readers/cut-lines.js';
 import { textChunk } from '../../src/data/readers/text-chunk.js';
 import type { BadRow } from '../../src/data/rows/rejects.js';
 import { appendRows, createRowBlock } from '../../src/chunks/row-block.js';
@@ -67,11 +67,10 @@ async function readFast(path: string, dialect: Dialect, chunkBytes: number, capa
     appendRows(taken.batch, blockColumns(format), 0, taken.batch.rows, block);
     rejects.push(...taken.rejects);
   };
-  const cutLines = createLineCutter(columns);
   let line = 1 + csv.headerLines!;
   for await (const piece of csv.pieces()) {
     if ('failure' in piece) throw piece.failure(line);
-    for (const chunk of 'bytes' in piece ? cutLines(piece) : [piece]) {
+    for (const chunk of 'bytes' in piece ? cutLines(columns, piece) : [piece]) {
       if (encoder.rows >= capacity) take();
       encoder.add(chunk, line);
       line += chunk.numLines;

@@ -135,8 +135,8 @@ interface PieceLines {
   readonly numLines: number;
 }
 
-function plainLines({ bytes, begin, end }: PlainLines, delimiter: string): PieceLines {
-  const text = bytes.toString('utf8', begin, end);
+function plainLines({ bytes }: PlainLines, delimiter: string): PieceLines {
+  const text = bytes.toString('utf8');
   expect(text).toMatch(/\n$/);
   const all = text.replace(/\r?\n$/, '').split(/\r?\n/);
   const lines = all.flatMap((each, line) => (each === '' ? [] : [{ cells: each.split(delimiter), line }]));

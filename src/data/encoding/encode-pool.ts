@@ -4,7 +4,7 @@ import type { Fitted } from '../../features/feature-types.js';
 import { fewerThreads, startThread, type Thread } from '../../system/thread.js';
 import type { FileColumns, PlainLines } from '../readers/cell-file.js';
 import { countLines } from '../readers/csv-cells.js';
-import { createLineCutter } from '../readers/cut-lines.js';
+import { cutLines } from '../readers/cut-lines.js';
 import { rowEncoder, type EncodedBatch } from '../rows/row-collector.js';
 import { needsLines } from '../rows/row-filter.js';
 import { storedColumns, type EncodedFormat, type FormatSpec } from '../rows/row-format.js';
@@ -38,15 +38,10 @@ export function createLineEncoder(
   kept: readonly string[],
 ): (request: EncodeRequest) => EncodeResult {
   const encoder = rowEncoder(file, format, kept);
-  const cutLines = createLineCutter(file);
   return ({ bytes, memory, line }) => {
-    const lines = {
-      bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-      begin: 0,
-      end: bytes.byteLength,
-    };
+    const lines = { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
     let numLines = 0;
-    for (const chunk of cutLines(lines)) {
+    for (const chunk of cutLines(file, lines)) {
       encoder.add(chunk, line + numLines);
       numLines += chunk.numLines;
     }
@@ -125,12 +120,12 @@ export class EncodePool {
    * Starts to encode lines.
    * @param line number of the first one, if no other piece is in flight
    */
-  async start({ bytes, begin, end }: PlainLines, line: number): Promise<void> {
+  async start({ bytes }: PlainLines, line: number): Promise<void> {
     if (!this.#hasStarted) await this.#startWorkers();
     if (this.#failure !== undefined) throw this.#failure as Error;
     if (this.size === 0) this.#line = line;
     const from = this.#needsLines ? this.#line : 0;
-    const lines = new Uint8Array(bytes.buffer, bytes.byteOffset + begin, end - begin);
+    const lines = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     const started: Started = {
       result: this.#encode({ bytes: lines, memory: this.#spare.pop() ?? new ArrayBuffer(0), line: from }),
       from,
@@ -142,7 +137,7 @@ export class EncodePool {
       () => undefined,
     );
     this.#started.push(started);
-    if (this.#needsLines) this.#line += countLines(bytes, begin, end);
+    if (this.#needsLines) this.#line += countLines(bytes, 0, bytes.length);
   }
 
   /**

@@ -26,25 +26,20 @@ export function computeRateAuc(train: Tally, other: Tally, task = 0): number | u
   );
   if (allRows === 0) return undefined;
   const rate = allPositives / allRows;
-  const values = other.keys
-    .map((key) => ({
-      score: (train.sum(key, positives) + PRIOR_ROWS * rate) / (train.sum(key, rows) + PRIOR_ROWS),
-      positives: other.sum(key, positives),
-      negatives: other.sum(key, rows) - other.sum(key, positives),
-    }))
-    .sort((a, b) => a.score - b.score);
-  let [below, pairs] = [0, 0];
-  for (let i = 0; i < values.length;) {
-    let [tiedPositives, tiedNegatives] = [0, 0];
-    for (const { score } = values[i]!; i < values.length && values[i]!.score === score; i++) {
-      tiedPositives += values[i]!.positives;
-      tiedNegatives += values[i]!.negatives;
-    }
-    pairs += tiedPositives * (below + tiedNegatives / 2);
-    below += tiedNegatives;
+  const classes = new Map<number, [ones: number, zeros: number]>();
+  for (const key of other.keys) {
+    const score = (train.sum(key, positives) + PRIOR_ROWS * rate) / (train.sum(key, rows) + PRIOR_ROWS);
+    const [ones, zeros] = classes.get(score) ?? [0, 0];
+    const own = other.sum(key, positives);
+    classes.set(score, [ones + own, zeros + other.sum(key, rows) - own]);
   }
-  const ones = values.reduce((sum, value) => sum + value.positives, 0);
-  return ones === 0 || below === 0 ? undefined : pairs / (ones * below);
+  let [numOnes, below, pairs] = [0, 0, 0];
+  for (const [, [ones, zeros]] of [...classes].sort(([a], [b]) => a - b)) {
+    pairs += ones * (below + zeros / 2);
+    below += zeros;
+    numOnes += ones;
+  }
+  return numOnes === 0 || below === 0 ? undefined : pairs / (numOnes * below);
 }
 
 /** A field that alone predicts the label of a task. */

@@ -1,5 +1,6 @@
-import { open } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import type { ByteHash } from '../../io/byte-hash.js';
+import { fileBytes } from '../../io/file-bytes.js';
 import { readAt, withFile } from '../../io/read-sync.js';
 
 /** Bytes in the order of a file. */
@@ -20,59 +21,32 @@ export type ByteChunks = AsyncGenerator<ByteChunk>;
 
 export interface ChunkOptions {
   readonly chunkBytes: number;
-  /** Number of writable bytes before each chunk; a file of one chunk has none. */
+  /** Number of writable bytes before each chunk. */
   readonly room: number;
   /** Number of chunks that stay valid when the next one is requested; threads can then share their memory. */
   readonly numKept: number;
 }
 
-/** Number of reads in flight. */
-const AHEAD = 3;
-
 /**
- * Reads a file as it is, and prefetches chunks.
+ * Reads a file as it is, and prefetches the next chunk.
  * @param start offset of the first byte
  * @param hash updated with these bytes
  */
 export async function* fileChunks(
   path: string,
-  { chunkBytes: maxBytes, room: maxRoom, numKept }: ChunkOptions,
+  { chunkBytes, room, numKept }: ChunkOptions,
   start: number,
   hash?: ByteHash,
 ): ByteChunks {
-  const file = await open(path, 'r');
-  const reads: Promise<Buffer>[] = [];
-  try {
-    const { size } = await file.stat();
-    // A small file is one chunk, with memory of its size.
-    const isOne = size > 0 && size < maxBytes;
-    const [chunkBytes, room] = isOne ? [size + 1, 0] : [maxBytes, maxRoom];
-    const buffers = buffersOf(numKept, isOne ? 1 : AHEAD, room + chunkBytes);
-    /** Reads a chunk, which is shorter only at the end of the file. */
-    const read = async (i: number): Promise<Buffer> => {
-      const buffer = buffers[i % buffers.length]!;
-      let length = 0;
-      for (let more = 1; more > 0 && length < chunkBytes; length += more)
-        more = (await file.read(buffer, room + length, chunkBytes - length, start + i * chunkBytes + length)).bytesRead;
-      return buffer.subarray(room, room + length);
-    };
-    for (let i = 0, begun = 0; ; i++) {
-      for (; begun === i || (begun < i + AHEAD && start + begun * chunkBytes < size); begun++) {
-        const next = read(begun);
-        // Avoids an unhandled rejection; the awaiting caller receives the error.
-        next.catch(() => undefined);
-        reads.push(next);
-      }
-      const bytes = await reads.shift()!;
-      if (bytes.length === 0) return;
-      hash?.update(bytes);
-      yield { bytes, progress: Math.min(1, (start + i * chunkBytes + bytes.length) / size) };
-      // Ignores bytes that are appended meanwhile.
-      if (isOne || bytes.length < chunkBytes) return;
-    }
-  } finally {
-    await Promise.allSettled(reads);
-    await file.close();
+  const { size } = await stat(path);
+  // A small file takes little memory.
+  const buffers = buffersOf(numKept, 2, room + (size > 0 ? Math.min(chunkBytes, size) : chunkBytes));
+  const free = buffers.map((buffer) => buffer.subarray(room));
+  let end = start;
+  for await (const bytes of fileBytes(path, free, start)) {
+    hash?.update(bytes);
+    end += bytes.length;
+    yield { bytes, progress: Math.min(1, end / size) };
   }
 }
 
@@ -118,22 +92,6 @@ const headMemory = Buffer.allocUnsafeSlow(HEAD_BYTES);
 export function readHead(path: string): FileHead {
   const length = withFile(path, (file) => readAt(file, headMemory, 0));
   return { bytes: Buffer.from(headMemory.subarray(0, length)), isWhole: length < HEAD_BYTES };
-}
-
-/** Yields the first bytes of a file, then the others as they are requested. */
-export async function* headChunks(path: string, head: FileHead, chunkBytes: number): ByteChunks {
-  yield { bytes: head.bytes, progress: 0 };
-  if (head.isWhole) return;
-  const file = await open(path, 'r');
-  try {
-    for (let begin = head.bytes.length, length = 1; length > 0; begin += length) {
-      const bytes = Buffer.allocUnsafeSlow(chunkBytes);
-      length = (await file.read(bytes, 0, chunkBytes, begin)).bytesRead;
-      if (length > 0) yield { bytes: bytes.subarray(0, length), progress: 0 };
-    }
-  } finally {
-    await file.close();
-  }
 }
 
 /** Prepends bytes to a chunk: in the memory before it, if they fit. */

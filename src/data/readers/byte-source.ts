@@ -1,10 +1,9 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createByteHash, type ByteHash } from '../../io/byte-hash.js';
 import { checkRegularFile } from '../../io/regular-file.js';
 import {
   fileChunks,
-  headChunks,
   readHead,
   streamChunks,
   type ByteChunks,
@@ -64,15 +63,25 @@ export function fileSource(
     unseen = undefined;
     return taken;
   };
+  const decodedChunks = async function* (options: ChunkOptions, begin: number, hash?: ByteHash): ByteChunks {
+    const { size } = await stat(path);
+    const file = createReadStream(path, { highWaterMark: 1 << 18 });
+    // A stream without an encoding yields buffers.
+    const text = textStream(name, hashed(file as AsyncIterable<Buffer>, hash), encoding);
+    yield* streamChunks(bytesFrom(begin, text), options, () => Math.min(1, file.bytesRead / size));
+  };
   const chunks = (options: ChunkOptions, begin: number, hash?: ByteHash): ByteChunks =>
-    isPlain ? fileChunks(path, options, begin, hash) : decodedChunks(path, name, encoding, options, begin, hash);
+    isPlain ? fileChunks(path, options, begin, hash) : decodedChunks(options, begin, hash);
   let known: Fingerprint | undefined;
   return {
     path: name,
     stats: () => readable(name, () => Promise.resolve(statsOf(path))),
     fingerprint: async (onBytes) => (known ??= await readable(name, () => hashFiles(path, undefined, onBytes))),
-    look: (chunkBytes) =>
-      isPlain ? headChunks(path, takeHead(), chunkBytes) : chunks({ chunkBytes, room: 0, numKept: 0 }, 0),
+    async *look(chunkBytes) {
+      const { bytes, isWhole } = takeHead();
+      if (isPlain) yield { bytes, progress: 0 };
+      if (!isPlain || !isWhole) yield* chunks({ chunkBytes, room: 0, numKept: 0 }, isPlain ? bytes.length : 0);
+    },
     async *read(options, begin = 0) {
       const hash = known === undefined && begin === 0 ? await createByteHash() : undefined;
       const whole = isPlain && isSmall && options.numKept === 0 && begin === 0 ? readHead(path) : undefined;
@@ -82,32 +91,18 @@ export function fileSource(
       } else yield* chunks(options, begin, hash);
       const content = hash?.content();
       // Bytes after compressed data may not have been read.
-      if (content !== undefined && (whole?.isWhole === true || content.bytes === (await stat(path)).size))
-        known = { '': content };
+      if (content?.bytes === statSync(path).size) known = { '': content };
     },
     close: () => undefined,
   };
 }
 
-async function* decodedChunks(
-  path: string,
-  name: string,
-  encoding: TextEncoding | undefined,
-  options: ChunkOptions,
-  begin: number,
-  hash: ByteHash | undefined,
-): ByteChunks {
-  const { size } = await stat(path);
-  const file = createReadStream(path, { highWaterMark: 1 << 18 });
-  const hashed = async function* (): AsyncGenerator<Buffer> {
-    // A stream without an encoding yields buffers.
-    for await (const bytes of file as AsyncIterable<Buffer>) {
-      hash?.update(bytes);
-      yield bytes;
-    }
-  };
-  const text = bytesFrom(begin, textStream(name, hashed(), encoding));
-  yield* streamChunks(text, options, () => Math.min(1, file.bytesRead / size));
+/** Yields the bytes of a stream, and adds them to a hash. */
+async function* hashed(stream: AsyncIterable<Buffer>, hash: ByteHash | undefined): ByteStream {
+  for await (const bytes of stream) {
+    hash?.update(bytes);
+    yield bytes;
+  }
 }
 
 /** Drops the bytes before an offset. */

@@ -8,12 +8,10 @@ import type { TextPlace } from './text-place.js';
 /** Maximum bytes of a row: a longer one is a quote that was never closed, or not a CSV. */
 export const MAX_ROW_BYTES = 1 << 20;
 
-/** Bytes of whole CSV lines without a quote, each with a line feed at its end and one byte between values. */
+/** Whole CSV lines without a quote, each with a line feed at its end and one byte between values. */
 export interface PlainLines {
   readonly bytes: Buffer;
-  readonly begin: number;
-  readonly end: number;
-  /** Place of `begin` in the file, if it is known. */
+  /** Place of the bytes in the file, if it is known. */
   readonly place?: TextPlace;
 }
 

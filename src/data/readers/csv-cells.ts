@@ -5,7 +5,6 @@ import { PLAIN_CSV, quoteOf, type Dialect } from '../dialect.js';
 import type { InvalidLine } from '../../chunks/chunk.js';
 import { MAX_ROW_BYTES } from './cell-file.js';
 import { cellText } from '../../features/cell-text.js';
-import { latin1CellText } from './plain-cells.js';
 
 const [LF, CR] = [10, 13];
 
@@ -30,8 +29,8 @@ export interface ParsedCells {
   readonly rows: readonly (readonly string[])[];
   /** Line on which each row ends. */
   readonly lines: readonly number[];
-  /** Offset after each row and its line end. */
-  readonly ends: readonly number[];
+  /** Offset after the last row and its line end. */
+  readonly end: number;
   /** Error after these rows; the row with the error starts at `errorLine` and `errorStart`. */
   readonly error: CsvError | undefined;
   readonly errorLine: number;
@@ -58,7 +57,6 @@ export function parseCells(
 ): ParsedCells {
   const rows: string[][] = [];
   const lines: number[] = [];
-  const ends: number[] = [];
   let counted = 0;
   let next = line;
   let error: CsvError | undefined;
@@ -82,7 +80,6 @@ export function parseCells(
       ...(numRows !== undefined && { to: numRows }),
       on_record: (row: string[], { bytes: end }) => {
         rows.push(isText ? row : row.map(latin1CellText));
-        ends.push(end);
         next += countLines(bytes, counted, end);
         counted = end;
         lines.push(next - (isLineEnd(bytes[end - 1]) ? 1 : 0));
@@ -95,7 +92,7 @@ export function parseCells(
   }
   let start = counted;
   while (isLineEnd(content[start])) start++;
-  return { rows, lines, ends, error, errorLine: next + countLines(bytes, counted, start), errorStart: start };
+  return { rows, lines, end: counted, error, errorLine: next + countLines(bytes, counted, start), errorStart: start };
 }
 
 /**
@@ -148,8 +145,8 @@ function isQuoteOpen(bytes: Buffer, dialect: Dialect): boolean {
   return parseCells(bytes, 1, dialect, 1, 0).error?.code === 'CSV_QUOTE_NOT_CLOSED';
 }
 
-/** Returns the offset after the first line end, or the length without one. */
-function lineEndAfter(bytes: Buffer, begin: number): number {
+/** Returns the offset after the next line end, or the length without one. */
+export function lineEndAfter(bytes: Buffer, begin: number): number {
   for (let i = begin; i < bytes.length; i++)
     if (isLineEnd(bytes[i])) return i + (bytes[i] === CR && bytes[i + 1] === LF ? 2 : 1);
   return bytes.length;
@@ -160,6 +157,17 @@ export function countLines(bytes: Buffer, begin: number, end: number): number {
   let count = 0;
   for (let i = begin; i < end; i++) if (bytes[i] === LF || (bytes[i] === CR && bytes[i + 1] !== LF)) count++;
   return count;
+}
+
+/** Returns the values of a plain line without its line end. */
+export function cellTexts(line: Buffer, delimiter: string): string[] {
+  if (isUtf8(line)) return line.toString('utf8').split(delimiter);
+  return line.toString('latin1').split(delimiter).map(latin1CellText);
+}
+
+/** Decodes a value whose bytes were decoded as latin1. */
+function latin1CellText(cell: string): string {
+  return cellText(Buffer.from(cell, 'latin1'));
 }
 
 function isLineEnd(byte: number | undefined): boolean {

@@ -82,7 +82,7 @@ function parseHeader(path: string, head: Buffer, options: DialectOptions, isAll:
   const dialect = { ...PLAIN_CSV, ...options, delimiter: options.delimiter ?? findDelimiter(path, lines, options) };
   const parsed = parseCells(text, 1, dialect, 1);
   const [first] = parsed.rows;
-  const [end = 0] = parsed.ends;
+  const { end } = parsed;
   // A row is complete if another byte follows it.
   if (first !== undefined && (isAll || end < text.length)) {
     if (dialect.header !== false) return { dialect, names: first, bytes: begin + end, lines: countLines(text, 0, end) };

@@ -1,9 +1,10 @@
 import { quoteOf, type Dialect, type DialectOptions } from '../dialect.js';
-import { CARRY_ROOM, joined } from './byte-chunks.js';
+import { joined } from './byte-chunks.js';
 import { fileSource, type ByteSource } from './byte-source.js';
 import { MAX_ROW_BYTES, type CellFile, type FileColumns, type Piece } from './cell-file.js';
 import {
   countLines,
+  lineEndAfter,
   mayHaveComments,
   parseCells,
   parseFailure,
@@ -12,8 +13,8 @@ import {
 } from './csv-cells.js';
 import { readHeader } from './csv-header.js';
 import { textChunk } from './text-chunk.js';
-import { beginOfRead, placedChunks, TextPlace } from './text-place.js';
-import { readable, readFailure } from './unreadable.js';
+import { readBeginning, textFile, type PlacedChunks } from './text-file.js';
+import { placeAfterLines, type TextPlace } from './text-place.js';
 
 const LF = 10;
 const CR = 13;
@@ -32,33 +33,14 @@ export async function openCsv(
   chunkBytes = 1 << 19,
 ): Promise<CellFile> {
   const file = typeof source === 'string' ? fileSource(source, options.encoding) : source;
-  const { path, stream, stats, fingerprint } = file;
-  const { dialect, names, bytes, lines } = await readable(path, () =>
-    readHeader(path, file.look(chunkBytes), options),
-  ).catch((error: unknown) => {
-    file.close();
-    throw error;
-  });
+  const { path } = file;
+  const { dialect, names, bytes, lines } = await readBeginning(file, chunkBytes, (chunks) =>
+    readHeader(path, chunks, options),
+  );
   const indices = new Map(wanted.filter((name) => names.includes(name)).map((name) => [name, names.indexOf(name)]));
   const columns = { path, header: names, dialect, indices };
-  return {
-    path,
-    kind: 'CSV',
-    header: names,
-    dialect,
-    headerLines: lines,
-    ...(stream && { stream }),
-    stats,
-    fingerprint,
-    async *pieces({ numKept = 0, from, isGrowing = false } = {}) {
-      try {
-        const chunks = file.read({ chunkBytes, room: CARRY_ROOM, numKept }, beginOfRead(from));
-        yield* readPieces(placedChunks(path, chunks, bytes, from), columns, isGrowing);
-      } catch (error) {
-        yield { ...readFailure(path, error), progress: 1 };
-      }
-    },
-  };
+  const parts = { kind: 'CSV', header: names, dialect, headerLines: lines } as const;
+  return textFile(file, parts, bytes, chunkBytes, (chunks, isGrowing) => readPieces(chunks, columns, isGrowing));
 }
 
 /** A CSV, and the columns that are read from it. */
@@ -67,11 +49,7 @@ interface CsvColumns extends FileColumns {
 }
 
 /** Reads rows. Lines that chunks cut are joined; lines that are not plain are parsed. */
-async function* readPieces(
-  chunks: ReturnType<typeof placedChunks>,
-  columns: CsvColumns,
-  isGrowing: boolean,
-): AsyncGenerator<Piece> {
+async function* readPieces(chunks: PlacedChunks, columns: CsvColumns, isGrowing: boolean): AsyncGenerator<Piece> {
   /** The beginning of a line, or of a quoted value of several lines. */
   let carry: Buffer = Buffer.alloc(0);
   let place: TextPlace | undefined;
@@ -83,7 +61,7 @@ async function* readPieces(
     const cut = lastLineEnd(whole);
     const lines = whole.subarray(0, cut);
     if (cut > 0 && isPlain(lines, columns.dialect)) {
-      yield { bytes: lines, begin: 0, end: cut, progress, place };
+      yield { bytes: lines, progress, place };
       place = place.after(lines);
       carry = Buffer.from(whole.subarray(cut));
       continue;
@@ -129,11 +107,8 @@ function* parsePieces(
     const numLines = bad === undefined ? countLines(bytes, 0, bytes.length) : bad.line + 1;
     const own = bytes.subarray(0, bad?.end);
     const here = place;
-    const placeAfter = (end = own.length): TextPlace => here.after(own.subarray(0, end));
-    yield {
-      ...textChunk(columns, { ...parsed, numLines, placeAfter, ...(bad && { invalid: [{ ...bad, before: 0 }] }) }),
-      progress,
-    };
+    const placeAfter = (count?: number): TextPlace => placeAfterLines(here, own, count, lineEndAfter);
+    yield { ...textChunk(columns, { ...parsed, numLines, placeAfter }), progress };
     if (bad === undefined) {
       const failure = parseFailure(path, bytes, dialect, parsed);
       if (failure !== undefined) yield { failure: (line) => failure(line - numLines), progress };

@@ -1,4 +1,5 @@
-import type { CutColumn, Utf8 } from '../../chunks/column.js';
+import type { Column } from '../../chunks/column.js';
+import { cellText } from '../../features/cell-text.js';
 import { instantiateKernels } from '../../io/kernel-module.js';
 import { checkKernels, MemoryLayout, WORD_BYTES } from './memory-layout.js';
 
@@ -51,7 +52,9 @@ export class CutRows {
   readonly #numbers: Float64Array;
   #window = 0;
   #windowEnd = 0;
-  #count = 0;
+  readonly #columns: Column[] = [];
+  /** Number of rows that were cut last. */
+  count = 0;
 
   /**
    * @param width number of columns
@@ -85,9 +88,9 @@ export class CutRows {
   }
 
   /** Copies as many bytes as the window holds; returns their number. */
-  fill(bytes: Buffer, begin: number, end: number): number {
+  fill(bytes: Buffer, begin: number): number {
     this.#window = this.#addresses.window + ((bytes.byteOffset + begin) % ALIGNED_BYTES);
-    const count = bytes.copy(this.bytes, this.#window, begin, Math.min(end, begin + WINDOW_BYTES));
+    const count = bytes.copy(this.bytes, this.#window, begin, begin + WINDOW_BYTES);
     this.#windowEnd = this.#window + count;
     this.bytes.fill(0, this.#windowEnd, this.#windowEnd + PADDING_BYTES);
     return count;
@@ -100,13 +103,8 @@ export class CutRows {
   cut(offset: number): number {
     const { places, lines, next } = this.#addresses;
     const [begin, end] = [this.#window + offset, this.#windowEnd];
-    this.#count = this.#kernels.cut(begin, end, this.separator, this.width, this.#maxRows, places, lines, 0, next);
+    this.count = this.#kernels.cut(begin, end, this.separator, this.width, this.#maxRows, places, lines, 0, next);
     return this.#next[0]! - this.#window;
-  }
-
-  /** Number of rows that were cut last. */
-  get count(): number {
-    return this.#count;
   }
 
   /** Number of lines that were cut last, with blank ones. */
@@ -120,28 +118,32 @@ export class CutRows {
     return this.bytes.subarray(this.#places[first]! + 1, this.#places[first + this.width]);
   }
 
-  /** Returns the bytes of a column of the rows that were cut last. */
-  utf8(c: number): Utf8 {
-    const [begins, ends] = [this.#places.subarray(c), this.#places.subarray(c + 1)];
-    return { bytes: this.bytes, begins, ends, stride: this.width + 1, gap: 1 };
+  /** Returns a column of the rows that were cut last. */
+  column(c: number): Column {
+    return (this.#columns[c] ??= this.#createColumn(c));
   }
 
-  /** Returns readers of a column of the rows that were cut last. */
-  column(c: number): CutColumn {
+  #createColumn(c: number): Column {
+    const { bytes, width } = this;
     const kernels = this.#kernels;
+    const [begins, ends] = [this.#places.subarray(c), this.#places.subarray(c + 1)];
     const { values, odd: oddRows, places } = this.#addresses;
-    const cell = places + 4 * c;
-    const stride = 4 * (this.width + 1);
+    const [cell, stride] = [places + WORD_BYTES * c, width + 1];
     return {
-      readIds: (rows, below, into, first, odd) => {
-        const numOdd = kernels.readIds(cell, stride, rows, below, values, oddRows);
-        into.set(this.#ids.subarray(0, rows), first);
-        for (let i = 0; i < numOdd; i++) odd[i] = this.#odd[i]!;
-        return numOdd;
-      },
-      readNumbers: (rows) => {
-        kernels.readNumbers(cell, stride, rows, values);
-        return this.#numbers;
+      type: 'string',
+      text: (row) => cellText(bytes, begins[row * stride]! + 1, ends[row * stride]),
+      utf8: { bytes, begins, ends, stride, gap: 1 },
+      cut: {
+        readIds: (rows, below, { into, first, odd }) => {
+          const numOdd = kernels.readIds(cell, WORD_BYTES * stride, rows, below, values, oddRows);
+          into.set(this.#ids.subarray(0, rows), first);
+          for (let i = 0; i < numOdd; i++) odd[i] = this.#odd[i]!;
+          return numOdd;
+        },
+        readNumbers: (rows) => {
+          kernels.readNumbers(cell, WORD_BYTES * stride, rows, values);
+          return this.#numbers;
+        },
       },
     };
   }

@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { contentSchema, hashFile, type Content } from '../../io/byte-hash.js';
+import { contentSchema, hashFile } from '../../io/byte-hash.js';
 import { userError } from '../../core/errors.js';
 
 /** Content of a source: that of its files, by their paths below it; '' for a source that is one file. JSON. */
@@ -22,11 +23,9 @@ export type FileStats = Readonly<Record<string, z.output<typeof fileStatsSchema>
 
 /** Returns whether two sources have the same bytes, whatever their paths and times. */
 export function isSameContent(a: Fingerprint, b: Fingerprint): boolean {
-  const isSame = (left: Content, right: Content): boolean => left.bytes === right.bytes && left.hash === right.hash;
-  const [[only, ...more], [other, ...others]] = [Object.values(a), Object.values(b)];
+  const [files, others] = [Object.values(a), Object.values(b)];
   // A single file may be named by its path or by that of its directory.
-  if (only !== undefined && other !== undefined && more.length + others.length === 0) return isSame(only, other);
-  return haveSame(a, b, isSame);
+  return files.length === 1 && others.length === 1 ? isDeepStrictEqual(files, others) : isDeepStrictEqual(a, b);
 }
 
 /** Returns whether no file was touched. */
@@ -36,19 +35,9 @@ export function isSameStats(a: FileStats, b: FileStats): boolean {
 
 /** Returns whether the files have the same sizes: only then may they have the same content. */
 export function isSameSize(a: FileStats, b: FileStats): boolean {
-  return haveSame(a, b, (left, right) => left.bytes === right.bytes);
-}
-
-function haveSame<Each>(
-  a: Readonly<Record<string, Each>>,
-  b: Readonly<Record<string, Each>>,
-  isSame: (left: Each, right: Each) => boolean,
-): boolean {
-  const names = Object.keys(a);
-  return (
-    names.length === Object.keys(b).length &&
-    names.every((name) => Object.hasOwn(b, name) && isSame(a[name]!, b[name]!))
-  );
+  const listSizes = (stats: FileStats): unknown =>
+    new Map(Object.entries(stats).map(([name, { bytes }]) => [name, bytes]));
+  return isDeepStrictEqual(listSizes(a), listSizes(b));
 }
 
 /** Returns the current stats of a source that is one file. */
@@ -104,10 +93,5 @@ export function checkUnchanged(path: string, before: FileStats, after: FileStats
 }
 
 function changedFile(a: FileStats, b: FileStats): string | undefined {
-  const isSame = (left: FileStats[string] | undefined, right: FileStats[string] | undefined): boolean =>
-    left?.bytes === right?.bytes &&
-    left?.mtimeNs === right?.mtimeNs &&
-    left?.ctimeNs === right?.ctimeNs &&
-    left?.inode === right?.inode;
-  return Object.keys({ ...a, ...b }).find((name) => !isSame(a[name], b[name]));
+  return Object.keys({ ...a, ...b }).find((name) => !isDeepStrictEqual(a[name], b[name]));
 }

@@ -5,8 +5,9 @@ import { NOT_TEXT } from '../../features/parse.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 
 /** What is stored for a row: no key, null, a string without or with escapes, a number or Boolean, a list, an object. */
-export const [ABSENT, NULL, TEXT, ESCAPED, LITERAL, LIST, OBJECT] = [0, 1, 2, 3, 4, 5, 6] as const;
-export type Kind = typeof NULL | typeof TEXT | typeof ESCAPED | typeof LITERAL | typeof LIST | typeof OBJECT;
+export const KINDS = { ABSENT: 0, NULL: 1, TEXT: 2, ESCAPED: 3, LITERAL: 4, LIST: 5, OBJECT: 6 } as const;
+export type Kind = Exclude<(typeof KINDS)[keyof typeof KINDS], typeof KINDS.ABSENT>;
+const { ABSENT, NULL, ESCAPED, LITERAL, LIST, OBJECT } = KINDS;
 
 /** The values of a column, as ranges of the bytes that were scanned. */
 export interface JsonCells {

@@ -1,13 +1,13 @@
 import type { Chunk, InvalidLine } from '../../chunks/chunk.js';
 import { printable, quoted, userError } from '../../core/errors.js';
 import type { DialectOptions } from '../dialect.js';
-import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
+import { joined, type ByteChunks } from './byte-chunks.js';
 import type { ByteSource } from './byte-source.js';
 import { MAX_ROW_BYTES, type CellFile, type Piece } from './cell-file.js';
-import { addNames, BadJson, JsonScanner } from './json-scanner.js';
-import { beginOfRead, placedChunks, placeAfterLines, type TextPlace } from './text-place.js';
+import { BadJson, columnNames, isObject, JsonScanner } from './json-scanner.js';
+import { readBeginning, textFile, type PlacedChunks } from './text-file.js';
+import { placeAfterLines, type TextPlace } from './text-place.js';
 import { markBytes } from './text-stream.js';
-import { readable, readFailure } from './unreadable.js';
 
 const LF = 10;
 /** Bytes that are read at a time. */
@@ -37,16 +37,12 @@ export async function openJsonLines(
   { wanted, keepsAll = false }: JsonLinesOptions,
   chunkBytes = CHUNK_BYTES,
 ): Promise<CellFile> {
-  const { path } = file;
-  const head = await readable(path, () => readHead(path, file.look(chunkBytes))).catch((error: unknown) => {
-    file.close();
-    throw error;
-  });
+  const head = await readBeginning(file, chunkBytes, (chunks) => readHead(file.path, chunks));
   const header = [...new Set([...head.names, ...extraNames])];
   const columns = header.filter((name) => wanted.includes(name));
   const open = (): LineScan => createScan({ header, columns }, keepsAll);
   return {
-    ...openLines(file, header, head.begin, open, chunkBytes),
+    ...openLines(file, header, open, chunkBytes),
     missing: {
       message: `is used by the config, but is in none of the first ${head.numLines} lines`,
       fix: 'if later lines have it, set format: jsonl and list it in columns: […]',
@@ -60,46 +56,16 @@ export async function openJsonLines(
  */
 export function openGrowingLines(file: ByteSource, columns: readonly string[]): CellFile {
   const scan = createLineScanner(columns);
-  return openLines(file, columns, 0, () => scan, CHUNK_BYTES);
+  return openLines(file, columns, () => scan, CHUNK_BYTES);
 }
 
-/**
- * @param begin offset of the first line, or of a byte order mark before it
- * @param open returns the function that scans the lines of one read
- */
-function openLines(
-  file: ByteSource,
-  header: readonly string[],
-  begin: number,
-  open: () => LineScan,
-  chunkBytes: number,
-): CellFile {
-  const { path, stream, stats, fingerprint } = file;
-  return {
-    path,
-    kind: 'JSON Lines',
-    header,
-    ...(stream && { stream }),
-    stats,
-    fingerprint,
-    async *pieces({ from, isGrowing = false } = {}) {
-      try {
-        const chunks = file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 }, beginOfRead(from));
-        yield* readPieces(path, withoutMark(placedChunks(path, chunks, begin, from)), isGrowing, open());
-      } catch (error) {
-        yield { ...readFailure(path, error), progress: 1 };
-      }
-    },
-  };
-}
-
-/** Skips a byte order mark at the beginning of a file. */
-async function* withoutMark(chunks: ReturnType<typeof placedChunks>): ReturnType<typeof placedChunks> {
-  for await (const chunk of chunks) {
-    const length = chunk.place.offset === 0 ? markBytes(chunk.bytes) : 0;
-    const [mark, bytes] = [chunk.bytes.subarray(0, length), chunk.bytes.subarray(length)];
-    yield { ...chunk, bytes, place: chunk.place.after(mark) };
-  }
+/** @param open returns the function that scans the lines of one read */
+function openLines(file: ByteSource, header: readonly string[], open: () => LineScan, chunkBytes: number): CellFile {
+  const text = textFile(file, { kind: 'JSON Lines', header }, 0, chunkBytes, (chunks, isGrowing) =>
+    readPieces(file.path, chunks, isGrowing, open()),
+  );
+  // No piece has the memory of a chunk.
+  return { ...text, pieces: (options) => text.pieces({ ...options, numKept: 0 }) };
 }
 
 /**
@@ -120,28 +86,22 @@ function createScan(names: Names, isStrict: boolean): LineScan {
 
 /** The first lines of a file. */
 interface Head {
-  readonly names: ReadonlySet<string>;
+  /** Column names, with repetitions. */
+  readonly names: readonly string[];
   readonly numLines: number;
-  /** Offset of the first line, after a byte order mark. */
-  readonly begin: number;
 }
 
 async function readHead(path: string, chunks: ByteChunks): Promise<Head> {
   const bytes = await readHeadBytes(chunks);
-  const begin = markBytes(bytes);
   const lines = bytes
-    .toString('utf8', begin)
+    .toString('utf8', markBytes(bytes))
     .split('\n')
     .map((line, i) => ({ text: line.trim(), number: i + 1 }))
     .filter(({ text }) => text !== '');
-  const names = new Set<string>();
-  let numObjects = 0;
-  for (const { text } of lines) {
-    const value = parseObject(text);
-    if (value === undefined) continue;
-    addNames(value, text, names);
-    numObjects++;
-  }
+  const objects = lines.flatMap(({ text }) => {
+    const names = namesIn(text);
+    return names === undefined ? [] : [names];
+  });
   const [first] = lines;
   if (first === undefined)
     throw userError('data', { where: path, message: 'is empty; expected one JSON object per line' });
@@ -151,13 +111,13 @@ async function readHead(path: string, chunks: ByteChunks): Promise<Head> {
       message: 'is a JSON array; expected one object per line',
       fix: `convert it: jq -c '.[]' ${path}`,
     });
-  if (numObjects === 0)
+  if (objects.length === 0)
     throw userError('data', {
       where: `${path}:${first.number}`,
       message: `expected one JSON object per line, found ${quoted(printable(first.text, 60))}`,
       fix: `if objects span lines, run: jq -c . ${path}; if it is a CSV, set data.format: csv`,
     });
-  return { names, numLines: lines.length, begin };
+  return { names: objects.flat(), numLines: lines.length };
 }
 
 /** Reads the first whole lines, the same for any size of chunks; all bytes if there are no more. */
@@ -177,25 +137,11 @@ async function readHeadBytes(chunks: ByteChunks): Promise<Buffer> {
   return all.subarray(0, last >= 0 ? last : all.indexOf(LF, HEAD_BYTES) >>> 0);
 }
 
-/** Returns the column names of a line. */
-function namesIn(line: string): readonly string[] {
-  const names = new Set<string>();
-  const value = parseObject(line);
-  if (value !== undefined) addNames(value, line, names);
-  return [...names];
-}
-
-/** Returns a line of whole lines, from 0. */
-function lineOf(bytes: Buffer, number: number): string {
-  let begin = 0;
-  for (let line = 0; line < number; line++) begin = bytes.indexOf(LF, begin) + 1;
-  return bytes.toString('utf8', begin, bytes.indexOf(LF, begin));
-}
-
-function parseObject(line: string): object | undefined {
+/** Returns the column names of a line; undefined if it is not an object. */
+function namesIn(line: string): readonly string[] | undefined {
   try {
     const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+    return isObject(value) ? [...new Set(columnNames(value, line))] : undefined;
   } catch {
     return undefined;
   }
@@ -204,27 +150,29 @@ function parseObject(line: string): object | undefined {
 /** Reads all lines. A line that continues in the next chunk is joined. */
 async function* readPieces(
   path: string,
-  chunks: ReturnType<typeof placedChunks>,
+  chunks: PlacedChunks,
   isGrowing: boolean,
   scan: LineScan,
 ): AsyncGenerator<Piece> {
   let carry: Buffer = Buffer.alloc(0);
-  let end: TextPlace | undefined;
+  let place: TextPlace | undefined;
   let progress = 0;
   for await (const chunk of chunks) {
     ({ progress } = chunk);
-    const place: TextPlace = end ?? chunk.place;
+    place ??= chunk.place;
     const bytes = joined(carry, chunk.bytes);
-    const lines = bytes.subarray(0, bytes.lastIndexOf(LF) + 1);
+    const begin = place.offset === 0 ? markBytes(bytes) : 0;
+    const lines = bytes.subarray(begin, bytes.lastIndexOf(LF) + 1);
+    place = place.after(bytes.subarray(0, begin));
     for (const rows of scan(lines, place)) yield { ...rows, progress };
-    end = place.after(lines);
-    carry = Buffer.from(bytes.subarray(lines.length));
+    place = place.after(lines);
+    carry = Buffer.from(bytes.subarray(begin + lines.length));
     if (carry.length > MAX_ROW_BYTES) yield { failure: (line) => tooLong(path, line), progress };
   }
-  if (end === undefined || carry.length === 0 || isGrowing) return;
-  const [begin, last] = [end, carry];
+  if (place === undefined || carry.length === 0 || isGrowing) return;
+  const [begin, last] = [place, carry];
   for (const rows of scan(Buffer.concat([last, Buffer.of(LF)]), begin)) {
-    const placeAfter = (count: number): TextPlace => (count === rows.rows ? begin.after(last) : begin);
+    const placeAfter = (numLines?: number): TextPlace => (numLines === 0 ? begin : begin.after(last));
     yield { ...rows, numLines: 0, placeAfter, progress };
   }
 }
@@ -246,6 +194,7 @@ function* scanLines(bytes: Buffer, start: TextPlace, scanner: JsonScanner, names
   let place = start;
   for (let begin = 0; begin < bytes.length;) {
     const first = begin;
+    let firstRow = -1;
     const lines: number[] = [];
     const invalid: InvalidLine[] = [];
     let numLines = 0;
@@ -253,7 +202,10 @@ function* scanLines(bytes: Buffer, start: TextPlace, scanner: JsonScanner, names
     for (; begin < bytes.length && scanner.rows < CHUNK_ROWS; numLines++) {
       const end = bytes.indexOf(LF, begin);
       try {
-        if (scanner.scanLine(begin, end)) lines.push(numLines);
+        if (scanner.scanLine(begin, end)) {
+          if (lines.length === 0) firstRow = begin;
+          lines.push(numLines);
+        }
       } catch (error) {
         if (!(error instanceof BadJson)) throw error;
         const expected = `${error.expected}, in column ${error.at + 1}`;
@@ -271,12 +223,9 @@ function* scanLines(bytes: Buffer, start: TextPlace, scanner: JsonScanner, names
       numLines,
       invalid,
       columns,
-      firstNames: () => (rows === 0 ? [] : namesIn(lineOf(own, lines[0]!))),
+      firstNames: () => (rows > 0 && namesIn(bytes.toString('utf8', firstRow, bytes.indexOf(LF, firstRow)))) || [],
       cellsOf: (row) => names.header.map((name) => columns.get(name)?.text(row) ?? ''),
-      placeAfter: (count, excludesRest = false) => {
-        const isAll = count === rows && !excludesRest;
-        return placeAfterLines(begun, own, isAll ? undefined : count && lines[count - 1]! + 1);
-      },
+      placeAfter: (count) => placeAfterLines(begun, own, count),
     };
     place = place.after(own);
   }

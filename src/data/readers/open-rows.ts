@@ -1,5 +1,4 @@
 import type { DialectOptions, TEXT_FORMATS } from '../dialect.js';
-import type { FileHead } from './byte-chunks.js';
 import { fileSource, openHead, streamSource, type ByteSource } from './byte-source.js';
 import type { CellFile, RowSource } from './cell-file.js';
 import { columnIndices } from './column-indices.js';
@@ -7,7 +6,7 @@ import { openCsv } from './csv.js';
 import { isStream, openStream } from './data-stream.js';
 import type { JsonLinesOptions } from './json-lines.js';
 import { isParquet } from './parquet/is-parquet.js';
-import { readable } from './unreadable.js';
+import { readBeginning } from './text-file.js';
 
 /** Bytes that are read at a time to find the first character. */
 const LOOK_BYTES = 1 << 10;
@@ -33,11 +32,15 @@ export async function openRows(
   keepsAll = false,
 ): Promise<RowSource<CellFile>> {
   const text = (source: ByteSource): Promise<CellFile> => openText(source, dialect, { wanted: columns, keepsAll });
-  const openFile = async (head: FileHead): Promise<CellFile> =>
-    (await openParquetFile(path, head, columns)) ?? (await text(fileSource(path, dialect.encoding, path, head)));
-  const csv = isStream(path)
-    ? await text(streamSource(openStream(path), dialect.encoding))
-    : await openFile(openHead(path));
+  let csv: CellFile;
+  if (isStream(path)) csv = await text(streamSource(openStream(path), dialect.encoding));
+  else {
+    const head = openHead(path);
+    csv = isParquet(path, head.bytes)
+      ? // Loaded on demand.
+        (await import('./parquet/open-parquet.js')).openParquet(path, columns)
+      : await text(fileSource(path, dialect.encoding, path, head));
+  }
   return rowSource(csv, columns, constants);
 }
 
@@ -55,21 +58,7 @@ export function rowSource(
   const wanted = columns.filter((name) => header.includes(name) || !constants.has(name));
   const own = new Map([...constants].filter(([name]) => columns.includes(name)));
   const indices = columnIndices(csv, wanted);
-  return {
-    csv,
-    columns: { path, header, ...(dialect && { dialect }), indices, ...(own.size > 0 && { constants: own }) },
-  };
-}
-
-/** Opens a file if it is Parquet. Its reader is loaded only then. */
-async function openParquetFile(
-  path: string,
-  { bytes }: FileHead,
-  columns: readonly string[],
-): Promise<CellFile | undefined> {
-  if (!isParquet(path, bytes)) return undefined;
-  const { openParquet } = await import('./parquet/open-parquet.js');
-  return openParquet(path, columns);
+  return { csv, columns: { path, header, dialect, indices, constants: own.size > 0 ? own : undefined } };
 }
 
 /**
@@ -89,15 +78,17 @@ export async function openText(
 
 /** Finds the format of a text file: by its option, its name, or its first character. */
 export async function findFormat(
-  source: Pick<ByteSource, 'path' | 'look'>,
+  source: Pick<ByteSource, 'path' | 'look' | 'close'>,
   { format }: DialectOptions,
 ): Promise<(typeof TEXT_FORMATS)[number]> {
   return format ?? NAMES.find(([name]) => name.test(source.path))?.[1] ?? (await firstFormat(source));
 }
 
-async function firstFormat(source: Pick<ByteSource, 'path' | 'look'>): Promise<(typeof TEXT_FORMATS)[number]> {
-  return readable(source.path, async () => {
-    for await (const { bytes } of source.look(LOOK_BYTES)) {
+async function firstFormat(
+  source: Pick<ByteSource, 'path' | 'look' | 'close'>,
+): Promise<(typeof TEXT_FORMATS)[number]> {
+  return readBeginning(source, LOOK_BYTES, async (chunks) => {
+    for await (const { bytes } of chunks) {
       const first = bytes.toString('utf8').replace('\ufeff', '').trimStart()[0];
       if (first !== undefined) return first === '{' ? 'jsonl' : 'csv';
     }

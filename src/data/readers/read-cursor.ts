@@ -49,8 +49,8 @@ export class ReadCursor {
    * Moves to the place after a chunk.
    * @param line number of its first line
    */
-  moveAfter(path: string, { rows, numLines, placeAfter }: Chunk, line: number): void {
-    this.moveTo(path, placeAfter?.(rows), line + numLines);
+  moveAfter(path: string, { numLines, placeAfter }: Chunk, line: number): void {
+    this.moveTo(path, placeAfter?.(), line + numLines);
   }
 
   /** Returns the positions in all files. */

@@ -20,10 +20,8 @@ const ONE_BYTE: Partial<Readonly<Record<TextEncoding, (bytes: Uint8Array) => str
 };
 
 /** Fixes for invalid bytes. */
-const CURES: Partial<Readonly<Record<TextEncoding, string>>> = {
-  latin1: 'set data.encoding: windows-1252: a control character is in place of €, „ or “',
-};
-const OTHER_ENCODING = "set data.encoding to the file's encoding";
+const LATIN1_FIX = 'set data.encoding: windows-1252: a control character is in place of €, „ or “';
+const OTHER_FIX = "set data.encoding to the file's encoding";
 
 /**
  * Converts a stream to UTF-8. UTF-8 passes unchanged, with its byte order mark.
@@ -44,18 +42,12 @@ export async function* asUtf8(path: string, stream: ByteStream, encoding: TextEn
     } catch (error) {
       const lenient = ONE_BYTE[encoding] ?? ((all) => new TextDecoder(encoding).decode(all));
       const [before] = lenient(bytes).split(INVALID);
-      const fix = CURES[encoding] ?? OTHER_ENCODING;
-      throw userError(
-        'data',
-        {
-          where: `${path}:${line + numLineFeeds(before!)}`,
-          message: isLast
-            ? `ends in the middle of a ${encoding} character`
-            : `contains bytes that are not valid ${encoding}`,
-          fix,
-        },
-        error,
-      );
+      const where = `${path}:${line + numLineFeeds(before!)}`;
+      const message = isLast
+        ? `ends in the middle of a ${encoding} character`
+        : `contains bytes that are not valid ${encoding}`;
+      const fix = encoding === 'latin1' ? LATIN1_FIX : OTHER_FIX;
+      throw userError('data', { where, message, fix }, error);
     }
   };
   for await (const bytes of stream) yield decoded(bytes, false);
@@ -81,7 +73,5 @@ function latin1Text({ buffer, byteOffset, length }: Uint8Array): string {
 }
 
 function numLineFeeds(text: string): number {
-  let count = 0;
-  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) count++;
-  return count;
+  return text.split('\n').length - 1;
 }

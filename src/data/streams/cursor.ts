@@ -34,6 +34,7 @@ export function linesBefore({ rows, lines, numLines }: Chunk, count: number, exc
  * @param excludesRest whether lines after the last of these rows come after the position
  */
 export function positionIn(chunk: Chunk, line: number, rows: number, excludesRest = false): Position {
-  const { offset, check } = chunk.placeAfter!(rows, excludesRest);
-  return { offset, line: line + linesBefore(chunk, rows, excludesRest), check };
+  const numLines = linesBefore(chunk, rows, excludesRest);
+  const { offset, check } = chunk.placeAfter!(rows === chunk.rows && !excludesRest ? undefined : numLines);
+  return { offset, line: line + numLines, check };
 }

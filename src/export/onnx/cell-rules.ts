@@ -4,6 +4,7 @@ import { textReader } from '../../features/vocabulary/string-pool.js';
 import { checked, emitNumbers, type Cells } from './cells.js';
 import { countAtMost, emitRank } from './ranks.js';
 import { ELEMENT_TYPES } from './messages.js';
+import type { OnnxGraph } from './onnx-graph.js';
 import { emitTime, fixedOffset } from './times.js';
 
 /** Why a rule cannot be exported, and the fix. */

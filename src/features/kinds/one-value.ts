@@ -1,7 +1,7 @@
-import { castColumns, type Cast, type Target } from '../../chunks/casts.js';
+import { castColumns, type Cast } from '../../chunks/casts.js';
 import { ChunkRows } from '../../chunks/chunk.js';
-import type { DictionaryValues, Lists } from '../../chunks/column.js';
-import { eachText, TextColumnEncoder, type TextReading } from '../../chunks/encode-texts.js';
+import type { DictionaryValues, Lists, Target } from '../../chunks/column.js';
+import { eachText, textEncoder, type TextReading } from '../../chunks/encode-texts.js';
 import { emptyBlock, type RowBlock } from '../../chunks/row-block.js';
 import type { Encoder, Fit } from '../feature.js';
 import { createUtf8Writer } from '../vocabulary/utf8.js';
@@ -61,14 +61,13 @@ export function oneValueReader(
   { direct, ...encoding }: OneValueEncoder,
   target: (block: RowBlock) => Target,
 ): ReadColumns {
-  const encoder = new TextColumnEncoder({ columns, ...encoding });
+  const encodeTexts = textEncoder({ columns, ...encoding });
   let odd = new Uint32Array(0);
   return (rows, block) => {
     if (odd.length < rows.count) odd = new Uint32Array(Math.max(rows.count, 2 * odd.length));
     const into = target(block);
-    const numOdd = direct && castColumns(direct, rows, columns, into, block.rows, odd);
-    if (numOdd !== 0)
-      encoder.encode(rows, into, block.rows, numOdd === undefined ? undefined : odd.subarray(0, numOdd));
+    const numOdd = direct && castColumns(direct, rows, columns, { into, first: block.rows, odd });
+    if (numOdd !== 0) encodeTexts(rows, into, block.rows, numOdd === undefined ? undefined : odd.subarray(0, numOdd));
   };
 }
 
@@ -144,7 +143,7 @@ export class OneValueFitter implements FieldFitter {
     const dictionary = this.#knownOf(rows);
     const numOdd =
       dictionary === undefined
-        ? this.#cast && castColumns(this.#cast, rows, this.#columns, numbers, 0, this.#odd)
+        ? this.#cast && castColumns(this.#cast, rows, this.#columns, { into: numbers, first: 0, odd: this.#odd })
         : readKnown(rows, dictionary, numbers, this.#odd);
     const read = (text: string, row: number): void => {
       check(text);

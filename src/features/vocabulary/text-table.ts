@@ -1,5 +1,4 @@
-import type { Target } from '../../chunks/casts.js';
-import type { Utf8 } from '../../chunks/column.js';
+import type { Target, Utf8 } from '../../chunks/column.js';
 import { murmur3 } from '../murmur.js';
 import type { StringPool } from './string-pool.js';
 

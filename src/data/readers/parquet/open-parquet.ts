@@ -61,7 +61,7 @@ export function openParquet(path: string, wanted: readonly string[]): CellFile {
             done += slice.rows;
             if (rows <= 0) continue;
             const cellsOf = (row: number): string[] => header.map((name) => columns.get(name)?.text(row) ?? '');
-            const placeAfter = (count: number): Place => ({ offset: begin + count, check: check() });
+            const placeAfter = (count = rows): Place => ({ offset: begin + count, check: check() });
             yield { rows, numLines: rows, columns, cellsOf, placeAfter, progress: done / numRows };
           }
         }
