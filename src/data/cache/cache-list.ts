@@ -80,8 +80,8 @@ export async function keptIn(folder: string): Promise<readonly CachedFolder[]> {
 }
 
 /**
- * Lists the entries of a cache directory, and the remains of interrupted writes. Sizes and times of use are those of
- * its index; an entry is opened only if the index lacks it.
+ * Lists the entries of a cache directory, and the remains of interrupted writes. An entry is opened only if the index
+ * lacks it or it was used since.
  */
 export async function listCache(folder: string, look: Look = {}): Promise<readonly CachedFolder[]> {
   const found: CachedFolder[] = [];
@@ -128,7 +128,7 @@ async function lookAt(
 ): Promise<CachedFolder | undefined> {
   const path = join(folder, name);
   const owner = sourceNameOf(name, true);
-  const indexed = owner === undefined ? index.peek(name) : undefined;
+  const indexed = owner === undefined ? index.find(name) : undefined;
   const entry = indexed?.entry;
   // It is not part of the cache.
   if (entry === undefined && owner === undefined) return undefined;
@@ -152,10 +152,9 @@ async function lookAt(
 function markSuperseded(all: readonly CachedFolder[]): readonly CachedFolder[] {
   const bySlot = new Map<string, CachedFolder[]>();
   for (const each of all) {
-    const slot = each.entry?.slot;
-    if (slot === undefined || each.state !== 'fits') continue;
-    const group = bySlot.get(slot) ?? [];
-    bySlot.set(slot, group);
+    if (each.entry === undefined || each.state !== 'fits') continue;
+    const group = bySlot.get(each.entry.slot) ?? [];
+    bySlot.set(each.entry.slot, group);
     group.push(each);
   }
   const superseded = new Set(

@@ -101,10 +101,8 @@ class ShardFolder implements ShardWriter {
   #itemsPerRow: ReadonlyMap<string, number> = new Map();
   /** Writes of blocks in flight, oldest first. */
   readonly #writing: Promise<RowBlock>[] = [];
-  /** Syncs of shards, one at a time, since a thread that waits for the disk cannot read. */
-  readonly #syncs: Promise<void>[] = [];
-  /** Writes and syncs of other files. */
-  readonly #others: Promise<unknown>[] = [];
+  /** Syncs of shards, one at a time, since a thread that waits for the disk cannot read; and writes of other files. */
+  readonly #syncs: Promise<unknown>[] = [];
 
   constructor(folder: string, columns: readonly BlockColumn[], rowsPerShard: number) {
     this.#folder = folder;
@@ -130,7 +128,7 @@ class ShardFolder implements ShardWriter {
   }
 
   addFile(name: string, content: string | Iterable<Uint8Array>): void {
-    this.#addOther(writeSynced(join(this.#folder, name), content));
+    this.#addSync(writeSynced(join(this.#folder, name), content));
   }
 
   /** Writes the last rows and the vocabularies, and returns the manifest. */
@@ -141,10 +139,10 @@ class ShardFolder implements ShardWriter {
       const texts = details.vocabularies?.get(column.name);
       if (texts === undefined) return shardColumn(column, details, undefined);
       const vocabulary = `vocabulary-${String(i).padStart(3, '0')}.safetensors`;
-      this.#addOther(writeSafetensors(join(this.#folder, vocabulary), textTensors(texts, VOCABULARY)));
+      this.#addSync(writeSafetensors(join(this.#folder, vocabulary), textTensors(texts, VOCABULARY)));
       return shardColumn(column, details, vocabulary);
     });
-    await Promise.all([...this.#syncs, ...this.#others]);
+    await Promise.all(this.#syncs);
     return {
       format: 'mtl shards',
       version: 1,
@@ -164,13 +162,13 @@ class ShardFolder implements ShardWriter {
   /** Waits until no write is in flight, successful or not. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#writing);
-    await Promise.allSettled([...this.#syncs, ...this.#others]);
+    await Promise.allSettled(this.#syncs);
   }
 
-  #addOther(writing: Promise<unknown>): void {
-    // `finish` throws the error of a write that fails.
-    writing.catch(() => undefined);
-    this.#others.push(writing);
+  #addSync(sync: Promise<unknown>): void {
+    // `finish` throws the error of a sync that fails.
+    sync.catch(() => undefined);
+    this.#syncs.push(sync);
   }
 
   /** Appends rows of one file. */
@@ -224,10 +222,7 @@ class ShardFolder implements ShardWriter {
     this.#shards.push(...shards);
     const parts = safetensorsParts(tensorsOf(block, this.#columns));
     const { content, sync } = await writeParts(join(this.#folder, file), parts);
-    const synced = Promise.allSettled(this.#syncs.slice(-1)).then(sync);
-    // `finish` throws the error of a sync that fails.
-    synced.catch(() => undefined);
-    this.#syncs.push(synced);
+    this.#addSync(Promise.allSettled(this.#syncs.slice(-1)).then(sync));
     for (const shard of shards) Object.assign(shard, content);
     return block;
   }
