@@ -1,14 +1,14 @@
 import { dirname, join, relative } from 'node:path';
 import { withSlashes } from '../../io/slashes.js';
 import { sumCounts } from './counts.js';
-import { shardsIn, type Shards } from './reader.js';
+import { Shards } from './reader.js';
 
 /** Joins directories of shards that were written for the same format into one, in order. */
 export function joinedShards(all: readonly Shards[]): Shards {
   const [first, ...others] = all as [Shards, ...Shards[]];
   if (others.length === 0) return first;
   const folder = dirname(first.folder);
-  return shardsIn({
+  return new Shards({
     folder,
     manifest: {
       ...first.manifest,

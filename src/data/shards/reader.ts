@@ -25,21 +25,6 @@ export interface ShardFolder {
   readonly manifest: Manifest;
 }
 
-/** Shards that are open. */
-export interface Shards extends ShardFolder {
-  /**
-   * Appends the rows of some parts to a block with enough capacity; nothing else may access the block meanwhile.
-   * @param skipsChecksum whether the checksums of shards are not verified; default: false
-   * @throws UserError (data) for a shard that differs from the manifest
-   */
-  read(
-    parts: readonly ShardRows[],
-    columns: readonly BlockColumn[],
-    block: RowBlock,
-    skipsChecksum?: boolean,
-  ): Promise<void>;
-}
-
 /** Maximum number of files that are open at the same time. */
 const MAX_FILES = 64;
 
@@ -50,15 +35,11 @@ const MAX_FILES = 64;
  */
 export async function openShards(folder: string): Promise<Shards | undefined> {
   const manifest = await readManifest(folder);
-  return manifest && shardsIn({ folder, manifest });
+  return manifest && new Shards({ folder, manifest });
 }
 
-/** Opens a directory whose manifest was read. */
-export function shardsIn(folder: ShardFolder): Shards {
-  return new ShardReader(folder);
-}
-
-class ShardReader implements Shards {
+/** Shards whose manifest was read. */
+export class Shards implements ShardFolder {
   readonly folder: string;
   readonly manifest: Manifest;
   readonly #files = new Map<string, Promise<TensorFile>>();
@@ -73,6 +54,11 @@ class ShardReader implements Shards {
     for (const { file, rows } of manifest.shards) this.#fileRows.set(file, (this.#fileRows.get(file) ?? 0) + rows);
   }
 
+  /**
+   * Appends the rows of some parts to a block with enough capacity; nothing else may access the block meanwhile.
+   * @param skipsChecksum whether the checksums of shards are not verified
+   * @throws UserError (data) for a shard that differs from the manifest
+   */
   async read(
     rows: readonly ShardRows[],
     columns: readonly BlockColumn[],

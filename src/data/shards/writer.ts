@@ -31,18 +31,7 @@ const MAX_WRITING = 2;
 const MAX_UNSYNCED = 32;
 
 /** Writes rows as shards. */
-export interface ShardWriter {
-  /**
-   * Appends the rows of a batch, which may be reused when the promise is fulfilled. No shard has rows of two files that
-   * were read, but shards may share a file of the directory.
-   * @param begins rows of the batch before which another file begins, in order; default: none
-   */
-  add(batch: Batch, begins?: readonly number[]): Promise<void>;
-  /** Adds texts of hashed keys of the rows. */
-  addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void;
-  /** Adds another file to the directory. */
-  addFile(name: string, content: string | Iterable<Uint8Array>): void;
-}
+export type ShardWriter = Pick<ShardFolder, 'add' | 'addKeyTexts' | 'addFile'>;
 
 /** Facts that are known when all rows are written. */
 export interface ShardDetails {
@@ -81,7 +70,8 @@ export async function writeShards(
   return manifest!;
 }
 
-class ShardFolder implements ShardWriter {
+/** A directory of shards that is being written. */
+class ShardFolder {
   readonly #folder: string;
   readonly #columns: readonly BlockColumn[];
   readonly #rowsPerShard: number;
@@ -111,6 +101,11 @@ class ShardFolder implements ShardWriter {
     this.#block = createRowBlock(columns, 0);
   }
 
+  /**
+   * Appends the rows of a batch, which may be reused when the promise is fulfilled. No shard has rows of two files that
+   * were read, but shards may share a file of the directory.
+   * @param begins rows of the batch before which another file begins, in order; default: none
+   */
   async add(batch: Batch, begins: readonly number[] = []): Promise<void> {
     let begin = 0;
     for (const next of begins) {
@@ -123,10 +118,12 @@ class ShardFolder implements ShardWriter {
     await this.#addRows(batch, begin, batch.rows);
   }
 
+  /** Adds texts of hashed keys of the rows. */
   addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void {
     addKeyTexts(this.#keyTexts, texts);
   }
 
+  /** Adds another file to the directory. */
   addFile(name: string, content: string | Iterable<Uint8Array>): void {
     this.#addSync(writeSynced(join(this.#folder, name), content));
   }
