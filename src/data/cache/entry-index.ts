@@ -96,9 +96,11 @@ export class EntryIndex {
     const temporary = temporaryPath(path);
     const lines = [...this.#entries].map((entry) => JSON.stringify(entry));
     try {
-      if (lines.length === 0) return rmSync(path, { force: true });
-      writeFileSync(temporary, lines.map((json) => `${checkOf(json)}${json}\n`).join(''));
-      renameBusySync(temporary, path);
+      if (lines.length === 0) rmSync(path, { force: true });
+      else {
+        writeFileSync(temporary, lines.map((json) => `${checkOf(json)}${json}\n`).join(''));
+        renameBusySync(temporary, path);
+      }
     } catch {
       // The index is only a copy.
       rmSync(temporary, { force: true });
