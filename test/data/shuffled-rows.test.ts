@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { BagColumn } from '../../src/core/batch.js';
 import { shardDataset } from '../../src/data/batches/dataset.js';
 import type { Shuffle } from '../../src/data/batches/pass.js';
-import { OrderedBags, OrderedWords } from '../../src/data/batches/ordered-rows.js';
+import { createOrderedWords, OrderedBags } from '../../src/data/batches/ordered-rows.js';
 import type { BlockColumn } from '../../src/chunks/row-block.js';
 import { openShards, type Shards } from '../../src/data/shards/reader.js';
 import { asStored } from '../../src/data/shards/shard-view.js';
@@ -138,7 +138,7 @@ describe('permuted words', () => {
             name: `c${c}`,
             kind: c % 3 === 0 ? ('number' as const) : ('id' as const),
           }));
-          const ordered = new OrderedWords(columns, { rows, gathered: putRows, slots: 2 });
+          const ordered = createOrderedWords(columns, { rows, gathered: putRows, slots: 2 });
           const bitsOf = (all: typeof ordered.raw): number[][] =>
             all.map(({ buffer, byteOffset, length }) => [...new Uint32Array(buffer, byteOffset, length)]);
           const placed = [0, 1, 0, 1].map((place) => {

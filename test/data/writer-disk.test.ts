@@ -116,7 +116,7 @@ describe('shards', () => {
       disk.losePower();
       disk.reset();
       const found = await openShards(join(folder, 'other'));
-      for (const shard of found?.manifest.shards ?? []) await checkShard(found!.folder, shard);
+      for (const shard of found?.manifest.shards ?? []) await checkShard(join(found!.folder, shard.file), shard);
     }
   });
 });

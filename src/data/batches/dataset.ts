@@ -9,7 +9,7 @@ import { keyTextsOf, labelCountsOf, leftOutOf, type IdCount } from '../shards/co
 import type { Shards } from '../shards/reader.js';
 import type { Finish, ShardView } from '../shards/shard-view.js';
 import { findPiece, locateInEpoch, partsOf, passOf, type Shuffle } from './pass.js';
-import { PlainPieces, ShuffledPieces, ThreadedPieces, type Pieces } from './pieces.js';
+import { plainPieces, ShuffledPieces, threadedPieces, type Pieces } from './pieces.js';
 
 /** Part of an epoch. */
 export interface BatchRange {
@@ -174,7 +174,7 @@ class ShardDataset implements Dataset {
     await spare?.pieces.close?.();
     const pieces = isShuffled
       ? this.#createShuffled(window, batchSize)
-      : new PlainPieces(this.#shards, this.#view, window);
+      : plainPieces(this.#shards, this.#view, window);
     return { key, pieces, finish: this.#view.createFinish(pieces.sizes.piece) };
   }
 
@@ -190,7 +190,7 @@ class ShardDataset implements Dataset {
     const { threads = availableParallelism(), threadedRows = THREADED_ROWS, onWarning } = this.#options;
     if (threads > 1 && this.rows >= threadedRows) {
       try {
-        return new ThreadedPieces(this.#shards, this.#view, window, batchSize);
+        return threadedPieces(this.#shards, this.#view, window, batchSize);
       } catch (error) {
         onWarning?.(fewerThreads(error, threads));
       }

@@ -1,14 +1,13 @@
 import { workerData } from 'node:worker_threads';
 import { answerWith } from '../../system/thread.js';
-import { joinedShards } from '../shards/joined-shards.js';
-import { shardsIn } from '../shards/reader.js';
+import { Shards } from '../shards/reader.js';
 import { ShuffledPieces, type OrderRequest, type OrderSpec } from './pieces.js';
 
-// The thread of `ThreadedPieces`. It has two slots: one piece is in use, and the other is prefetched.
+// The thread of `threadedPieces`. It has two slots: one piece is in use, and the other is prefetched.
 
-// `ThreadedPieces` passes this type.
-const { folders, view, sizes } = workerData as OrderSpec;
-const pieces = new ShuffledPieces(joinedShards(folders.map(shardsIn)), view, sizes, 2);
+// `threadedPieces` passes this type.
+const { shards, view, sizes } = workerData as OrderSpec;
+const pieces = new ShuffledPieces(new Shards(shards), view, sizes, 2);
 
 answerWith(async (request) => {
   const { begin, ...epoch } = request as OrderRequest;

@@ -45,7 +45,7 @@ export function createOrderedRows(
     .map(({ name }) => [name, new OrderedBags(capacity)] as const);
   const single = columns.filter(isSingleWord);
   const others = columns.filter((each) => hasWords(each) && !isSingleWord(each));
-  const words = new OrderedWords(single, capacity);
+  const words = createOrderedWords(single, capacity);
   const raw = createRowBlock(others, rows);
   for (const [c, column] of single.entries()) setWords(raw, column, words.raw[c]!);
   for (const [name, bag] of bags) raw.bags.set(name, bag.raw);
@@ -72,29 +72,27 @@ const TOGETHER = 4;
 const MAX_WORD_BYTES = 2 ** 30;
 
 /** Columns of one word per row, gathered by kernels: several times as fast as one column at a time. */
-export class OrderedWords {
+interface OrderedWords {
   /** Words that are read, by column. */
   readonly raw: readonly WordColumn['data'][];
-  readonly #parts: readonly WordPart[];
-
-  constructor(columns: readonly WordBlockColumn[], capacity: OrderCapacity) {
-    const fourBytes = TOGETHER * WORD_BYTES * (capacity.rows + capacity.slots * capacity.gathered);
-    const size = TOGETHER * Math.max(1, Math.floor(MAX_WORD_BYTES / fourBytes));
-    this.#parts = Array.from(
-      { length: Math.ceil(columns.length / size) },
-      (_, part) => new WordPart(columns.slice(part * size, (part + 1) * size), capacity),
-    );
-    this.raw = this.#parts.flatMap(({ raw }) => raw);
-  }
-
   /** Gathers rows by index into a slot; the words by column are valid until the slot is reused. */
-  put(order: Uint32Array, slot: number): readonly WordColumn['data'][] {
-    return this.#parts.flatMap((part) => part.put(order, slot));
-  }
+  put(order: Uint32Array, slot: number): readonly WordColumn['data'][];
+}
+
+/** Creates memory for columns of one word per row. */
+export function createOrderedWords(columns: readonly WordBlockColumn[], capacity: OrderCapacity): OrderedWords {
+  const fourBytes = TOGETHER * WORD_BYTES * (capacity.rows + capacity.slots * capacity.gathered);
+  const size = TOGETHER * Math.max(1, Math.floor(MAX_WORD_BYTES / fourBytes));
+  const parts: WordPart[] = [];
+  for (let c = 0; c < columns.length; c += size) parts.push(new WordPart(columns.slice(c, c + size), capacity));
+  return {
+    raw: parts.flatMap(({ raw }) => raw),
+    put: (order, slot) => parts.flatMap((part) => part.put(order, slot)),
+  };
 }
 
 /** Columns of words in one memory. */
-class WordPart {
+class WordPart implements OrderedWords {
   readonly raw: readonly WordColumn['data'][];
   readonly #columns: readonly WordBlockColumn[];
   readonly #memory: RowMemory;

@@ -1,8 +1,8 @@
 import { createRowBlock, type RowBlock } from '../../chunks/row-block.js';
 import type { Batch } from '../../core/batch.js';
-import { startThread, type Thread } from '../../system/thread.js';
+import { startThread } from '../../system/thread.js';
 import { createOrderedRows, type OrderedRows } from './ordered-rows.js';
-import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
+import { rowFormatOf } from '../rows/row-format.js';
 import { checkRows } from '../shards/check-shard-rows.js';
 import type { ShardFolder, Shards } from '../shards/reader.js';
 import type { ShardView } from '../shards/shard-view.js';
@@ -13,7 +13,6 @@ import {
   passOf,
   shuffleWindow,
   type Epoch,
-  type Pass,
   type PieceSizes,
 } from './pass.js';
 
@@ -37,7 +36,7 @@ type RawView = Pick<ShardView, 'rawColumns' | 'spec'>;
 
 /** `workerData` of the thread that shuffles rows. */
 export interface OrderSpec {
-  readonly folders: readonly ShardFolder[];
+  readonly shards: ShardFolder;
   readonly view: RawView;
   readonly sizes: PieceSizes;
 }
@@ -50,50 +49,34 @@ export interface OrderRequest extends Epoch {
 /** Pieces per window of a thread: it shuffles one while another is in use. More of them use the caches less well. */
 const THREAD_PIECES = 2;
 
-/** Reads and checks windows of stored rows. */
-class WindowReader {
-  readonly #shards: Shards;
-  readonly #view: RawView;
-  readonly #format: RowFormat | undefined;
-  readonly #plainPass: Pass;
+/** Reads a window of an epoch into a block, before its rows are shuffled, and checks it. */
+type ReadWindow = (block: RowBlock, number: number, shuffle: Epoch | undefined) => Promise<void>;
 
-  constructor(shards: Shards, view: RawView, window: number) {
-    this.#shards = shards;
-    this.#view = view;
-    this.#format = view.spec && rowFormatOf(view.spec);
-    this.#plainPass = passOf(shards.manifest, window, undefined);
-  }
-
-  /** Reads a window of an epoch into a block, before its rows are shuffled. */
-  async read(block: RowBlock, number: number, shuffle: Epoch | undefined): Promise<void> {
-    const { manifest } = this.#shards;
-    const pass = shuffle === undefined ? this.#plainPass : passOf(manifest, this.#plainPass.window, shuffle);
-    const parts = partsOf(pass, number);
+function windowReader(shards: Shards, { rawColumns, spec }: RawView, window: number): ReadWindow {
+  const { manifest } = shards;
+  const format = spec && rowFormatOf(spec);
+  return async (block, number, shuffle) => {
+    const parts = partsOf(passOf(manifest, window, shuffle), number);
     block.rows = 0;
-    await this.#shards.read(parts, this.#view.rawColumns, block);
-    checkRows(block, manifest.columns, this.#format, (row) => locateInParts(this.#shards, parts, row));
-  }
+    await shards.read(parts, rawColumns, block);
+    checkRows(block, manifest.columns, format, (row) => locateInParts(shards, parts, row));
+  };
 }
 
 /** Reads windows in the order of the shards: one is read while another is in use. */
-export class PlainPieces implements Pieces {
-  readonly sizes: PieceSizes;
-  readonly prefetches = true;
-  readonly #reader: WindowReader;
-  readonly #blocks: readonly RowBlock[];
-
-  constructor(shards: Shards, view: RawView, window: number) {
-    this.sizes = { window, piece: window };
-    this.#reader = new WindowReader(shards, view, window);
-    this.#blocks = [0, 1].map(() => createRowBlock(view.rawColumns, window));
-  }
-
-  async take(begin: number): Promise<Batch> {
-    const number = begin / this.sizes.window;
-    const block = this.#blocks[number % 2]!;
-    await this.#reader.read(block, number, undefined);
-    return block;
-  }
+export function plainPieces(shards: Shards, view: RawView, window: number): Pieces {
+  const read = windowReader(shards, view, window);
+  const blocks = [0, 1].map(() => createRowBlock(view.rawColumns, window));
+  return {
+    sizes: { window, piece: window },
+    prefetches: true,
+    async take(begin) {
+      const number = begin / window;
+      const block = blocks[number % 2]!;
+      await read(block, number, undefined);
+      return block;
+    },
+  };
 }
 
 /** Reads windows and shuffles their rows. The next window is read while the last piece of a window is in use. */
@@ -101,7 +84,7 @@ export class ShuffledPieces implements Pieces {
   readonly sizes: PieceSizes;
   readonly prefetches = false;
   readonly #rows: number;
-  readonly #reader: WindowReader;
+  readonly #readWindow: ReadWindow;
   readonly #ordered: OrderedRows;
   readonly #order: Uint32Array;
   readonly #numSlots: number;
@@ -116,7 +99,7 @@ export class ShuffledPieces implements Pieces {
   constructor(shards: Shards, view: RawView, sizes: PieceSizes, numSlots: number) {
     this.sizes = sizes;
     this.#rows = shards.manifest.rows;
-    this.#reader = new WindowReader(shards, view, sizes.window);
+    this.#readWindow = windowReader(shards, view, sizes.window);
     this.#ordered = createOrderedRows(view.rawColumns, sizes.window, sizes.piece, numSlots);
     this.#order = new Uint32Array(sizes.window);
     this.#numSlots = numSlots;
@@ -140,7 +123,10 @@ export class ShuffledPieces implements Pieces {
 
   /** Starts to read a window after the previous one, which uses the same memory. */
   #startRead(number: number, shuffle: Epoch): Promise<void> {
-    const isRead = this.close().then(() => this.#read(number, shuffle));
+    const { raw } = this.#ordered;
+    const isRead = this.close()
+      .then(() => this.#readWindow(raw, number, shuffle))
+      .then(() => shuffleWindow(this.#order, raw.rows, shuffle, number));
     // `take` throws the error of a read, and the next `take` retries.
     isRead.catch(() => {
       if (this.#window?.isRead === isRead) this.#window = undefined;
@@ -148,38 +134,34 @@ export class ShuffledPieces implements Pieces {
     this.#window = { key: windowKey(number, shuffle), isRead };
     return isRead;
   }
-
-  async #read(number: number, shuffle: Epoch): Promise<void> {
-    const { raw } = this.#ordered;
-    await this.#reader.read(raw, number, shuffle);
-    shuffleWindow(this.#order, raw.rows, shuffle, number);
-  }
 }
 
 function windowKey(number: number, { seed, epoch }: Epoch): string {
   return [seed, epoch, number].join();
 }
 
-/** Reads and shuffles rows in a thread of its own, which uses the time that training threads are idle. */
-export class ThreadedPieces implements Pieces {
-  readonly sizes: PieceSizes;
-  readonly prefetches = true;
-  readonly #thread: Thread;
-
-  /** @throws Error if the system cannot start another thread */
-  constructor({ folders }: Shards, { rawColumns, spec }: RawView, window: number, batchSize: number) {
-    this.sizes = { window, piece: Math.ceil(window / THREAD_PIECES / batchSize) * batchSize };
-    const about: OrderSpec = { folders, view: { rawColumns, ...(spec && { spec }) }, sizes: this.sizes };
-    this.#thread = startThread('data/batches/order-worker', about);
-  }
-
-  take(begin: number, { seed, epoch }: Epoch): Promise<Batch> {
-    const request: OrderRequest = { seed, epoch, begin };
-    // The thread replies with the batch.
-    return this.#thread.ask(request) as Promise<Batch>;
-  }
-
-  close(): Promise<void> {
-    return this.#thread.close();
-  }
+/**
+ * Reads and shuffles rows in a thread of its own, which uses the time that training threads are idle.
+ * @throws Error if the system cannot start another thread
+ */
+export function threadedPieces(
+  { folder, manifest }: Shards,
+  { rawColumns, spec }: RawView,
+  window: number,
+  batchSize: number,
+): Pieces {
+  const sizes = { window, piece: Math.ceil(window / THREAD_PIECES / batchSize) * batchSize };
+  const shards = { folder, manifest: { ...manifest, about: {} } };
+  const about: OrderSpec = { shards, view: { rawColumns, ...(spec && { spec }) }, sizes };
+  const thread = startThread('data/batches/order-worker', about);
+  return {
+    sizes,
+    prefetches: true,
+    take(begin, { seed, epoch }: Epoch) {
+      const request: OrderRequest = { seed, epoch, begin };
+      // The thread replies with the batch.
+      return thread.ask(request) as Promise<Batch>;
+    },
+    close: () => thread.close(),
+  };
 }

@@ -80,64 +80,57 @@ export async function keptIn(folder: string): Promise<readonly CachedFolder[]> {
 }
 
 /**
- * Lists the entries of a cache directory, and the remains of interrupted writes. Sizes and times of use are those of
- * its index; an entry is opened only if the index lacks it.
+ * Lists the entries of a cache directory, and the remains of interrupted writes. An entry is opened only if the index
+ * lacks it or it was used since.
  */
 export async function listCache(folder: string, look: Look = {}): Promise<readonly CachedFolder[]> {
   const found: CachedFolder[] = [];
-  const listing: Listing = {
-    folder,
-    used: await usedEntries(folder),
-    index: new EntryIndex(folder),
-    stats: new Map(),
-    owners: look.sources && new Set([...look.sources].map((source) => basename(source))),
-  };
+  const index = new EntryIndex(folder);
+  const listing: Listing = { ...look, folder, used: await usedEntries(folder), index, stats: new Map() };
   const all = await readdir(folder, { withFileTypes: true });
   const names = all.filter((each) => each.isDirectory()).map(({ name }) => name);
-  listing.index.retain(new Set(names));
+  index.retain(new Set(names));
   for (const name of names) {
     const path = join(folder, name);
     try {
-      const listed = await lookAt(name, listing, look);
+      const listed = await lookAt(name, listing);
       if (listed !== undefined) found.push(listed);
     } catch (error) {
       // Another process has finished it or removed it since it was listed.
       if (existsSync(path)) throw error;
     }
   }
-  listing.index.save();
+  index.save();
   return markSuperseded(found);
 }
 
 /** A cache directory that is listed. */
-interface Listing {
+interface Listing extends Look {
   readonly folder: string;
   /** Names of entries that live processes use. */
   readonly used: ReadonlySet<string>;
   readonly index: EntryIndex;
   /** Stats by file, since several entries are of the same file. */
   readonly stats: Map<string, FileStats>;
-  /** Names of the sources whose entries are listed; default: all. */
-  readonly owners: ReadonlySet<string> | undefined;
 }
 
-async function lookAt(
-  name: string,
-  { folder, used, index, stats, owners }: Listing,
-  { sources, isThorough = false }: Look,
-): Promise<CachedFolder | undefined> {
+async function lookAt(name: string, listing: Listing): Promise<CachedFolder | undefined> {
+  const { folder, used, index, sources, isThorough = false } = listing;
   const path = join(folder, name);
   const owner = sourceNameOf(name, true);
-  const indexed = owner === undefined ? index.peek(name) : undefined;
+  const indexed = owner === undefined ? index.find(name) : undefined;
   const entry = indexed?.entry;
   // It is not part of the cache.
   if (entry === undefined && owner === undefined) return undefined;
-  const isListed = entry === undefined ? owners?.has(owner!) : sources?.has(entry.source);
-  if (isListed === false) return undefined;
+  const isOwn =
+    entry === undefined
+      ? [...(sources ?? [])].some((source) => basename(source) === owner)
+      : sources?.has(entry.source) === true;
+  if (sources !== undefined && !isOwn) return undefined;
   const { bytes, lastUsedMs } = indexed ?? { bytes: sizeOf(path), lastUsedMs: statSync(path).mtimeMs };
   const state =
     entry !== undefined
-      ? (await isCurrent(path, entry, isThorough, stats))
+      ? (await isCurrent(path, entry, listing))
         ? 'fits'
         : 'stale'
       : isWritten(name, lastUsedMs)
@@ -152,10 +145,9 @@ async function lookAt(
 function markSuperseded(all: readonly CachedFolder[]): readonly CachedFolder[] {
   const bySlot = new Map<string, CachedFolder[]>();
   for (const each of all) {
-    const slot = each.entry?.slot;
-    if (slot === undefined || each.state !== 'fits') continue;
-    const group = bySlot.get(slot) ?? [];
-    bySlot.set(slot, group);
+    if (each.entry === undefined || each.state !== 'fits') continue;
+    const group = bySlot.get(each.entry.slot) ?? [];
+    bySlot.set(each.entry.slot, group);
     group.push(each);
   }
   const superseded = new Set(
@@ -186,8 +178,7 @@ export async function removeCached(folders: readonly Pick<CachedFolder, 'path'>[
 async function isCurrent(
   path: string,
   { version, source, fingerprint, stats: all }: CacheEntry,
-  isThorough: boolean,
-  known: Map<string, FileStats>,
+  { isThorough = false, stats: known }: Listing,
 ): Promise<boolean> {
   // A newer version of mtl decides on its entries.
   if (version !== VERSION) return version > VERSION;

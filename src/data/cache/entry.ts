@@ -13,7 +13,7 @@ import {
 } from '../readers/fingerprint.js';
 
 /** Version of the cache: entries of other versions are not used. */
-export const VERSION = 5;
+export const VERSION = 6;
 /** File of an entry that describes it. */
 export const ENTRY = 'entry.json';
 
@@ -41,15 +41,15 @@ const entrySchema = z.object({
   kind: z.enum(KINDS),
   /** The file that was read. */
   source: z.string(),
-  /** Content of the source; entries of the first versions have none and match nothing. */
-  fingerprint: z.record(z.string(), contentSchema).catch({}),
+  /** Content of the source. */
+  fingerprint: z.record(z.string(), contentSchema),
   /** Stats of the source when its content was last verified. */
-  stats: z.record(z.string(), fileStatsSchema).default({}),
+  stats: z.record(z.string(), fileStatsSchema),
   /**
    * Key of everything that determines the entry except the content of files: an entry supersedes earlier ones with the
-   * same slot. The first versions have none.
+   * same slot.
    */
-  slot: z.string().optional(),
+  slot: z.string(),
 });
 
 /** Description of an entry. */

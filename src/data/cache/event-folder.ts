@@ -1,18 +1,14 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../../core/errors.js';
 import type { EventValues, SortedEvents } from '../../features/event-log.js';
 import { textTensors, textsOfTensors, type StringPool } from '../../features/vocabulary/string-pool.js';
-import { writeSynced } from '../../io/disk.js';
-import { readSafetensors, writeSafetensors, type StoredTensor } from '../../io/safetensors.js';
-import { BLAME_DATA } from '../shards/manifest.js';
+import type { StoredTensor } from '../../io/safetensors.js';
 import { isDamage } from './entry.js';
+import { readTensors, writeTensors } from './tensor-folder.js';
 
-// Sorted events in a directory of the cache: their arrays as tensors, and a file that describes them.
+// Sorted events in a directory of the cache: their arrays as tensors, and JSON that describes them.
 
-const JSON_FILE = 'events.json';
-const TENSOR_FILE = 'events.safetensors';
+const NAME = 'events';
 const USERS = 'users';
 
 const describedSchema = z.strictObject({
@@ -20,28 +16,20 @@ const describedSchema = z.strictObject({
   digest: z.string(),
   /** Names of the values, in order. */
   columns: z.array(z.string()),
-  /** Digest of the file of tensors. */
-  tensors: z.object({ bytes: z.int().min(0), sha256: z.string() }),
 });
 
 /** Writes events to a directory. */
 export async function writeEvents(folder: string, events: SortedEvents): Promise<void> {
-  const tensors = await writeSafetensors(join(folder, TENSOR_FILE), tensorsOf(events));
-  const described: z.output<typeof describedSchema> = {
-    digest: events.digest,
-    columns: [...events.columns.keys()],
-    tensors: { bytes: tensors.bytes, sha256: tensors.sha256 },
-  };
-  await writeSynced(join(folder, JSON_FILE), JSON.stringify(described));
+  const json: z.output<typeof describedSchema> = { digest: events.digest, columns: [...events.columns.keys()] };
+  await writeTensors(folder, NAME, { json, tensors: tensorsOf(events) });
 }
 
 /** Reads events into shared memory; returns undefined if the directory is damaged or was removed. */
 export async function readEvents(folder: string): Promise<SortedEvents | undefined> {
   try {
-    const text = await readFile(join(folder, JSON_FILE), 'utf8');
-    const { digest, columns, tensors } = describedSchema.parse(JSON.parse(text));
-    const found = await readSafetensors(join(folder, TENSOR_FILE), tensors, { blame: BLAME_DATA, isShared: true });
-    return { ...eventsOf(found, columns), digest };
+    const { json, tensors } = await readTensors(folder, NAME);
+    const { digest, columns } = describedSchema.parse(json);
+    return { ...eventsOf(tensors, columns), digest };
   } catch (error) {
     if (!(error instanceof UserError || isDamage(error))) throw error;
     return undefined;

@@ -132,22 +132,16 @@ function fileSize(path: string): number | undefined {
  * @throws UserError (data)
  */
 export async function checkShard(
-  folder: string,
+  where: string,
   shard: Manifest['shards'][number],
   pieces?: readonly Uint8Array[],
 ): Promise<void> {
-  const where = join(folder, shard.file);
   const expected = shard.hash ?? contentHashOf(shard);
   const name: HashName = expected.startsWith('xxh64:') ? 'xxh64' : 'sha256';
-  let found: string;
-  if (pieces === undefined) {
-    found = (await readable(where, () => hashFile(where, undefined, name))).hash;
-  } else {
-    const hash = await createByteHash(name);
-    for (const piece of pieces) hash.update(piece);
-    found = hash.content().hash;
-  }
-  if (found !== expected)
+  const hash = await createByteHash(name);
+  for (const piece of pieces ?? []) hash.update(piece);
+  const found = pieces === undefined ? await readable(where, () => hashFile(where, undefined, name)) : hash.content();
+  if (found.hash !== expected)
     throw shardError({ where, message: 'is damaged or was overwritten: its checksum differs from the manifest' });
 }
 

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { quoted, type UserError } from '../../core/errors.js';
 import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../io/safetensors.js';
 import {
@@ -19,28 +19,14 @@ export interface ShardRows {
   readonly end: number;
 }
 
-/** A directory of shards with its manifest. */
+/** A directory of shards with its manifest, or several that are joined. */
 export interface ShardFolder {
   readonly folder: string;
   readonly manifest: Manifest;
 }
 
-/** Shards of one directory, or of several that are joined. */
-export interface Shards extends ShardFolder {
-  /** Directories that another thread opens to read the same rows. */
-  readonly folders: readonly ShardFolder[];
-  /**
-   * Appends the rows of some parts to a block with enough capacity; nothing else may access the block meanwhile.
-   * @param skipsChecksum whether the checksums of shards are not verified; default: false
-   * @throws UserError (data) for a shard that differs from the manifest
-   */
-  read(
-    parts: readonly ShardRows[],
-    columns: readonly BlockColumn[],
-    block: RowBlock,
-    skipsChecksum?: boolean,
-  ): Promise<void>;
-}
+/** Maximum number of files that are open at the same time. */
+const MAX_FILES = 64;
 
 /**
  * Opens a directory of shards.
@@ -49,87 +35,59 @@ export interface Shards extends ShardFolder {
  */
 export async function openShards(folder: string): Promise<Shards | undefined> {
   const manifest = await readManifest(folder);
-  return manifest && shardsIn({ folder, manifest });
+  return manifest && new Shards({ folder, manifest });
 }
 
-/** Opens a directory whose manifest was read. */
-export function shardsIn(folder: ShardFolder): Shards {
-  return new ShardReader(folder);
-}
-
-class ShardReader implements Shards {
+/** Shards whose manifest was read. */
+export class Shards implements ShardFolder {
   readonly folder: string;
   readonly manifest: Manifest;
-  readonly folders: readonly ShardFolder[];
   readonly #files = new Map<string, Promise<TensorFile>>();
   /** Files whose checksum was verified. */
   readonly #verified = new Set<string>();
-  /** Memory for offsets that is reused: page faults of new memory take longer than reading into it. */
-  readonly #spare: Uint32Array[] = [];
   /** Number of rows of each file. */
-  readonly #fileRows: ReadonlyMap<string, number>;
-  readonly #maxRows: number;
+  readonly #fileRows = new Map<string, number>();
 
   constructor({ folder, manifest }: ShardFolder) {
     this.folder = folder;
     this.manifest = manifest;
-    this.folders = [{ folder, manifest: { ...manifest, about: {} } }];
-    this.#fileRows = countRowsByFile(manifest);
-    this.#maxRows = [...this.#fileRows.values()].reduce((max, rows) => Math.max(max, rows), 0);
+    for (const { file, rows } of manifest.shards) this.#fileRows.set(file, (this.#fileRows.get(file) ?? 0) + rows);
   }
 
+  /**
+   * Appends the rows of some parts to a block with enough capacity; nothing else may access the block meanwhile.
+   * @param skipsChecksum whether the checksums of shards are not verified
+   * @throws UserError (data) for a shard that differs from the manifest
+   */
   async read(
     rows: readonly ShardRows[],
     columns: readonly BlockColumn[],
     block: RowBlock,
     skipsChecksum = false,
   ): Promise<void> {
-    const parts = await Promise.all(joinAdjacent(rows, this.manifest).map((each) => this.#openPart(each)));
-    let row = block.rows;
-    const readParts = parts.map((part) => {
-      const reads = columns.map((each) =>
-        hasWords(each) ? wordRead(part, each, block, row) : this.#offsetRead(part, each.name),
-      );
-      row += part.rows;
-      return readMore(part, reads);
-    });
-    await Promise.all(readParts);
-    const bags = columns.filter((each) => !hasWords(each)).map(({ name }) => name);
-    if (bags.length > 0) await readItems(parts, bags, block);
-    const byFile = new Map(parts.map((part) => [part.shard.file, part]));
-    if (!skipsChecksum) await Promise.all(Array.from(byFile.values(), (part) => this.#verify(part)));
-    for (const { offsets } of parts)
-      for (const { buffer } of offsets.values()) this.#spare.push(new Uint32Array(buffer));
-    block.rows = row;
+    const all = joinAdjacent(rows, this.manifest);
+    for (let begin = 0; begin < all.length; begin += MAX_FILES) {
+      const parts = await Promise.all(all.slice(begin, begin + MAX_FILES).map((each) => this.#openPart(each)));
+      await readParts(parts, columns, block);
+      const byFile = new Map(parts.map((part) => [part.shard.file, part]));
+      if (!skipsChecksum) await Promise.all(Array.from(byFile.values(), (part) => this.#verify(part)));
+      block.rows += parts.reduce((sum, part) => sum + part.rows, 0);
+    }
   }
 
   async #openPart({ shard, begin, end }: FileRows): Promise<Part> {
-    const path = join(this.folder, shard.file);
+    // A joined directory may be on another drive.
+    const path = isAbsolute(shard.file) ? shard.file : join(this.folder, shard.file);
     const opened = this.#files.get(shard.file) ?? openSafetensors(path, BLAME_DATA);
     this.#files.set(shard.file, opened);
-    return {
-      shard,
-      path,
-      file: await opened,
-      fileRows: this.#fileRows.get(shard.file)!,
-      begin,
-      rows: end - begin,
-      offsets: new Map(),
-      reads: [],
-    };
-  }
-
-  #offsetRead(part: Part, name: string): TensorRead {
-    const into = (this.#spare.pop() ?? new Uint32Array(this.#maxRows + 1)).subarray(0, part.rows + 1);
-    part.offsets.set(name, into);
-    const { position } = findTensor(part, bagTensors(name).offsets, 'U32', part.fileRows + 1);
-    return { position: position + 4 * part.begin, into };
+    const fileRows = this.#fileRows.get(shard.file)!;
+    return { shard, path, file: await opened, fileRows, begin, rows: end - begin, offsets: new Map(), reads: [] };
   }
 
   /** Verifies the checksum of a file once, from the bytes that were just read if they are the whole file. */
-  async #verify({ shard, file, reads }: Part): Promise<void> {
+  async #verify({ shard, path, file, reads }: Part): Promise<void> {
     if (this.#verified.has(shard.file)) return;
-    await checkShard(this.folder, shard, wholeFile(file, reads, shard.bytes));
+    await checkShard(path, shard, wholeFile(file, reads, shard.bytes));
     this.#verified.add(shard.file);
   }
 }
@@ -157,12 +115,6 @@ function joinAdjacent(rows: readonly ShardRows[], { shards }: Manifest): readonl
   return joined;
 }
 
-function countRowsByFile({ shards }: Manifest): ReadonlyMap<string, number> {
-  const sums = new Map<string, number>();
-  for (const { file, rows } of shards) sums.set(file, (sums.get(file) ?? 0) + rows);
-  return sums;
-}
-
 /** Rows of a file that are being read into a block. */
 interface Part extends Omit<FileRows, 'end'> {
   readonly path: string;
@@ -175,9 +127,17 @@ interface Part extends Omit<FileRows, 'end'> {
   readonly reads: TensorRead[];
 }
 
-async function readMore({ file, reads }: Part, more: readonly TensorRead[]): Promise<void> {
-  reads.push(...more);
-  await file.read(more);
+/** Reads the columns of parts into a block, after its rows. */
+async function readParts(parts: readonly Part[], columns: readonly BlockColumn[], block: RowBlock): Promise<void> {
+  let row = block.rows;
+  for (const part of parts) {
+    for (const each of columns)
+      part.reads.push(hasWords(each) ? wordRead(part, each, block, row) : offsetRead(part, each.name));
+    row += part.rows;
+  }
+  await Promise.all(parts.map(({ file, reads }) => file.read(reads)));
+  const bags = columns.filter((each) => !hasWords(each));
+  if (bags.length > 0) await readItems(parts, bags, block);
 }
 
 /** Returns the read of a column with a fixed number of words per row, into a block from row `row`. */
@@ -185,16 +145,21 @@ function wordRead(part: Part, each: WordBlockColumn, block: RowBlock, row: numbe
   const { dtype, width: columns } = tensorShape(each);
   const { position } = findTensor(part, each.name, dtype, part.fileRows, columns);
   const { data, width } = wordColumn(block, each);
-  return {
-    position: position + 4 * width * part.begin,
-    into: data.subarray(width * row, width * (row + part.rows)),
-  };
+  return { position: position + 4 * width * part.begin, into: data.subarray(width * row, width * (row + part.rows)) };
+}
+
+/** Returns the read of the offsets of a bag column, before they are those of a block. */
+function offsetRead(part: Part, name: string): TensorRead {
+  const into = new Uint32Array(part.rows + 1);
+  part.offsets.set(name, into);
+  const { position } = findTensor(part, bagTensors(name).offsets, 'U32', part.fileRows + 1);
+  return { position: position + 4 * part.begin, into };
 }
 
 /** Reads the items of bags, whose offsets were read. */
-async function readItems(parts: readonly Part[], names: readonly string[], block: RowBlock): Promise<void> {
+async function readItems(parts: readonly Part[], bags: readonly BlockColumn[], block: RowBlock): Promise<void> {
   const reads = parts.map((): TensorRead[] => []);
-  for (const name of names) {
+  for (const { name } of bags) {
     const bag = block.bags.get(name)!;
     const tensors = bagTensors(name);
     let row = block.rows;
@@ -221,7 +186,8 @@ async function readItems(parts: readonly Part[], names: readonly string[], block
       begin = end;
     }
   }
-  await Promise.all(parts.map((part, p) => readMore(part, reads[p]!)));
+  for (const [p, part] of parts.entries()) part.reads.push(...reads[p]!);
+  await Promise.all(parts.map(({ file }, p) => file.read(reads[p]!)));
 }
 
 /**

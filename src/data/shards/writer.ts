@@ -31,18 +31,7 @@ const MAX_WRITING = 2;
 const MAX_UNSYNCED = 32;
 
 /** Writes rows as shards. */
-export interface ShardWriter {
-  /**
-   * Appends the rows of a batch, which may be reused when the promise is fulfilled. No shard has rows of two files that
-   * were read, but shards may share a file of the directory.
-   * @param begins rows of the batch before which another file begins, in order; default: none
-   */
-  add(batch: Batch, begins?: readonly number[]): Promise<void>;
-  /** Adds texts of hashed keys of the rows. */
-  addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void;
-  /** Adds another file to the directory. */
-  addFile(name: string, content: string | Iterable<Uint8Array>): void;
-}
+export type ShardWriter = Pick<ShardFolder, 'add' | 'addKeyTexts' | 'addFile'>;
 
 /** Facts that are known when all rows are written. */
 export interface ShardDetails {
@@ -81,7 +70,8 @@ export async function writeShards(
   return manifest!;
 }
 
-class ShardFolder implements ShardWriter {
+/** A directory of shards that is being written. */
+class ShardFolder {
   readonly #folder: string;
   readonly #columns: readonly BlockColumn[];
   readonly #rowsPerShard: number;
@@ -101,10 +91,8 @@ class ShardFolder implements ShardWriter {
   #itemsPerRow: ReadonlyMap<string, number> = new Map();
   /** Writes of blocks in flight, oldest first. */
   readonly #writing: Promise<RowBlock>[] = [];
-  /** Syncs of shards, one at a time, since a thread that waits for the disk cannot read. */
-  readonly #syncs: Promise<void>[] = [];
-  /** Writes and syncs of other files. */
-  readonly #others: Promise<unknown>[] = [];
+  /** Syncs of shards, one at a time, since a thread that waits for the disk cannot read; and writes of other files. */
+  readonly #syncs: Promise<unknown>[] = [];
 
   constructor(folder: string, columns: readonly BlockColumn[], rowsPerShard: number) {
     this.#folder = folder;
@@ -113,6 +101,11 @@ class ShardFolder implements ShardWriter {
     this.#block = createRowBlock(columns, 0);
   }
 
+  /**
+   * Appends the rows of a batch, which may be reused when the promise is fulfilled. No shard has rows of two files that
+   * were read, but shards may share a file of the directory.
+   * @param begins rows of the batch before which another file begins, in order; default: none
+   */
   async add(batch: Batch, begins: readonly number[] = []): Promise<void> {
     let begin = 0;
     for (const next of begins) {
@@ -125,12 +118,14 @@ class ShardFolder implements ShardWriter {
     await this.#addRows(batch, begin, batch.rows);
   }
 
+  /** Adds texts of hashed keys of the rows. */
   addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void {
     addKeyTexts(this.#keyTexts, texts);
   }
 
+  /** Adds another file to the directory. */
   addFile(name: string, content: string | Iterable<Uint8Array>): void {
-    this.#addOther(writeSynced(join(this.#folder, name), content));
+    this.#addSync(writeSynced(join(this.#folder, name), content));
   }
 
   /** Writes the last rows and the vocabularies, and returns the manifest. */
@@ -141,10 +136,10 @@ class ShardFolder implements ShardWriter {
       const texts = details.vocabularies?.get(column.name);
       if (texts === undefined) return shardColumn(column, details, undefined);
       const vocabulary = `vocabulary-${String(i).padStart(3, '0')}.safetensors`;
-      this.#addOther(writeSafetensors(join(this.#folder, vocabulary), textTensors(texts, VOCABULARY)));
+      this.#addSync(writeSafetensors(join(this.#folder, vocabulary), textTensors(texts, VOCABULARY)));
       return shardColumn(column, details, vocabulary);
     });
-    await Promise.all([...this.#syncs, ...this.#others]);
+    await Promise.all(this.#syncs);
     return {
       format: 'mtl shards',
       version: 1,
@@ -164,13 +159,13 @@ class ShardFolder implements ShardWriter {
   /** Waits until no write is in flight, successful or not. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#writing);
-    await Promise.allSettled([...this.#syncs, ...this.#others]);
+    await Promise.allSettled(this.#syncs);
   }
 
-  #addOther(writing: Promise<unknown>): void {
-    // `finish` throws the error of a write that fails.
-    writing.catch(() => undefined);
-    this.#others.push(writing);
+  #addSync(sync: Promise<unknown>): void {
+    // `finish` throws the error of a sync that fails.
+    sync.catch(() => undefined);
+    this.#syncs.push(sync);
   }
 
   /** Appends rows of one file. */
@@ -224,10 +219,7 @@ class ShardFolder implements ShardWriter {
     this.#shards.push(...shards);
     const parts = safetensorsParts(tensorsOf(block, this.#columns));
     const { content, sync } = await writeParts(join(this.#folder, file), parts);
-    const synced = Promise.allSettled(this.#syncs.slice(-1)).then(sync);
-    // `finish` throws the error of a sync that fails.
-    synced.catch(() => undefined);
-    this.#syncs.push(synced);
+    this.#addSync(Promise.allSettled(this.#syncs.slice(-1)).then(sync));
     for (const shard of shards) Object.assign(shard, content);
     return block;
   }

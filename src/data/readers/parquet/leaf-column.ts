@@ -92,26 +92,21 @@ export class LeafColumn {
     for (let isFirst = true; !this.isDone(); isFirst = false) {
       const [repetitions, definitions, isFull] = [this.#repetitions, this.#definitions, this.#isFull];
       const { item, inner = item, repetition } = this.#leaf;
+      const [offsets, first] = [this.offsets, this.#values.size];
       let [end, row, items] = [this.#at, this.rows, 0];
       if (repetition === 2) this.#itemOffsets = grown(this.#itemOffsets, this.#numItems + this.#count);
       if (isFirst && repetitions[end] !== 0) throw new Error('a list continues without a start');
-      // All entries are items of lists, and values.
-      if (isFull && repetition === 1) {
-        [row, end] = findStarts(repetitions, end, this.#count, this.offsets, row, rowEnd, this.#values.size);
-        items = end - this.#at;
-      } else
-        for (const { offsets } = this; end < this.#count; end++) {
-          const isItem = isFull || definitions[end]! >= item;
-          if (repetitions[end] === 0) {
-            if (row === rowEnd) break;
-            offsets[row++] = repetition === 2 ? this.#numItems : this.#values.size + items;
-          } else if (!isItem) throw new Error('a list continues with a missing item');
-          const isValue = isFull || definitions[end]! >= inner;
-          if (repetition === 2 && isItem && repetitions[end]! < 2)
-            this.#itemOffsets[this.#numItems++] = this.#values.size + items;
-          else if (!isValue && repetitions[end] === 2) throw new Error('a list continues with a missing value');
-          if (isValue) items++;
-        }
+      for (; end < this.#count; end++) {
+        const isItem = isFull || definitions[end]! >= item;
+        if (repetitions[end] === 0) {
+          if (row === rowEnd) break;
+          offsets[row++] = repetition === 2 ? this.#numItems : first + items;
+        } else if (!isItem) throw new Error('a list continues with a missing item');
+        const isValue = isFull || definitions[end]! >= inner;
+        if (repetition === 2 && isItem && repetitions[end]! < 2) this.#itemOffsets[this.#numItems++] = first + items;
+        else if (!isValue && repetitions[end] === 2) throw new Error('a list continues with a missing value');
+        if (isValue) items++;
+      }
       this.rows = row;
       this.#appendEntries(end, items);
       // The next row begins.
@@ -156,28 +151,4 @@ export class LeafColumn {
       if (definitions[i]! >= inner) places[items++] = definitions[i] === definition ? present++ : -1;
     return present;
   }
-}
-
-/**
- * Writes the offsets of the lists whose items are entries `begin` to `end`, up to row `rowEnd`.
- * @param firstItem index of entry `begin` among the items of all lists
- * @returns the row after the last one that begins, and the entry after its last known item
- */
-function findStarts(
-  repetitions: Int32Array,
-  begin: number,
-  end: number,
-  offsets: Uint32Array,
-  firstRow: number,
-  rowEnd: number,
-  firstItem: number,
-): [row: number, at: number] {
-  const shift = firstItem - begin;
-  let row = firstRow;
-  for (let at = begin; at < end; at++) {
-    if (repetitions[at] !== 0) continue;
-    if (row === rowEnd) return [row, at];
-    offsets[row++] = at + shift;
-  }
-  return [row, end];
 }
