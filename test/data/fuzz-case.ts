@@ -1,4 +1,5 @@
 import type { Condition } from '../../src/core/conditions.js';
+import type { Task } from '../../src/core/tasks.js';
 import { randomStream } from '../../src/core/random.js';
 import { createTable, type Format, type FuzzFile } from './fuzz-files.js';
 import { COLUMNS } from './fuzz-rows.js';
@@ -39,6 +40,8 @@ export interface TableFile {
 }
 /** What is read: the sections of a config, and the files. */
 export interface FuzzTables {
+  readonly tasks: readonly Task[];
+  readonly keys: readonly string[];
   readonly data: DataOptions;
   readonly groups: readonly (GroupOptions | SequenceGroup)[];
   readonly train: readonly TableFile[];
@@ -157,9 +160,9 @@ export function createChance(seed: number): Chance {
 }
 
 /** Picks a value for each option; undefined leaves the option out. */
-function choose<T>(chance: Chance, choices: Choices): T {
+function choose(chance: Chance, choices: Choices): Readonly<Record<string, unknown>> {
   const picked = Object.entries(choices).map(([name, list]) => [name, chance.pick(list)] as const);
-  return Object.fromEntries(picked.filter(([, value]) => value !== undefined)) as T;
+  return Object.fromEntries(picked.filter(([, value]) => value !== undefined));
 }
 
 /** A list with as many undefined options as `count`. */
@@ -202,12 +205,12 @@ export function createCase(seed: number): FuzzCase {
     lookups: { shops: { file: 'shops.csv', key: 'shop' } },
     ...chooseDialect(chance, format, columns),
     ...((hasDirt || chance(0.7)) && { onBadRow: 'skip' as const, maxRejects: 20_000 }),
-    ...choose<DataOptions>(chance, {
+    ...(choose(chance, {
       nullValues: rarely(4, ['?'], ['NA', -1], ['?', 7]),
       trim: rarely(2, true),
       where: rarely(16, ...CONDITIONS),
       negativeSampling: isSampled ? [{ rate: 0.5 }, { rate: 0.5, seed: 3 }] : [undefined],
-    }),
+    }) as DataOptions),
   };
   return { format, data, groups, tasks, keys: chance(0.3) ? ['user.id'] : [], train, valid, later };
 }
@@ -215,7 +218,7 @@ export function createCase(seed: number): FuzzCase {
 function chooseFormat(chance: Chance): Format {
   const kind = chance.pick(['csv', 'csv', 'csv', 'csv', 'jsonl', 'jsonl', 'parquet'] as const);
   const isCsv = kind === 'csv';
-  const options = choose<Omit<Format, 'kind'>>(chance, {
+  const options = choose(chance, {
     delimiter: [',', ',', ',', ';', '\t', '|', '::', '\u0001'],
     quote: ['"', '"', '"', "'", 'none'],
     comments: rarely(4, isCsv ? '#' : undefined),
@@ -224,7 +227,7 @@ function chooseFormat(chance: Chance): Format {
     decimal: isCsv ? rarely(3, ',') : [undefined],
     hasLists: [kind === 'parquet', false],
     end: ['\n', '\n', '\r\n', isCsv ? '\r' : '\n'],
-  });
+  }) as unknown as Omit<Format, 'kind'>;
   return { kind, ...options };
 }
 
@@ -245,8 +248,8 @@ function chooseDialect(chance: Chance, format: Format, columns: readonly string[
 
 function chooseSplit(chance: Chance): NonNullable<DataOptions['split']> {
   const shares = choose(chance, { valid: [0.3], test: rarely(2, 0.2), train: rarely(2, 0.4) });
-  const seed = choose<object>(chance, { seed: rarely(3, 1, 17, 99) });
-  const ranges = choose<object>(chance, { test: rarely(2, { from: '2026-11-05' }) });
+  const seed = choose(chance, { seed: rarely(3, 1, 17, 99) });
+  const ranges = choose(chance, { test: rarely(2, { from: '2026-11-05' }) });
   return chance.pick([
     { by: 'key', column: 'user.id', shares, ...seed },
     { by: 'random', shares, ...seed },
@@ -302,10 +305,10 @@ function chooseTasks(chance: Chance): FuzzCase['tasks'] {
   const given = isPlain ? [parent, ...givens] : givens;
   const cvr = task(0.7, { label: ['buy'], given, onMissing: missing, distill: teacher });
   const pay = { label: ['pay'], given: [{ label: 'buy', violations: 'skip' }], onMissing: ['mask', 'negative'] };
-  const spend = choose<Choices>(chance, {
+  const spend = choose(chance, {
     scaling: rarely(1, ['log1p'], [['log1p', 'standard']]),
     loss: [undefined],
-  });
+  }) as Choices;
   const amounts = chance(0.25) ? { loss: ['poisson'] } : spend;
   const tasks = {
     ctr,
@@ -356,10 +359,10 @@ const CROSSES = [
 function chooseGroups(chance: Chance): FuzzTables['groups'] {
   const group = (probability: number, type: string, fields: readonly object[], ...choices: readonly Choices[]) =>
     chance(probability)
-      ? [{ type, fields, ...choose<object>(chance, Object.assign({}, ...choices) as Choices) } as GroupOptions]
+      ? [{ type, fields, ...choose(chance, Object.assign({}, ...choices) as Choices) } as GroupOptions]
       : [];
-  const cleaned = (fields: object): object => ({ ...fields, ...choose<object>(chance, CLEANING) });
-  const [seen, liked] = [choose<object>(chance, FORM), choose<object>(chance, FORM)];
+  const cleaned = (fields: object): object => ({ ...fields, ...choose(chance, CLEANING) });
+  const [seen, liked] = [choose(chance, FORM), choose(chance, FORM)];
   const form = (options: object): Choices =>
     Object.fromEntries(Object.entries(options).map(([key, value]) => [key, [value]]));
   const city = group(
@@ -463,7 +466,7 @@ function chooseSequence(chance: Chance, targets: readonly GroupOptions[]): Seque
     targets.find(({ fields }) => fields.some((field) => field.name === name));
   const isAligned = chance(0.75);
   const field = (name: string, target: string, choices: Choices): SequenceEntry =>
-    owner(target) !== undefined && chance(0.7) ? { name, target } : { name, ...choose<object>(chance, choices) };
+    owner(target) !== undefined && chance(0.7) ? { name, target } : { name, ...choose(chance, choices) };
   const texts = { encoding: ['tokens', { name: 'tokens', minCount: 2 }, { name: 'hash', buckets: 9 }] };
   const times = {
     as: ['age'],
@@ -487,7 +490,7 @@ function chooseSequence(chance: Chance, targets: readonly GroupOptions[]): Seque
   const order =
     isAligned && fields.some(({ name }) => name === 'left') && chance(0.5) ? [{ by: 'left' }] : rarely(1, ...newest);
   const kept = isAligned || chance(0.5) ? 'last' : 'heaviest';
-  const group = choose<SequenceGroup>(chance, {
+  const group = choose(chance, {
     type: ['sequence'],
     name: ['trips'],
     fields: [fields],
@@ -498,7 +501,7 @@ function chooseSequence(chance: Chance, targets: readonly GroupOptions[]): Seque
     separators: rarely(4, { items: ';', weight: '=', values: '/' }),
     format: rarely(12, 'separated', 'auto', 'json'),
     ...CLEANING,
-  });
+  }) as unknown as SequenceGroup;
   const { name, target = '' } = fields.find((entry) => entry.target !== undefined) ?? {};
   const { keep = { last: 50 } } = group;
   if (name === undefined || !isAligned || !('last' in keep) || chance(0.4)) return group;

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import type { SchemaElement } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import type { Chance, Row, TableRow } from './fuzz-case.js';
-import { createRow, NOT_UTF8, type RowContext } from './fuzz-rows.js';
+import { createRow, NOT_UTF8, requiredColumns, type RowContext } from './fuzz-rows.js';
 
 // Writes the tables of the fuzz test in any format, and notes the line of each row.
 
@@ -40,8 +40,9 @@ export function createTable(
   const { chance, format } = context;
   const { kind, hasHeader } = format;
   const order = kind === 'csv' && !hasHeader ? columns : shuffled(columns, chance);
+  const required = requiredColumns(context);
   const rows = Array.from({ length: count }, (_, i) => {
-    const row = createRow(context, i === 0);
+    const row = createRow(context, required, i === 0);
     return Object.fromEntries(columns.map((column) => [column, row[column]!]));
   });
   const { content, rows: read } = { csv: writeCsv, jsonl: writeJsonLines, parquet: writeParquet }[kind](

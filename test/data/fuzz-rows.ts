@@ -42,11 +42,10 @@ const TIMES = [
 ];
 const DAYS = ['20261101', '2026-11-02', '2024-02-29'];
 
-/** Creates a row; the first of a file is valid. */
-export function createRow(context: RowContext, isFirst: boolean): Row {
+/** Creates a row; the first of a file is valid. Required columns have values. */
+export function createRow(context: RowContext, required: ReadonlySet<string>, isFirst: boolean): Row {
   const { chance, tasks, format, hasDirt } = context;
   const dirty = hasDirt && !isFirst && chance(0.35) ? chance.pick([...COLUMNS, 'funnel', 'funnel']) : '';
-  const required = requiredColumns(context);
   const cells: Record<string, Cell> = Object.fromEntries(
     COLUMNS.filter((name) => !SEQUENCE.includes(name)).map((name) => {
       if (name === dirty) return [name, createDirt(name, context)];
@@ -56,7 +55,9 @@ export function createRow(context: RowContext, isFirst: boolean): Row {
   );
   if (!isFirst && dirty === '' && chance(0.02)) cells['look'] = createVector(context, 2);
   Object.assign(cells, createSequence(context, dirty));
-  const label = (name: string, text: string): void => void (name !== dirty && (cells[name] = { text }));
+  const label = (name: string, text: string): void => {
+    if (name !== dirty) cells[name] = { text };
+  };
   if (!isFirst && 'onMissing' in tasks['ctr']! && chance(0.1)) label('click', '');
   const { click, buy } = cells;
   if (click!.text !== '1' && buy!.text === '1' && dirty !== 'funnel') label('buy', '0');
@@ -71,7 +72,7 @@ export function createRow(context: RowContext, isFirst: boolean): Row {
 }
 
 /** Columns whose missing values are invalid, for most features and labels. */
-function requiredColumns({ groups, tasks, format }: RowContext): ReadonlySet<string> {
+export function requiredColumns({ groups, tasks, format }: RowContext): ReadonlySet<string> {
   const isIds = (encoding: FieldOptions['encoding'] = 'ids'): boolean => JSON.stringify(encoding).includes('"ids"');
   const names = groups.flatMap(({ type, fields, ...options }) => {
     const { table, fillMissing, encoding } = options as FieldOptions;

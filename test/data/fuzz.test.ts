@@ -207,7 +207,13 @@ async function runCase(seed: number): Promise<void> {
     const subject = await openSubject(config, join(folder, 'cache'));
     const expectAll = (train: readonly FuzzFile[]): Parts => {
       const files = { train: tablesOf(join(folder, 'train'), train, isSorted), valid };
-      const found = expectParts(subject.tasks, subject.keys, { data: one.data, groups: one.groups, ...files });
+      const found = expectParts({
+        tasks: subject.tasks,
+        keys: subject.keys,
+        data: one.data,
+        groups: one.groups,
+        ...files,
+      });
       return Object.fromEntries(Object.entries(found).map(([part, outcomes]) => [part, expectedOf(outcomes)]));
     };
     const hasErrors = one.data['onBadRow'] !== 'skip';

@@ -48,28 +48,24 @@ function refuseIf(isBad: boolean, columns?: readonly string[]): void {
 }
 
 /** Fits on the training set; returns the rows of each part, undefined if there is nothing to learn. */
-export function expectParts(
-  tasks: readonly Task[],
-  keys: readonly string[],
-  { data, groups, train, valid }: FuzzTables,
-): Readonly<Record<string, readonly Outcome[] | undefined>> {
+export function expectParts(setup: FuzzTables): Readonly<Record<string, readonly Outcome[] | undefined>> {
+  const { tasks, data, groups, train, valid } = setup;
+  const { split } = data;
   const features = groups.flatMap((group) => buildFeatures(group, groups, data));
   const read = (part: Part): readonly ReadRow[] =>
-    (part === 'valid' && data.split === undefined ? valid : train).flatMap(({ rows, constants }) => {
+    (part === 'valid' && split === undefined ? valid : train).flatMap(({ rows, constants }) => {
       let count = 0;
       return rows.map((row) => {
-        const found = readRow(tasks, part === 'train' ? [] : keys, data, features, row, constants, part);
+        const found = readRow(setup, features, row, constants, part);
         const isSampled = found.items && isBeyondSample(data, part, count++, found.labels!, tasks);
         return isSampled === true ? { ...found, reason: SAMPLED } : found;
       });
     });
   const learned = read('train').flatMap(({ items, reason }) => (items && reason === undefined ? [items] : []));
-  const { split } = data;
-  const has = (part: Part): boolean =>
-    split === undefined
-      ? part !== 'test' && (part === 'train' || valid.length > 0)
-      : part === 'train' || (split[part] ?? split.shares?.[part]) !== undefined;
-  const parts = (['train', 'valid', 'test'] as const).filter(has);
+  const parts = (['train', 'valid', 'test'] as const).filter((part) => {
+    if (part === 'train' || split === undefined) return part === 'train' || (part === 'valid' && valid.length > 0);
+    return (split[part] ?? split.shares?.[part]) !== undefined;
+  });
   try {
     const encoders = features.map(({ name, fit }) =>
       fit(learned.flatMap((row) => row.flatMap((items, f) => learnedTexts(features[f]!, name, items)))),
@@ -90,15 +86,13 @@ export function expectParts(
   }
 }
 
-/** The texts of a feature that the owner of its table learns: a missing value may be one, a missing item of a list not. */
+/** The texts of a feature that the owner of its table learns; a missing item of a list is none. */
 const learnedTexts = ({ owner, show }: Feature, name: string, items: Items): readonly string[] =>
   owner !== name ? [] : items.map(([text]) => text).filter((text) => text !== '' || show !== weighted);
 
 /** Reads a row in the order in which problems count: filters, labels, features, combinations of labels, vectors. */
 function readRow(
-  tasks: readonly Task[],
-  keys: readonly string[],
-  data: DataOptions,
+  { tasks, data, keys }: FuzzTables,
   features: readonly Feature[],
   { cells, line, place }: TableRow,
   constants: Row,
@@ -115,7 +109,7 @@ function readRow(
     const labels = settleLabels(tasks, read);
     if (typeof labels === 'string') return { place, kept, reason: labels };
     const items = features.map((feature, f) => (feature.isVector === true ? feature.read(row) : values[f]!));
-    const names = [...keys, ...tasks.flatMap(({ lossKey }) => lossKey ?? [])];
+    const names = [...(part === 'train' ? [] : keys), ...tasks.flatMap(({ lossKey }) => lossKey ?? [])];
     const texts = names.map((name) => [name, cleaner(data)(row[name]!.text)]);
     return { place, kept, items, labels, keys: Object.fromEntries(texts) as OracleRow['keys'] };
   } catch (error) {
@@ -181,21 +175,12 @@ function readMoment(text: string, column: string): number {
 function excludedBy({ split, where, ...data }: DataOptions, part: Part, row: Row, line: number): string | undefined {
   const clean = cleaner(data);
   if (split !== undefined) {
-    const { column = '', seed = 0 } = split;
-    if (split.by === 'date' && clean(row[column]!.text) === '') return `missing value in the split column '${column}'`;
-    const found =
-      split.by === 'date'
-        ? partByDate(split, row, clean)
-        : partByShare(
-            split,
-            hash(
-              split.by === 'key'
-                ? Buffer.from(clean(row[column]!.text))
-                : Buffer.from([line & 255, line >> 8, 0, 0, 0, 0, 0, 0]),
-              0x5917c3a1 ^ seed,
-            ) /
-              2 ** 32,
-          );
+    const { by, column = '', seed = 0 } = split;
+    const key = by === 'random' ? '' : clean(row[column]!.text);
+    if (by === 'date' && key === '') return `missing value in the split column '${column}'`;
+    const bytes = by === 'key' ? Buffer.from(key) : Buffer.from([line & 255, line >> 8, 0, 0, 0, 0, 0, 0]);
+    const share = hash(bytes, 0x5917c3a1 ^ seed) / 2 ** 32;
+    const found = by === 'date' ? partByDate(split, row, clean) : partByShare(split, share);
     if (found !== part) return found === undefined ? 'in no part of the split' : 'in another part of the split';
   }
   return where === undefined || evaluate(where, row, clean) === true ? undefined : 'excluded by data.where';
@@ -235,16 +220,7 @@ function evaluate(condition: Condition, row: Row, clean: Clean, columns?: readon
 }
 
 type Truth = boolean | null | 'invalid';
-const TRUTHS: Readonly<Record<string, boolean>> = {
-  true: true,
-  True: true,
-  TRUE: true,
-  1: true,
-  false: false,
-  False: false,
-  FALSE: false,
-  0: false,
-};
+const TRUTHS = [/^(false|False|FALSE|0)$/, /^(true|True|TRUE|1)$/] as const;
 
 function holds(condition: Condition, textOf: (column: string) => string): Truth {
   const { column = '', all, any: some, not, isNull, equals, oneOf = [equals], ...limits } = condition;
@@ -259,14 +235,13 @@ function holds(condition: Condition, textOf: (column: string) => string): Truth 
   if (isNull !== undefined) return (text === '') === isNull;
   if (text === '') return null;
   const values = oneOf.filter((value) => value !== undefined);
-  const isOne = (value: unknown): boolean =>
-    typeof value === 'boolean'
-      ? TRUTHS[text] === value
-      : typeof value === 'string'
-        ? text === value
-        : NUMBER.test(text) && Number(text) === value;
-  if (values.length > 0)
-    return values.every((value) => typeof value === 'boolean') && !(text in TRUTHS) ? 'invalid' : values.some(isOne);
+  const isOne = (value: unknown): boolean => {
+    if (typeof value === 'boolean') return TRUTHS[value ? 1 : 0].test(text);
+    return text === value || (NUMBER.test(text) && Number(text) === value);
+  };
+  const areTruths = values.length > 0 && values.every((value) => typeof value === 'boolean');
+  if (areTruths && !TRUTHS.some((words) => words.test(text))) return 'invalid';
+  if (values.length > 0) return values.some(isOne);
   const truths = Object.entries(limits).map(([word, limit]): Truth => {
     if (limit === undefined) return true;
     if (typeof limit === 'string' ? !/^\d{4}-\d\d-\d\d$/.test(text) : !NUMBER.test(text)) return 'invalid';
@@ -437,10 +412,7 @@ function numberTable({ scaling = 'none', fillMissing = 'error' }: FieldOptions):
   const log = scaling.includes('log1p') ? Math.log1p : (value: number) => value;
   return {
     check: (text, columns) =>
-      refuseIf(
-        text === '' ? fillMissing === 'error' : Number.isNaN(log(Number(text))) || log(Number(text)) === -Infinity,
-        columns,
-      ),
+      refuseIf(text === '' ? fillMissing === 'error' : !isNumber(text) || !(log(Number(text)) > -Infinity), columns),
     fit(texts) {
       const values = texts.filter((text) => text !== '').map(Number);
       const isFitted = scaling.includes('standard') || scaling.includes('min-max');
@@ -540,123 +512,116 @@ function dateTable(part: string, { format = 'iso', timeZone = 'UTC', fillMissing
     () => [1 + { hour: 24, weekday: 7, day: 31, month: 12 }[part]!, encode],
   );
 }
+
 const one = ([item]: Items, encode: Encode): Value => encode(item![0], 0);
 const weighted = (items: Items, encode: Encode): Value =>
   items.map(([text, weight]) => [text === '' ? 0 : encode(text, 0), Math.fround(weight)]);
 
-/** Builds the fields of a number: of a column, or computed. A computed number beyond a 32-bit float is missing. */
-function numberFields(
-  name: string,
-  columns: readonly string[],
-  type: string,
-  options: FieldOptions,
-  compute: (row: Row) => number,
-): readonly Feature[] {
-  const read = (row: Row): string =>
-    ((value) => (Number.isFinite(Math.fround(value)) ? String(value) : ''))(compute(row));
-  if (type === 'bucketized') return [oneField(`${name}_bucketized`, columns, bucketTable(options), read)];
-  if (type === 'piecewise-linear') return [oneField(`${name}_piecewise`, columns, piecewiseTable(options), read)];
-  const indicator: Table = { check: () => undefined, fit: () => (text) => Number(text === '') };
-  const isShown = options.indicator === true;
-  return [
-    oneField(name, columns, numberTable(options), read),
-    ...(isShown ? [oneField(`${name}_missing`, columns, indicator, read)] : []),
-  ];
+/** One value of a row, which is read from columns. */
+interface Source {
+  readonly name: string;
+  readonly columns: readonly string[];
+  read(row: Row): string;
 }
 
-function oneField(
-  name: string,
-  columns: readonly string[],
-  table: Table,
-  read: (row: Row) => string,
-  owner = name,
-): Feature {
+function oneField({ name, columns, read }: Source, table: Table, suffix = '', owner = name + suffix): Feature {
   const readOne = (row: Row): Items => {
     const text = read(row);
     table.check(text, columns);
     return [[text, 1]];
   };
-  return { name, owner, fit: table.fit, read: readOne, show: one };
+  return { name: name + suffix, owner, fit: table.fit, read: readOne, show: one };
 }
 
-function buildFeatures(
-  group: FuzzTables['groups'][number],
-  groups: FuzzTables['groups'],
-  data: DataOptions,
-): readonly Feature[] {
-  const tableOf = (owner: string, options: FieldOptions, column = owner): Table =>
-    encodingTable(
-      column,
-      groups.find(
-        (group) =>
-          group.type === 'categorical' && group.table === undefined && group.fields.some(({ name }) => name === owner),
-      ) ?? options,
-    );
-  if (group.type === 'sequence') return sequenceFields(group, cleaner(data, group), tableOf);
+function numberFields(source: Source, type: string, options: FieldOptions): readonly Feature[] {
+  if (type === 'bucketized') return [oneField(source, bucketTable(options), '_bucketized')];
+  if (type === 'piecewise-linear') return [oneField(source, piecewiseTable(options), '_piecewise')];
+  const indicator: Table = { check: () => undefined, fit: () => (text) => Number(text === '') };
+  const fields = [oneField(source, numberTable(options)), oneField(source, indicator, '_missing')];
+  return options.indicator === true ? fields : fields.slice(0, 1);
+}
+
+/** A number of a column, or computed. A computed number beyond a 32-bit float is missing. */
+function numberSource(name: string, columns: readonly string[], compute: (row: Row) => number): Source {
+  const textOf = (value: number): string => (Number.isFinite(Math.fround(value)) ? String(value) : '');
+  return { name, columns, read: (row) => textOf(compute(row)) };
+}
+
+type Groups = FuzzTables['groups'];
+
+/** Returns the table of a field: that of its owner, if it shares one. */
+function tableOf(groups: Groups, owner: string, options: FieldOptions, column = owner): Table {
+  const isOwner = ({ type, fields, ...own }: Groups[number]): boolean =>
+    type === 'categorical' && !('table' in own) && fields.some(({ name }) => name === owner);
+  return encodingTable(column, groups.find(isOwner) ?? options);
+}
+
+function buildFeatures(group: Groups[number], groups: Groups, data: DataOptions): readonly Feature[] {
+  if (group.type === 'sequence') return sequenceFields(group, cleaner(data, group), groups);
   return group.fields.flatMap((field): readonly Feature[] => {
-    const options = { ...group, ...field };
+    const { name, columns = [], candidate, history, expression } = field;
     const clean = cleaner(data, group, field);
-    const {
-      name,
-      columns = [],
-      candidate = '',
-      history = '',
-      expression = '',
-      encoding = 'piecewise-linear',
-    } = options;
+    const options = { ...group, ...field };
+    const source = { name, columns: [name], read: (row: Row) => readText(row, name, clean) };
+    const encoding = group.encoding ?? 'piecewise-linear';
     const { name: type, ...numbers } = typeof encoding === 'string' ? { name: encoding } : encoding;
-    const owner = options.table ?? name;
+    if (candidate !== undefined)
+      return matchSources(candidate, history!, group, clean).flatMap((own) => numberFields(own, type, numbers));
+    if (expression !== undefined) return numberFields(expressionSource(name, expression, clean), type, numbers);
     switch (group.type) {
-      case 'categorical':
-        return [oneField(name, [name], tableOf(owner, options), (row) => readText(row, name, clean), owner)];
+      case 'categorical': {
+        const owner = group.table ?? name;
+        return [oneField(source, tableOf(groups, owner, options), '', owner)];
+      }
       case 'cross': {
-        const table = encodingTable(name, { encoding: group.encoding ?? { name: 'hash', buckets: group.buckets } });
-        const read = (row: Row): string => {
-          const texts = columns.map((column) => readText(row, column, clean));
-          refuseIf(
-            texts.some((text) => text.includes('\u001f')),
-            columns,
-          );
-          return texts.includes('') ? '' : texts.join('\u001f');
-        };
-        return [oneField(columns.join('_X_'), columns, table, read)];
+        const hashed = { name: 'hash', buckets: group.buckets };
+        return [oneField(crossSource(columns, clean), encodingTable(name, { encoding: group.encoding ?? hashed }))];
       }
       case 'date':
-        return (group.parts ?? ['hour', 'weekday']).map((part) =>
-          oneField(`${name}_${part}`, [name], dateTable(part, group), (row) => readText(row, name, clean)),
-        );
-      case 'bag': {
-        const table = tableOf(owner, options);
-        const { pooling = 'mean', maxItems = Infinity } = group;
-        const read = (row: Row): Items => {
-          const items = readItems(row, name, clean, false, pooling !== 'mean');
-          const heaviest = items.toSorted(([, a], [, b]) => b - a).slice(0, maxItems);
-          return items.filter((item) => heaviest.includes(item)).map((item) => (table.check(item[0], [name]), item));
-        };
-        return [{ name, owner, fit: table.fit, read, show: weighted }];
-      }
+        return (group.parts ?? ['hour', 'weekday']).map((part) => oneField(source, dateTable(part, group), `_${part}`));
+      case 'bag':
+        return [bagField(name, group, groups, clean)];
       case 'vector':
         return [vectorField(name, group, clean)];
-      case 'match':
-        return matchFields(candidate, history, group, clean).flatMap(([output, compute]) =>
-          numberFields(output, [candidate, history], type, numbers, compute),
-        );
-      case 'expression':
-        return numberFields(
-          name,
-          [...new Set(expression.match(/\b(price|age|item|city|shop)\b/g))],
-          type,
-          numbers,
-          (row) =>
-            EXPRESSIONS[expression]!(
-              (column) => readNumber(row, column, clean),
-              (column) => readText(row, column, clean),
-            ),
-        );
-      default:
-        return numberFields(name, [name], group.type, options, (row) => readNumber(row, name, clean));
+      default: {
+        const number = numberSource(name, [name], (row) => readNumber(row, name, clean));
+        return numberFields(number, group.type, options);
+      }
     }
   });
+}
+
+function crossSource(columns: readonly string[], clean: Clean): Source {
+  const read = (row: Row): string => {
+    const texts = columns.map((column) => readText(row, column, clean));
+    refuseIf(texts.join('').includes('\u001f'), columns);
+    return texts.includes('') ? '' : texts.join('\u001f');
+  };
+  return { name: columns.join('_X_'), columns, read };
+}
+
+/** A bag with the items of the largest weights, the first among equals. */
+function bagField(name: string, options: FieldOptions, groups: Groups, clean: Clean): Feature {
+  const { table: owner = name, pooling = 'mean', maxItems = Infinity } = options;
+  const table = tableOf(groups, owner, options);
+  const read = (row: Row): Items => {
+    const items = readItems(row, name, clean, false, pooling !== 'mean');
+    const heaviest = items.toSorted(([, a], [, b]) => b - a).slice(0, maxItems);
+    const chosen = items.filter((item) => heaviest.includes(item));
+    for (const [text] of chosen) table.check(text, [name]);
+    return chosen;
+  };
+  return { name, owner, fit: table.fit, read, show: weighted };
+}
+
+function expressionSource(name: string, expression: string, clean: Clean): Source {
+  const columns = [...new Set(expression.match(/\b(price|age|item|city|shop)\b/g))];
+  return numberSource(name, columns, (row) =>
+    EXPRESSIONS[expression]!(
+      (column) => readNumber(row, column, clean),
+      (column) => readText(row, column, clean),
+    ),
+  );
 }
 
 function vectorField(name: string, options: FieldOptions, clean: Clean): Feature {
@@ -686,12 +651,12 @@ function vectorField(name: string, options: FieldOptions, clean: Clean): Feature
   };
 }
 
-/** Names and computes the outputs of a match from the items that equal the candidate. */
-function matchFields(candidate: string, history: string, group: FieldOptions, clean: Clean) {
+/** The outputs of a match, from the items that equal the candidate. */
+function matchSources(candidate: string, history: string, group: FieldOptions, clean: Clean): readonly Source[] {
   const { outputs = ['present', 'count', 'share', 'recency'], newest = 'last' } = group;
   const sum = (items: Items): number => items.reduce((total, [, weight]) => total + weight, 0);
-  return outputs.map((output) => {
-    const compute = (row: Row): number => {
+  return outputs.map((output) =>
+    numberSource(`${candidate}_in_${history}_${output}`, [candidate, history], (row) => {
       const own = readText(row, candidate, clean);
       const items = readItems(row, history, clean, false, !outputs.includes('share'));
       const same = items.filter(([id]) => id === own);
@@ -699,9 +664,8 @@ function matchFields(candidate: string, history: string, group: FieldOptions, cl
       if (output === 'share') return sum(items) === 0 ? 0 : sum(same) / sum(items);
       if (output === 'recency') return recent.findIndex(([id]) => id === own) + 1;
       return { present: Math.min(same.length, 1), count: same.length, weight: sum(same) }[output];
-    };
-    return [`${candidate}_in_${history}_${output}`, compute] as const;
-  });
+    }),
+  );
 }
 
 /** A side table by its key: size and cost. */
@@ -738,111 +702,83 @@ export const EXPRESSIONS: Readonly<Record<string, Computation>> = {
 };
 
 /** Builds the fields of a sequence: each reads the items that the lists of all columns select. */
-function sequenceFields(
-  group: SequenceGroup,
-  clean: Clean,
-  tableOf: (owner: string, options: FieldOptions, column?: string) => Table,
-): readonly Feature[] {
+function sequenceFields(group: SequenceGroup, clean: Clean, groups: Groups): readonly Feature[] {
   const { fields, name: prefix, aligned = true } = group;
-  return (aligned ? [fields] : fields.map((entry) => [entry])).flatMap((entries) =>
-    entries.flatMap((entry): readonly Feature[] => {
-      const { name: column, target, as, buckets, scaling, encoding, until = '' } = entry;
+  const sequences = aligned ? [fields] : fields.map((entry) => [entry]);
+  return sequences.flatMap((entries) =>
+    entries.flatMap(({ name: column, target, as, buckets, scaling, encoding, pooling }): readonly Feature[] => {
       const name = `${prefix}.${column}`;
-      const read = (row: Row): Items => {
-        const end = as === undefined ? 0 : readMoment(readText(row, until, clean), until);
-        const items = selectItems(entries, group, row, clean);
-        const list = items.map((own) => own[column]!);
-        return as === undefined ? list : list.map(([text]) => [String(end - readMoment(text, column)), 1]);
+      const owner = target ?? name;
+      const isNumeric = as !== undefined || scaling !== undefined;
+      const octaves = rowTable('error', isNumber, () => [
+        0,
+        (text) => (Math.floor(Number(text)) + 1).toString(2).length,
+      ]);
+      const numbers = buckets === 'log' ? octaves : numberTable({ scaling: scaling ?? 'log1p' });
+      const { check, fit } = isNumeric ? numbers : tableOf(groups, owner, { encoding }, target ?? column);
+      const read = (row: Row): Items => selectItems(entries, group, row, clean).map((items) => items[column]!);
+      const checked = (items: Items): Items => {
+        for (const [text] of items) if (isNumeric || text !== '') check(text, [column]);
+        return items;
       };
-      const base = { name, owner: target ?? name };
-      if (as !== undefined || scaling !== undefined) {
-        const { check, fit } = numberTable({ scaling: scaling ?? 'log1p' });
-        const isLog = buckets !== undefined;
-        const readNumbers = (row: Row): Items =>
-          read(row).map((item) => {
-            refuseIf(!isNumber(item[0]), [column]);
-            if (!isLog) check(item[0], [column]);
-            return item;
-          });
-        const octave = (text: string): number => (Math.floor(Number(text)) + 1).toString(2).length;
-        const show = (items: Items, encode: Encode): Value =>
-          items.map(([text, weight]) => (isLog ? [octave(text), weight] : [0, Math.fround(encode(text, 0))]));
-        return [{ ...base, read: readNumbers, fit: isLog ? () => octave : fit, show }];
-      }
-      const table = tableOf(target ?? name, { encoding }, target ?? column);
-      const checked = (items: Items): Items =>
-        items.map((item) => (item[0] === '' || table.check(item[0], [column]), item));
-      if (entry.pooling === undefined)
-        return [{ ...base, fit: table.fit, read: (row) => checked(read(row)), show: weighted }];
-      // Items with several values, as JSON: their numbers, and the values.
-      const valuesOf = ([text]: Item): readonly string[] =>
-        (JSON.parse(text || '[]') as string[]).map(clean).filter((value) => value !== '');
-      const readValues = (row: Row): Items =>
-        checked(read(row).flatMap((item) => valuesOf(item).map((value): Item => [value, 1])));
+      const numeric = (items: Items, encode: Encode): Value => items.map(([text]) => [0, Math.fround(encode(text, 0))]);
+      const show = isNumeric && buckets === undefined ? numeric : weighted;
+      if (pooling === undefined) return [{ name, owner, fit, show, read: (row) => checked(read(row)) }];
+      const valuesOf = ([text]: Item): Items =>
+        parseValues(text).flatMap((value): Items => (clean(value) === '' ? [] : [[clean(value), 1]]));
+      const counts = `${name}.counts`;
       const readCounts = (row: Row): Items => read(row).map((item) => [String(valuesOf(item).length), 1]);
-      const counts = { name: `${name}.counts`, owner: `${name}.counts`, fit: () => Number, read: readCounts };
       return [
-        { ...counts, show: (items) => items.map(([count]) => [0, Number(count)]) },
-        { ...base, fit: table.fit, read: readValues, show: weighted },
+        { name: counts, owner: counts, fit: () => Number, show: numeric, read: readCounts },
+        { name, owner, fit, show, read: (row) => checked(read(row).flatMap(valuesOf)) },
       ];
     }),
   );
 }
 
-/** Selects the items of a row, newest last: by column, of all lists together. */
+const parseValues = (item: string): readonly string[] => JSON.parse(item || '[]') as string[];
+
+/** Selects the items of a row, newest last: by column, of all lists together. Times become ages. */
 function selectItems(
   entries: readonly SequenceEntry[],
-  group: SequenceGroup,
+  { aligned = true, order = { newest: 'last' }, keep = { last: 50 } }: SequenceGroup,
   row: Row,
   clean: Clean,
 ): readonly Readonly<Record<string, Item>>[] {
-  const { aligned = true, order = { newest: 'last' }, keep = { last: 50 } } = group;
-  const lists = new Map(
-    entries.map(({ name, pooling }) => [
-      name,
-      readItems(
-        row,
-        name,
-        pooling === undefined ? clean : (text) => (text.startsWith('[') ? text : clean(text)),
-        aligned,
-      ),
-    ]),
+  const cleanJson: Clean = (text) => (text.startsWith('[') ? text : clean(text));
+  const lists = entries.map(({ name, pooling }) =>
+    readItems(row, name, pooling === undefined ? clean : cleanJson, aligned),
   );
-  const count = lists.get(entries[0]!.name)!.length;
-  const unequal = entries.filter(({ name }) => lists.get(name)!.length !== count);
+  const all = lists[0]!.map(
+    (_, i) => Object.fromEntries(entries.map(({ name }, e) => [name, lists[e]![i] ?? ['', 1]])) as Record<string, Item>,
+  );
+  const unequal = entries.filter((_, e) => lists[e]!.length !== all.length);
   refuseIf(
     unequal.length > 0,
     unequal.map(({ name }) => name),
   );
-  for (const { name } of entries) refuseIf(aligned && lists.get(name)!.some(([, weight]) => weight !== 1), [name]);
-  const times = entries.find(({ name, as }) => as === 'age' || ('by' in order && order.by === name));
-  const timeOf = (i: number): number =>
-    times === undefined ? 0 : readMoment(lists.get(times.name)![i]![0], times.name);
-  for (const i of range(count)) timeOf(i);
-  const until = times?.until;
-  const end = until === undefined ? Infinity : readMoment(readText(row, until, clean), until);
+  for (const [e, { name }] of entries.entries())
+    refuseIf(aligned && lists[e]!.some(([, weight]) => weight !== 1), [name]);
+  const timed = entries.find(({ as }) => as === 'age');
+  const timeOf = (items: Record<string, Item>): number => readMoment(items[timed!.name]![0], timed!.name);
+  all.forEach((items) => timed && timeOf(items));
+  const end = timed && readMoment(readText(row, timed.until!, clean), timed.until!);
   const matching = entries.find(({ name }) => 'last' in keep && keep.matching === name);
   const candidate = matching && readText(row, matching.target!, clean);
-  const isMatch = (i: number): boolean =>
-    candidate === undefined || (candidate !== '' && lists.get(matching!.name)![i]![0] === candidate);
-  const known = range(count).filter((i) => timeOf(i) < end && isMatch(i));
-  const weightOf = (i: number): number => lists.get(entries[0]!.name)![i]![1];
+  const known = all
+    .filter((items) => end === undefined || timeOf(items) < end)
+    .filter((items) => candidate === undefined || (candidate !== '' && items[matching!.name]![0] === candidate));
+  const weightOf = (items: Record<string, Item>): number => items[entries[0]!.name]![1];
   const heaviest = known
-    .toSorted((i, j) => weightOf(j) - weightOf(i))
+    .toSorted((a, b) => weightOf(b) - weightOf(a))
     .slice(0, 'heaviest' in keep ? keep.heaviest : Infinity);
-  const chosen = known.filter((i) => heaviest.includes(i));
+  const chosen = known.filter((items) => heaviest.includes(items));
+  const isReversed = 'newest' in order && order.newest === 'first';
   const inOrder =
-    'by' in order
-      ? chosen.toSorted((i, j) => timeOf(i) - timeOf(j))
-      : order.newest === 'first'
-        ? chosen.toReversed()
-        : chosen;
+    'by' in order ? chosen.toSorted((a, b) => timeOf(a) - timeOf(b)) : isReversed ? chosen.toReversed() : chosen;
   const picked = 'last' in keep ? inOrder.slice(-keep.last) : inOrder;
   for (const { name, pooling } of entries)
-    refuseIf(
-      pooling !== undefined &&
-        picked.some((i) => (JSON.parse(lists.get(name)![i]![0] || '[]') as string[]).includes('')),
-      [name],
-    );
-  return picked.map((i) => Object.fromEntries(Array.from(lists, ([name, list]) => [name, list[i]!])));
+    refuseIf(pooling !== undefined && picked.some((items) => parseValues(items[name]![0]).includes('')), [name]);
+  if (timed === undefined) return picked;
+  return picked.map((items) => ({ ...items, [timed.name]: [String(end! - timeOf(items)), 1] }));
 }
