@@ -180,7 +180,7 @@ export function createCase(seed: number): FuzzCase {
   const hasDirt = chance(0.6);
   const layout = chance.pick(['file', 'list', 'folder', 'glob', 'hive'] as const);
   const columns = COLUMNS.filter((name) => layout !== 'hive' || name !== 'ds');
-  const isBig = chance(0.02);
+  const isBig = chance(0.01);
   let days = 0;
   const fileOf = (name: string, isFirst = false): FuzzFile => {
     const ds = `2026-11-0${++days}`;
@@ -329,9 +329,10 @@ function chooseTasks(chance: Chance): FuzzCase['tasks'] {
 const CLEANING: Choices = { nullValues: rarely(12, ['b'], ['?', 3], ['-1']), trim: rarely(12, true, true, false) };
 const OWN: Choices = { width: [4], ...CLEANING };
 const MISSING: Choices = { fillMissing: rarely(4, 'unknown', 'token', 'token', 'error') };
-const TEXTS: Choices = {
-  encoding: ['tokens', 'auto', { name: 'tokens', minCount: 2 }, { name: 'hash', buckets: 7, seed: 3 }],
-};
+const HASHES = [0, 1, 2, 3, 4].map((seed) => ({ name: 'hash', buckets: 7, seed }));
+const chooseTexts = (chance: Chance): Choices => ({
+  encoding: ['tokens', 'auto', { name: 'tokens', minCount: 2 }, chance.pick(HASHES)],
+});
 const IDS: Choices = {
   encoding: ['ids', 'ids', 'auto', { name: 'ids', sizes: { item: 60 } }, 'tokens', { name: 'hash', buckets: 50 }],
 };
@@ -339,17 +340,19 @@ const FORM: Choices = {
   separators: rarely(6, { items: ';', weight: '=' }),
   format: rarely(7, 'separated', 'auto', 'json'),
 };
-const NUMBERS: Choices = {
+const chooseNumbers = (chance: Chance): Choices => ({
   encoding: [
     'piecewise-linear',
-    { name: 'piecewise-linear', bins: 3 },
-    { name: 'bucketized', quantiles: 4 },
-    { name: 'bucketized', boundaries: [0, 2.5, 10] },
-    { name: 'numeric' },
+    { name: 'piecewise-linear', bins: 1 + chance.below(6) },
+    { name: 'bucketized', ...(chance(0.5) ? { quantiles: 2 + chance.below(4) } : { boundaries: [0, 2.5, 10] }) },
+    {
+      name: 'numeric',
+      ...choose(chance, { fillMissing: ['mean', 'zero', 'median', 4], scaling: ['none', 'standard'] }),
+    },
     { name: 'numeric', fillMissing: 'mean', indicator: true },
-    ...['mean', 'zero', 'median', 4].map((fillMissing) => ({ name: 'numeric', fillMissing, scaling: 'standard' })),
+    { name: 'numeric' },
   ],
-};
+});
 const CROSSES = [
   ['city', 'item'],
   ['brand', 'ds', 'shop'],
@@ -369,7 +372,7 @@ function chooseGroups(chance: Chance): FuzzTables['groups'] {
     0.7,
     'categorical',
     [{ name: 'city' }, ...(chance(0.4) ? [cleaned({ name: 'brand' })] : [])],
-    TEXTS,
+    chooseTexts(chance),
     MISSING,
     OWN,
   );
@@ -417,7 +420,7 @@ function chooseGroups(chance: Chance): FuzzTables['groups'] {
       [{ name: 'seen' }],
       form(seen),
       pooled,
-      hasCity > 0 && chance(0.4) ? { table: ['city'], ...CLEANING } : { ...TEXTS, ...OWN },
+      hasCity > 0 && chance(0.4) ? { table: ['city'], ...CLEANING } : { ...chooseTexts(chance), ...OWN },
     ),
     ...group(
       0.4,
@@ -452,9 +455,9 @@ function chooseGroups(chance: Chance): FuzzTables['groups'] {
       [cleaned(match)],
       form(history === 'seen' ? seen : liked),
       { outputs: rarely(2, ['weight', 'recency'], ['share'], ['count']), newest: rarely(2, 'first') },
-      NUMBERS,
+      chooseNumbers(chance),
     ),
-    ...group(0.5, 'expression', expressions, NUMBERS),
+    ...group(0.5, 'expression', expressions, chooseNumbers(chance)),
     ...(chance(0.6) ? [chooseSequence(chance, [...city, ...item])] : []),
   ];
   return groups.length > 0 ? groups : [{ type: 'categorical', fields: [{ name: 'city' }], encoding: 'tokens' }];
