@@ -255,7 +255,7 @@ function chooseSplit(chance: Chance): NonNullable<DataOptions['split']> {
     { by: 'random', shares, ...seed },
     { by: 'date', column: 'ds', valid: { from: '2026-11-03', to: '2026-11-04' }, ...ranges },
     { by: 'date', column: 'age', train: { to: 20 }, valid: { from: 21, to: 40 } },
-  ]) as NonNullable<DataOptions['split']>;
+  ]);
 }
 
 const CONDITIONS: readonly Condition[] = [
@@ -505,7 +505,7 @@ function chooseSequence(chance: Chance, targets: readonly GroupOptions[]): Seque
     format: rarely(12, 'separated', 'auto', 'json'),
     ...CLEANING,
   }) as unknown as SequenceGroup;
-  const { name, target = '' } = fields.find((entry) => entry.target !== undefined) ?? {};
+  const { name, target = '' } = fields.find((entry) => entry.target !== undefined && entry.pooling === undefined) ?? {};
   const { keep = { last: 50 } } = group;
   if (name === undefined || !isAligned || !('last' in keep) || chance(0.4)) return group;
   // Both are cleaned alike.

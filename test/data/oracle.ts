@@ -210,8 +210,12 @@ const columnsOf = (condition: Condition): readonly string[] =>
 
 /** Evaluates a condition in three-valued logic; null is unknown. An error names the given columns, if any. */
 function evaluate(condition: Condition, row: Row, clean: Clean, columns?: readonly string[]): boolean | null {
-  for (const name of columnsOf(condition))
-    refuseIf(row[name]!.isBad === true && row[name]!.items === undefined, columns ?? [name]);
+  for (const name of columnsOf(condition)) {
+    const { text, items, isBad = false } = row[name]!;
+    // A filter compares the text of a list.
+    const isList = items !== undefined || (columns === undefined && text.startsWith('['));
+    refuseIf(isBad && !isList, columns ?? [name]);
+  }
   // JSON's true and false are numbers elsewhere.
   const textOf = ({ text, raw }: Cell): string => (raw === 'true' || raw === 'false' ? raw : text);
   const truth = holds(condition, (name) => clean(textOf(row[name]!)));
