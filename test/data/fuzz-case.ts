@@ -1,8 +1,9 @@
-import { randomStream } from '../../src/core/random.js';
 import type { Condition } from '../../src/core/conditions.js';
-import { EXPRESSIONS, SHOPS } from './fuzz-expressions.js';
-import { chooseSequence, matchSome, SEQUENCE_COLUMNS, sequenceCells } from './fuzz-sequences.js';
-import { NOT_UTF8, writeTable, type Cell, type FuzzFile, type Format } from './fuzz-files.js';
+import type { Task } from '../../src/core/tasks.js';
+import { randomStream } from '../../src/core/random.js';
+import { createTable, type Format, type FuzzFile } from './fuzz-files.js';
+import { COLUMNS } from './fuzz-rows.js';
+import { EXPRESSIONS } from './oracle.js';
 
 // Random configs with data files for the fuzz test: each case follows from its seed.
 
@@ -14,17 +15,53 @@ export interface Chance {
   pick<T>(list: readonly T[]): T;
 }
 
-/** Cleaning of values. */
-export interface CellOptions {
-  readonly nullValues?: readonly (string | number)[];
-  readonly trim?: boolean;
+/** An item of a list: its text, which is a JSON list if it has several values, and its weight. */
+export type Item = readonly [text: string, weight: number];
+
+/** A value: its text with a decimal point, and how it is written if that differs; the items of a list or a vector. */
+export interface Cell {
+  readonly text: string;
+  readonly raw?: string;
+  readonly items?: readonly Item[];
+  /** Whether it is no value of its column's type. */
+  readonly isBad?: boolean;
+}
+export type Row = Readonly<Record<string, Cell>>;
+/** A row of a file; one without cells cannot be parsed. */
+export interface TableRow {
+  readonly place: string;
+  readonly line: number;
+  readonly cells: Row | undefined;
+}
+/** A file, in the order of its source, with the columns of its directories. */
+export interface TableFile {
+  readonly rows: readonly TableRow[];
+  readonly constants: Row;
+}
+/** What is read: the sections of a config, and the files. */
+export interface FuzzTables {
+  readonly tasks: readonly Task[];
+  readonly keys: readonly string[];
+  readonly data: DataOptions;
+  readonly groups: readonly (GroupOptions | SequenceGroup)[];
+  readonly train: readonly TableFile[];
+  readonly valid: readonly TableFile[];
 }
 
-/** Options of a field, as in a config. */
+/** Cleaning of values. */
+export interface CellOptions {
+  readonly nullValues?: readonly (string | number)[] | undefined;
+  readonly trim?: boolean | undefined;
+}
+interface EncodingOptions extends Omit<FieldOptions, 'encoding'> {
+  readonly name: string;
+  readonly minCount?: number;
+  readonly sizes?: Readonly<Record<string, number>>;
+}
+/** Options of a field or group, as in a config. */
 export interface FieldOptions extends CellOptions {
-  readonly width?: number;
-  readonly encoding?: string | EncodingOptions;
-  readonly table?: string | undefined;
+  readonly encoding?: string | EncodingOptions | undefined;
+  readonly table?: string;
   readonly fillMissing?: string | number | undefined;
   readonly scaling?: string | readonly string[];
   readonly indicator?: boolean;
@@ -36,49 +73,58 @@ export interface FieldOptions extends CellOptions {
   readonly timeZone?: string;
   readonly pooling?: string;
   readonly maxItems?: number;
-  readonly separators?: { readonly items?: string; readonly weight?: string; readonly values?: string };
-  readonly separator?: string;
+  readonly separators?: { readonly items: string; readonly weight: string; readonly values?: string };
   readonly length?: number;
   readonly buckets?: number | undefined;
   readonly seed?: number | undefined;
-  readonly outputs?: readonly MatchOutput[];
+  readonly outputs?: readonly ('present' | 'count' | 'weight' | 'share' | 'recency')[];
   readonly newest?: 'first' | 'last';
-  readonly name?: string;
 }
-export type MatchOutput = 'present' | 'count' | 'weight' | 'share' | 'recency';
-
-/** A number that is computed. */
-export interface NamedExpression extends CellOptions {
+/** A column; several of a cross, or a pair that is compared; an expression. */
+interface FieldEntry extends CellOptions {
   readonly name: string;
-  readonly expression: string;
+  readonly fillMissing?: string;
+  readonly columns?: readonly string[];
+  readonly candidate?: string;
+  readonly history?: string;
+  readonly expression?: string;
 }
-
-/** A pair of columns that is compared. */
-export interface MatchPair extends CellOptions {
-  readonly candidate: string;
-  readonly history: string;
-}
-interface EncodingOptions extends Omit<FieldOptions, 'encoding'> {
-  readonly name: string;
-  readonly minCount?: number;
-  readonly sizes?: Readonly<Record<string, number>>;
-}
-
-/** A feature group, as in a config. */
+/** A feature group, as in a config, but each field is an object. */
 export interface GroupOptions extends FieldOptions {
-  readonly type: string;
-  readonly fields: readonly (
-    string | readonly string[] | MatchPair | NamedExpression | (FieldOptions & { readonly name: string })
-  )[];
+  readonly type:
+    | 'categorical'
+    | 'bag'
+    | 'numeric'
+    | 'bucketized'
+    | 'piecewise-linear'
+    | 'date'
+    | 'vector'
+    | 'cross'
+    | 'match'
+    | 'expression';
+  readonly fields: readonly FieldEntry[];
+}
+export interface SequenceEntry extends Pick<FieldOptions, 'scaling' | 'encoding' | 'pooling'> {
+  readonly name: string;
+  readonly target?: string;
+  readonly as?: 'age';
+  readonly until?: string;
+  readonly buckets?: 'log';
+}
+export interface SequenceGroup extends CellOptions, Pick<FieldOptions, 'format' | 'separators'> {
+  readonly type: 'sequence';
+  readonly name: string;
+  readonly fields: readonly SequenceEntry[];
+  readonly aligned?: boolean;
+  readonly order?: { readonly newest: 'first' | 'last' } | { readonly by: string };
+  readonly keep?: { readonly last: number; readonly matching?: string } | { readonly heaviest: number };
 }
 
 export type Part = 'train' | 'valid' | 'test';
 type Range = { readonly from?: number | string; readonly to?: number | string };
-
 /** The `data` section of a config, without its files. */
 export interface DataOptions extends CellOptions {
-  readonly decimal?: string;
-  readonly onBadRow?: 'error' | 'skip';
+  readonly onBadRow?: 'skip';
   readonly where?: Condition;
   readonly negativeSampling?: { readonly rate: number; readonly seed?: number };
   readonly split?: {
@@ -93,16 +139,16 @@ export interface DataOptions extends CellOptions {
 export interface FuzzCase {
   readonly format: Format;
   readonly data: DataOptions & Readonly<Record<string, unknown>>;
-  readonly features: Readonly<Record<string, GroupOptions>>;
-  readonly tasks: Readonly<Record<string, object>>;
+  readonly groups: FuzzTables['groups'];
+  readonly tasks: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly keys: readonly string[];
-  /** All columns. */
-  readonly columns: readonly string[];
   readonly train: readonly FuzzFile[];
   readonly valid: readonly FuzzFile[];
   /** A file that is added to the training set later. */
   readonly later: FuzzFile | undefined;
 }
+
+type Choices = Readonly<Record<string, readonly unknown[]>>;
 
 /** Creates the random choices of a seed. */
 export function createChance(seed: number): Chance {
@@ -113,89 +159,79 @@ export function createChance(seed: number): Chance {
   });
 }
 
+/** Picks a value for each option; undefined leaves the option out. */
+function choose(chance: Chance, choices: Choices): Readonly<Record<string, unknown>> {
+  const picked = Object.entries(choices).map(([name, list]) => [name, chance.pick(list)] as const);
+  return Object.fromEntries(picked.filter(([, value]) => value !== undefined));
+}
+
+/** A list with as many undefined options as `count`. */
+const rarely = (count: number, ...list: readonly unknown[]): readonly unknown[] => [
+  ...Array<undefined>(count),
+  ...list,
+];
+
 /** Creates the case of a seed. */
 export function createCase(seed: number): FuzzCase {
   const chance = createChance(seed);
   const format = chooseFormat(chance);
-  const features = chooseFeatures(chance);
+  const groups = chooseGroups(chance);
   const tasks = chooseTasks(chance);
   const hasDirt = chance(0.6);
-  const cells: CellContext = {
-    chance,
-    format,
-    hasDirt,
-    strict: strictColumns(Object.values(features)),
-    features,
-    tasks,
-  };
   const layout = chance.pick(['file', 'list', 'folder', 'glob', 'hive'] as const);
-  const isBig = chance(0.02);
   const columns = COLUMNS.filter((name) => layout !== 'hive' || name !== 'ds');
+  const isBig = chance(0.01);
   let days = 0;
   const fileOf = (name: string, isFirst = false): FuzzFile => {
     const ds = `2026-11-0${++days}`;
-    const rows = Array.from({ length: isBig && isFirst ? 8500 : chance.pick([1, 3, 10, 25, 40]) }, (_, i) =>
-      rowOf(cells, i === 0),
-    );
-    const [folder, constants] = layout === 'hive' ? [`ds=${ds}/`, { ds }] : ['', {}];
-    return writeTable(`${folder}${name}`, rows, columns, constants, { chance, format, hasDirt });
+    const [folder, constants] = layout === 'hive' ? [`ds=${ds}/`, { ds: { text: ds } }] : ['', {}];
+    const count = isBig && isFirst ? 8500 : chance.pick([1, 3, 10, 25, 40]);
+    return createTable(`${folder}${name}`, count, columns, constants, { chance, format, hasDirt, groups, tasks });
   };
   const names =
-    layout === 'file'
-      ? ['a']
-      : layout === 'list'
-        ? ['b', 'a']
-        : ['part-10', 'part-2', 'part-3'].slice(0, 1 + chance.below(3));
+    { file: ['a'], list: ['b', 'a'] }[layout as string] ??
+    ['part-10', 'part-2', 'part-3'].slice(0, 1 + chance.below(3));
   const train = names.map((name, i) => fileOf(name, i === 0));
   const later = layout === 'file' || layout === 'list' ? undefined : fileOf(chance.pick(['part-1', 'part-4']));
   const split = chance(0.4) ? chooseSplit(chance) : undefined;
   const valid = split === undefined && chance(0.6) ? [fileOf('valid')] : [];
-  const paths = pathsOf(layout, train);
-  const sets =
-    split === undefined
-      ? { train: paths, ...(valid.length > 0 && { valid: `valid/${valid[0]!.name}` }) }
-      : { source: paths, split };
-  const hasGroups = chance(0.1);
-  // Such a loss has no probability to distill.
-  if (hasGroups) tasks['ctr'] = { ...tasks['ctr'], loss: { name: 'pairwise', groupBy: 'user.id' }, distill: undefined };
-  const hasSampling =
-    !hasGroups && chance(0.25) && Object.values(tasks).filter((task) => !('given' in task)).length === 1;
+  const listed = train.map(({ name }) => `train/${name}`);
+  const paths = { file: listed[0], list: listed, glob: 'train/part-*' }[layout as string] ?? 'train';
+  const validPath = valid[0] && { valid: `valid/${valid[0].name}` };
+  const numRoots = Object.values(tasks).filter((task) => !('given' in task)).length;
+  const isSampled = !('loss' in tasks['ctr']!) && numRoots === 1 && chance(0.25);
   const data = {
-    ...sets,
-    lookups: { shops: { file: SHOPS.file, key: SHOPS.key } },
-    ...dialectOf(chance, format, columns),
+    ...(split === undefined ? { train: paths, ...validPath } : { source: paths, split }),
+    lookups: { shops: { file: 'shops.csv', key: 'shop' } },
+    ...chooseDialect(chance, format, columns),
     ...((hasDirt || chance(0.7)) && { onBadRow: 'skip' as const, maxRejects: 20_000 }),
-    ...(chance(0.4) && { nullValues: chance.pick([['?'], ['NA', -1], ['?', 7]]) }),
-    ...(chance(0.3) && { trim: true }),
-    ...(chance(0.35) && { where: chooseCondition(chance) }),
-    ...(hasSampling && { negativeSampling: { rate: 0.5, ...(chance(0.5) && { seed: 3 }) } }),
+    ...(choose(chance, {
+      nullValues: rarely(4, ['?'], ['NA', -1], ['?', 7]),
+      trim: rarely(2, true),
+      where: rarely(16, ...CONDITIONS),
+      negativeSampling: isSampled ? [{ rate: 0.5 }, { rate: 0.5, seed: 3 }] : [undefined],
+    }) as DataOptions),
   };
-  return { format, data, features, tasks, keys: chance(0.3) ? ['user.id'] : [], columns: COLUMNS, train, valid, later };
-}
-
-function pathsOf(layout: string, files: readonly FuzzFile[]): string | readonly string[] {
-  const names = files.map(({ name }) => `train/${name}`);
-  if (layout === 'file') return names[0]!;
-  return layout === 'list' ? names : layout === 'glob' ? 'train/part-*' : 'train';
+  return { format, data, groups, tasks, keys: chance(0.3) ? ['user.id'] : [], train, valid, later };
 }
 
 function chooseFormat(chance: Chance): Format {
   const kind = chance.pick(['csv', 'csv', 'csv', 'csv', 'jsonl', 'jsonl', 'parquet'] as const);
-  const delimiter = chance.pick([',', ',', ',', ';', '\t', '|', '::', '\u0001']);
-  return {
-    kind,
-    delimiter,
-    quote: chance.pick(['"', '"', '"', "'", 'none']),
-    comments: kind === 'csv' && chance(0.2) ? '#' : undefined,
-    hasHeader: chance(0.8),
-    encoding: kind === 'csv' && chance(0.3) ? chance.pick(['latin1', 'utf-16le', 'utf-16be']) : undefined,
-    decimal: kind === 'csv' && chance(0.25) ? ',' : undefined,
-    hasLists: kind === 'parquet' && chance(0.5),
-    end: chance.pick(['\n', '\n', '\r\n', kind === 'csv' ? '\r' : '\n']),
-  };
+  const isCsv = kind === 'csv';
+  const options = choose(chance, {
+    delimiter: [',', ',', ',', ';', '\t', '|', '::', '\u0001'],
+    quote: ['"', '"', '"', "'", 'none'],
+    comments: rarely(4, isCsv ? '#' : undefined),
+    hasHeader: [true, true, true, true, false],
+    encoding: isCsv ? rarely(7, 'latin1', 'utf-16le', 'utf-16be') : [undefined],
+    decimal: isCsv ? rarely(3, ',') : [undefined],
+    hasLists: [kind === 'parquet', false],
+    end: ['\n', '\n', '\r\n', isCsv ? '\r' : '\n'],
+  }) as unknown as Omit<Format, 'kind'>;
+  return { kind, ...options };
 }
 
-function dialectOf(chance: Chance, format: Format, columns: readonly string[]): object {
+function chooseDialect(chance: Chance, format: Format, columns: readonly string[]): object {
   const { kind, delimiter, quote, comments, hasHeader, encoding, decimal } = format;
   if (kind === 'parquet') return {};
   if (kind === 'jsonl') return chance(0.5) ? { format: 'jsonl', columns } : {};
@@ -203,506 +239,276 @@ function dialectOf(chance: Chance, format: Format, columns: readonly string[]): 
   return {
     ...(!isDetected && { delimiter }),
     ...(quote !== '"' && { quote }),
-    ...(comments !== undefined && { comments }),
     ...(!hasHeader && { header: false, columns }),
-    ...(encoding !== undefined && { encoding }),
-    ...(decimal !== undefined && { decimal }),
+    comments,
+    encoding,
+    decimal,
   };
 }
 
 function chooseSplit(chance: Chance): NonNullable<DataOptions['split']> {
-  const shares = { valid: 0.3, ...(chance(0.3) && { test: 0.2 }), ...(chance(0.3) && { train: 0.4 }) };
-  const seed = chance(0.5) ? { seed: chance.below(100) } : {};
-  return chance.pick<NonNullable<DataOptions['split']>>([
+  const shares = choose(chance, { valid: [0.3], test: rarely(2, 0.2), train: rarely(2, 0.4) });
+  const seed = choose(chance, { seed: rarely(3, 1, 17, 99) });
+  const ranges = choose(chance, { test: rarely(2, { from: '2026-11-05' }) });
+  return chance.pick([
     { by: 'key', column: 'user.id', shares, ...seed },
     { by: 'random', shares, ...seed },
-    {
-      by: 'date',
-      column: 'ds',
-      valid: { from: '2026-11-03', to: '2026-11-04' },
-      ...(chance(0.3) && { test: { from: '2026-11-05' } }),
-    },
+    { by: 'date', column: 'ds', valid: { from: '2026-11-03', to: '2026-11-04' }, ...ranges },
     { by: 'date', column: 'age', train: { to: 20 }, valid: { from: 21, to: 40 } },
   ]);
 }
 
-function chooseCondition(chance: Chance): Condition {
-  return chance.pick<Condition>([
-    { column: 'city', oneOf: TEXTS.slice(0, 12) },
-    { not: { column: 'brand', equals: 'a' } },
-    { column: 'play', atLeast: 3 },
-    { column: 'price', below: 60, above: -50 },
-    {
-      any: [
-        { column: 'play', above: 12 },
-        { column: 'user.id', isNull: false },
-      ],
-    },
-    { all: [{ column: 'ds', atMost: '2026-11-04' }, { not: { column: 'click', isNull: true } }] },
-    {
-      any: [
-        { column: 'click', equals: true },
-        { column: 'age', oneOf: [1, 2, 7.5] },
-        { column: 'seen', isNull: false },
-      ],
-    },
-    { column: 'user.id', equals: 7 },
-  ]);
-}
+const CONDITIONS: readonly Condition[] = [
+  { column: 'city', oneOf: ['a', 'b', 'Berlin', 'w 1', 'a,b', 'x;y', '7', '3', '12', '007', '7.0', '?'] },
+  { not: { column: 'brand', equals: 'a' } },
+  { column: 'play', atLeast: 3 },
+  { column: 'price', below: 60, above: -50 },
+  {
+    any: [
+      { column: 'play', above: 12 },
+      { column: 'user.id', isNull: false },
+    ],
+  },
+  { all: [{ column: 'ds', atMost: '2026-11-04' }, { not: { column: 'click', isNull: true } }] },
+  {
+    any: [
+      { column: 'click', equals: true },
+      { column: 'age', oneOf: [1, 2, 7.5] },
+      { column: 'seen', isNull: false },
+    ],
+  },
+  { column: 'user.id', equals: 7 },
+];
+const LIKED: readonly Condition[] = [
+  {
+    any: [
+      { column: 'play', atLeast: 10 },
+      { column: 'like', equals: true },
+    ],
+  },
+  { all: [{ column: 'like', oneOf: ['yes', '1'] }, { not: { column: 'play', equals: 0 } }] },
+  { column: 'like', isNull: false },
+];
 
-function chooseTasks(chance: Chance): Record<string, object> {
-  const missing = (): object => (chance(0.5) ? { onMissing: chance.pick(['mask', 'drop', 'negative']) } : {});
-  const taught = (): object => (chance(0.25) ? { distill: { column: 'teach' } } : {});
+function chooseTasks(chance: Chance): FuzzCase['tasks'] {
   const isPlain = chance(0.75);
-  const condition = { column: 'play', above: 5 };
-  const ctr = {
-    label: isPlain ? 'click' : condition,
-    ...missing(),
-    ...(chance(0.2) && { sampleWeight: 'w' }),
-    ...taught(),
-  };
-  const violations = isPlain && chance(0.4) ? undefined : chance.pick(['skip', 'keep']);
   const parent = isPlain && chance(0.5) ? 'click' : 'ctr';
-  const cvr = {
-    label: 'buy',
-    given: violations === undefined ? parent : { label: parent, violations },
-    ...missing(),
-    ...taught(),
-  };
-  const amount = {
-    label: 'spend',
-    type: 'regression',
-    ...(chance(0.7) && { onMissing: chance.pick(['mask', 'drop']) }),
-    ...(chance(0.4) && { given: parent }),
-    ...chance.pick([{}, { scaling: 'log1p' }, { scaling: ['log1p', 'standard'] }, { loss: 'poisson' }]),
-  };
-  const liked = {
-    label: chance.pick([
-      {
-        any: [
-          { column: 'play', atLeast: 10 },
-          { column: 'like', equals: true },
-        ],
-      },
-      { all: [{ column: 'like', oneOf: ['yes', '1'] }, { not: { column: 'play', equals: 0 } }] },
-      { column: 'like', isNull: false },
-    ]),
-    onMissing: chance.pick(['mask', 'drop', 'negative']),
-  };
-  const hasCvr = chance(0.7);
-  return {
+  const givens = ['skip', 'keep'].map((violations) => ({ label: parent, violations }));
+  const teacher = rarely(3, { column: 'teach' });
+  const missing = rarely(3, 'mask', 'drop', 'negative');
+  const task = (probability: number, choices: Choices): Readonly<Record<string, unknown>> | undefined =>
+    chance(probability) ? choose(chance, choices) : undefined;
+  // Such a loss has no probability to distill.
+  const grouped = chance(0.1) ? { loss: [{ name: 'pairwise', groupBy: 'user.id' }] } : { distill: teacher };
+  const label = [isPlain ? 'click' : { column: 'play', above: 5 }];
+  const ctr = task(1, { label, onMissing: missing, sampleWeight: rarely(4, 'w'), ...grouped });
+  const given = isPlain ? [parent, ...givens] : givens;
+  const cvr = task(0.7, { label: ['buy'], given, onMissing: missing, distill: teacher });
+  const pay = { label: ['pay'], given: [{ label: 'buy', violations: 'skip' }], onMissing: ['mask', 'negative'] };
+  const spend = choose(chance, {
+    scaling: rarely(1, ['log1p'], [['log1p', 'standard']]),
+    loss: [undefined],
+  }) as Choices;
+  const amounts = chance(0.25) ? { loss: ['poisson'] } : spend;
+  const tasks = {
     ctr,
-    ...(hasCvr && { cvr }),
-    ...(hasCvr &&
-      chance(0.3) && {
-        pay: {
-          label: 'pay',
-          given: { label: 'buy', violations: 'skip' },
-          onMissing: chance.pick(['mask', 'negative']),
-        },
-      }),
-    ...(chance(0.4) && { spend: amount }),
-    ...(chance(0.3) && { liked }),
+    cvr,
+    pay: cvr && task(0.3, pay),
+    spend: task(0.4, {
+      label: ['spend'],
+      type: ['regression'],
+      onMissing: rarely(1, 'mask', 'drop'),
+      given: rarely(1, parent),
+      ...amounts,
+    }),
+    liked: task(0.3, { label: LIKED, onMissing: ['mask', 'drop', 'negative'] }),
   };
+  return Object.fromEntries(Object.entries(tasks).flatMap(([name, own]) => (own === undefined ? [] : [[name, own]])));
 }
 
-/** Options that may be set for any group. */
-const cleaning = (chance: Chance): FieldOptions => ({
-  ...(chance(0.2) && { nullValues: chance.pick([['b'], ['?', 3], ['-1']]) }),
-  ...(chance(0.15) && { trim: chance(0.7) }),
+const CLEANING: Choices = { nullValues: rarely(12, ['b'], ['?', 3], ['-1']), trim: rarely(12, true, true, false) };
+const OWN: Choices = { width: [4], ...CLEANING };
+const MISSING: Choices = { fillMissing: rarely(4, 'unknown', 'token', 'token', 'error') };
+const HASHES = [0, 1, 2, 3, 4].map((seed) => ({ name: 'hash', buckets: 7, seed }));
+const chooseTexts = (chance: Chance): Choices => ({
+  encoding: ['tokens', 'auto', { name: 'tokens', minCount: 2 }, chance.pick(HASHES)],
 });
-
-function chooseFeatures(chance: Chance): Readonly<Record<string, GroupOptions>> {
-  const missing = (p = 0.5): FieldOptions =>
-    chance(p) ? { fillMissing: chance.pick(['unknown', 'token', 'token', 'error']) } : {};
-  const scaling = (): FieldOptions =>
-    chance.pick([
-      {},
-      { scaling: 'standard' },
-      { scaling: 'min-max' },
-      { scaling: ['log1p', 'standard'] },
-      { scaling: 'log1p' },
-    ]);
-  const textEncoding = () =>
-    chance.pick([
-      'tokens',
-      'auto',
-      { name: 'tokens', minCount: 2 },
-      { name: 'hash', buckets: 7, seed: chance.below(5) },
-    ]);
-  const own = (): FieldOptions => ({ width: 4, ...cleaning(chance) });
-  const idEncoding = chance.pick([
-    'ids',
-    'ids',
-    'auto',
-    { name: 'ids', sizes: { item: 60 } },
-    'tokens',
-    { name: 'hash', buckets: 50 },
-  ]);
-  const hasItem = chance(0.6);
-  const hasCity = chance(0.7);
-  const pooled = (): FieldOptions => ({
-    ...(chance(0.6) && { pooling: chance.pick(['sum', 'mean', 'sqrtn']) }),
-    ...(chance(0.15) && { separators: { items: ';', weight: '=' } }),
-    ...(chance(0.4) && { maxItems: 1 + chance.below(3) }),
-    ...(chance(0.3) && { format: chance.pick(['separated', 'auto', 'json']) }),
-  });
-  const isDated = chance(0.5);
-  const groups: readonly (GroupOptions | false)[] = [
-    hasCity && {
-      type: 'categorical',
-      fields: ['city', ...(chance(0.4) ? [{ name: 'brand', ...cleaning(chance) }] : [])],
-      encoding: textEncoding(),
-      ...missing(),
-      ...own(),
-    },
-    hasItem && { type: 'categorical', fields: ['item'], encoding: idEncoding, ...missing(0.8), ...own() },
-    hasItem && chance(0.4) && { type: 'categorical', fields: ['shop'], table: 'item', ...cleaning(chance) },
-    chance(0.6) && {
-      type: 'numeric',
-      fields: ['price', ...(chance(0.5) ? [{ name: 'age', fillMissing: 'zero' }] : [])],
-      ...scaling(),
-      ...(chance(0.8)
-        ? {
-            fillMissing: chance.pick<string | number>(['mean', 'median', 'zero', 4]),
-            ...(chance(0.4) && { indicator: true }),
-          }
-        : {}),
-      ...cleaning(chance),
-    },
-    chance(0.3) && {
-      type: 'bucketized',
-      fields: ['price'],
-      ...(chance(0.5) ? { quantiles: 2 + chance.below(4) } : { boundaries: [0, 2.5, 10] }),
-      ...missing(),
-      ...own(),
-    },
-    chance(0.3) && { type: 'piecewise-linear', fields: ['age'], bins: 1 + chance.below(6), ...own() },
-    chance(0.5) && {
-      type: 'bag',
-      fields: ['seen'],
-      ...(hasCity && chance(0.4) ? { table: 'city', ...cleaning(chance) } : { encoding: textEncoding(), ...own() }),
-      ...pooled(),
-    },
-    chance(0.4) && {
-      type: 'bag',
-      fields: ['liked'],
-      ...(hasItem && chance(0.5)
-        ? { table: 'item', ...cleaning(chance) }
-        : { encoding: chance.pick(['ids', 'auto']), ...own() }),
-      ...pooled(),
-    },
-    chance(0.3) && {
-      type: 'vector',
-      fields: ['look'],
-      ...chance.pick([{}, { scaling: 'standard' }, { scaling: ['log1p', 'min-max'] }]),
-      ...(chance(0.7) && { fillMissing: chance.pick(['mean', 'zero']), ...(chance(0.5) && { indicator: true }) }),
-      ...(chance(0.5) && { length: 3 }),
-    },
-    isDated && {
-      type: 'date',
-      fields: ['at'],
-      ...(chance(0.6) && { parts: chance.pick([['hour'], ['weekday', 'day', 'month'], ['month', 'hour']]) }),
-      ...(chance(0.2) && { format: chance.pick(['seconds', 'milliseconds']) }),
-      ...(chance(0.4) && { timeZone: chance.pick(['Europe/Berlin', '+02:00', 'America/New_York']) }),
-      ...missing(),
-      ...own(),
-    },
-    chance(0.4) && {
-      type: 'cross',
-      fields: [
-        chance.pick([
-          ['city', 'item'],
-          ['brand', 'ds', 'price'],
-          ['city', 'user.id'],
-        ]),
-      ],
-      ...(chance(0.5) ? { buckets: 20 } : { encoding: 'tokens' }),
-      ...own(),
-    },
-    chooseMatch(chance),
-    chooseExpression(chance),
-    chooseSequence(chance, { hasItem, hasCity }, cleaning(chance)),
-  ];
-  const chosen = groups.filter((group) => group !== false);
-  const all = chosen.length > 0 ? chosen : [{ type: 'categorical', fields: ['city'], encoding: 'tokens', width: 4 }];
-  return Object.fromEntries(matchSome(chance, all).map((group, i) => [`group${i}`, group]));
-}
-
-function chooseMatch(chance: Chance): GroupOptions | false {
-  return (
-    chance(0.4) && {
-      type: 'match',
-      fields: [
-        {
-          candidate: chance.pick(['city', 'brand', 'item', 'shop']),
-          history: chance.pick(['seen', 'liked']),
-          ...cleaning(chance),
-        },
-      ],
-      ...(chance(0.6) && { outputs: chance.pick<MatchOutput[]>([['weight', 'recency'], ['share'], ['count']]) }),
-      ...(chance(0.3) && { newest: 'first' }),
-      ...(chance(0.15) && { separators: { items: ';', weight: '=' } }),
-      ...(chance(0.3) && { format: chance.pick(['separated', 'auto', 'json']) }),
-      encoding: chooseNumberEncoding(chance),
-    }
-  );
-}
-
-function chooseExpression(chance: Chance): GroupOptions | false {
-  return (
-    chance(0.5) && {
-      type: 'expression',
-      fields: ['made', 'made.too'].map((name) => ({
-        name,
-        expression: chance.pick(Object.keys(EXPRESSIONS)),
-        ...cleaning(chance),
-      })),
-      encoding: chooseNumberEncoding(chance),
-    }
-  );
-}
-
-function chooseNumberEncoding(chance: Chance): Exclude<FieldOptions['encoding'], undefined> {
-  return chance.pick<Exclude<FieldOptions['encoding'], undefined>>([
+const IDS: Choices = {
+  encoding: ['ids', 'ids', 'auto', { name: 'ids', sizes: { item: 60 } }, 'tokens', { name: 'hash', buckets: 50 }],
+};
+const FORM: Choices = {
+  separators: rarely(6, { items: ';', weight: '=' }),
+  format: rarely(7, 'separated', 'auto', 'json'),
+};
+const chooseNumbers = (chance: Chance): Choices => ({
+  encoding: [
     'piecewise-linear',
     { name: 'piecewise-linear', bins: 1 + chance.below(6) },
     { name: 'bucketized', ...(chance(0.5) ? { quantiles: 2 + chance.below(4) } : { boundaries: [0, 2.5, 10] }) },
     {
       name: 'numeric',
-      fillMissing: chance.pick(['mean', 'zero', 'median', 4]),
-      scaling: chance.pick(['none', 'standard']),
+      ...choose(chance, { fillMissing: ['mean', 'zero', 'median', 4], scaling: ['none', 'standard'] }),
     },
     { name: 'numeric', fillMissing: 'mean', indicator: true },
     { name: 'numeric' },
-  ]);
-}
-
-/** Columns with a field that rejects missing values. */
-function strictColumns(groups: readonly GroupOptions[]): ReadonlySet<string> {
-  const isStrict = ({ type, encoding = 'ids', table, fillMissing }: GroupOptions): boolean => {
-    if (type === 'bag' || type === 'cross' || type === 'match' || type === 'expression' || table !== undefined)
-      return false;
-    if (type === 'numeric' || type === 'vector') return fillMissing === undefined;
-    const isIds =
-      type === 'categorical' && (encoding === 'ids' || (typeof encoding === 'object' && encoding.name === 'ids'));
-    return fillMissing === 'error' || (fillMissing === undefined && isIds);
-  };
-  const fields = groups.filter(isStrict).flatMap((group) => group.fields);
-  const names = fields.map((field) => (typeof field === 'string' ? field : 'name' in field ? field.name : ''));
-  return new Set(names.includes('item') ? [...names, 'shop'] : names);
-}
-
-/** All columns of a table. */
-// prettier-ignore
-const COLUMNS = [
-  'click', 'buy', 'pay', 'like', 'spend', 'play', 'w', 'user.id', 'city', 'brand', 'item', 'shop', 'price', 'age',
-  'seen', 'liked', 'look', 'at', 'ds', 'note', 'teach', ...SEQUENCE_COLUMNS,
-];
-const NUMBERS = ['spend', 'play', 'w', 'price', 'age', 'click', 'teach'];
-// prettier-ignore
-const TEXTS = [
-  'a', 'b', 'Berlin', 'w 1', 'a,b', 'x;y', '7', '3', '12', '007', '7.0', '?', 'NA', '-1', ' lead', 'trail ', '"q"',
-  "it's", '#c', 'l1\nl2', 'l1\r\nl2', 'l1\rl2', 'null', '[x', 'a|b', 'a:b', '\t', 'K\u00f6ln', '\u00ff',
-  '\u6771\u4eac', '\u{1f600}', '\ue000', '\u2028', 'a"b', '::', '\u001f',
+  ],
+});
+const CROSSES = [
+  ['city', 'item'],
+  ['brand', 'ds', 'shop'],
+  ['city', 'user.id'],
 ];
 
-interface CellContext {
-  readonly chance: Chance;
-  readonly format: Format;
-  readonly hasDirt: boolean;
-  readonly strict: ReadonlySet<string>;
-  readonly features: FuzzCase['features'];
-  readonly tasks: FuzzCase['tasks'];
-}
-
-/** Creates a row; the first of a file is valid in most columns. */
-function rowOf(context: CellContext, isFirst: boolean): Record<string, Cell> {
-  const { chance, tasks, hasDirt, strict, format } = context;
-  const cells = Object.fromEntries(
-    COLUMNS.map((name): [string, Cell] => {
-      const isDirty = hasDirt && !isFirst && chance(0.015);
-      const mayBeBlank =
-        !isFirst && !(format.hasLists && name === 'seen') && !strict.has(name) && !isLabel(name, tasks);
-      if (isDirty) return [name, pointed(name, dirtOf(name, context), format, chance(0.5))];
-      return [
-        name,
-        mayBeBlank && chance(0.12)
-          ? ''
-          : pointed(name, cellOf(name, context), format, hasDirt && !isFirst && chance(0.02)),
-      ];
-    }),
+function chooseGroups(chance: Chance): FuzzTables['groups'] {
+  const group = (probability: number, type: string, fields: readonly object[], ...choices: readonly Choices[]) =>
+    chance(probability)
+      ? [{ type, fields, ...choose(chance, Object.assign({}, ...choices) as Choices) } as GroupOptions]
+      : [];
+  const cleaned = (fields: object): object => ({ ...fields, ...choose(chance, CLEANING) });
+  const [seen, liked] = [choose(chance, FORM), choose(chance, FORM)];
+  const form = (options: object): Choices =>
+    Object.fromEntries(Object.entries(options).map(([key, value]) => [key, [value]]));
+  const city = group(
+    0.7,
+    'categorical',
+    [{ name: 'city' }, ...(chance(0.4) ? [cleaned({ name: 'brand' })] : [])],
+    chooseTexts(chance),
+    MISSING,
+    OWN,
   );
-  const options = Object.values(context.features).find(({ type }) => type === 'sequence') ?? {};
-  Object.assign(cells, sequenceCells({ chance, format, hasDirt: hasDirt && !isFirst, options }));
-  const mayBreak = hasDirt && chance(0.05);
-  if (!isFirst && chance(0.02)) cells['look'] = vectorOf(context, 2);
-  if (!isFirst && 'onMissing' in tasks['ctr']! && chance(0.1)) cells['click'] = '';
-  if (cells['click'] !== '1' && cells['buy'] === '1' && !mayBreak) cells['buy'] = '0';
-  if (cells['click'] !== '0' && !isFirst && chance(0.2))
-    cells['buy'] = mayBreak || 'onMissing' in (tasks['cvr'] ?? {}) ? '' : cells['buy']!;
-  if (cells['click'] === '0' && chance(0.3)) cells['buy'] = '';
-  for (const name of ['click', 'buy', 'w', 'price', 'play'])
-    if (format.kind === 'jsonl' && (cells[name] === '0' || cells[name] === '1') && chance(0.1))
-      cells[name] = { json: cells[name] === '1' ? 'true' : 'false' };
-  return cells;
-}
-
-const isLabel = (name: string, tasks: FuzzCase['tasks']): boolean => {
-  if (['click', 'buy', 'w'].includes(name)) return true;
-  if (name === 'spend') return !('onMissing' in (tasks['spend'] ?? {}));
-  return (
-    name === 'play' && typeof (tasks['ctr'] as { label: unknown }).label === 'object' && !('onMissing' in tasks['ctr']!)
+  const item = group(0.6, 'categorical', [{ name: 'item' }], IDS, MISSING, OWN);
+  const [hasCity, hasItem] = [city.length, item.length];
+  const pooled = { pooling: rarely(2, 'sum', 'mean', 'sqrtn'), maxItems: rarely(4, 1, 2, 3) };
+  const history = chance.pick(['seen', 'liked']);
+  const match = { name: '', candidate: chance.pick(['city', 'brand', 'item', 'shop']), history };
+  const expressions = ['made', 'made.too'].map((name) =>
+    cleaned({ name, expression: chance.pick(Object.keys(EXPRESSIONS)) }),
   );
-};
-
-/** Writes numbers with the decimal separator of the format. */
-function pointed(name: string, cell: Cell, { decimal }: Format, mayKeepPoint: boolean): Cell {
-  if (mayKeepPoint) return cell;
-  return decimal === ',' && typeof cell === 'string' && NUMBERS.includes(name) ? cell.replace('.', ',') : cell;
-}
-
-const NUMBER_TEXTS = ['0', '1', '2.5', '3', '7.50', '1e1', '.5', '5.', '+4', '10', '12.25', '0.1', '1e-3', '007', '7'];
-
-/** Creates a valid value. */
-function cellOf(name: string, context: CellContext): Cell {
-  const { chance, features, format } = context;
-  const optionsOf = (type: string): FieldOptions => Object.values(features).find((group) => group.type === type) ?? {};
-  switch (name) {
-    case 'click':
-      return chance(0.05) ? chance.pick(['1.0', '00', '1e0']) : chance.pick(['0', '0', '1']);
-    case 'buy':
-    case 'pay':
-      return chance.pick(['0', '0', '1']);
-    case 'like':
-      return chance.pick(['1', '0', 'true', 'False', '']);
-    case 'spend':
-    case 'play':
-      return chance(0.5) ? chance.pick(NUMBER_TEXTS) : String(chance.below(80) / 4);
-    case 'teach':
-      return chance.pick(['0', '1', '.5', '1e-9', '0.875', '1.0']);
-    case 'w':
-      return chance.pick(['0.5', '1', '2', '0']);
-    case 'user.id':
-      return chance.pick(['u1', 'u2', '\u00fc3', '7', '8', '007', '9007199254740993', String(chance.below(30))]);
-    case 'city':
-    case 'brand':
-    case 'note':
-      return textOf(chance, format, chance.pick([4, 12, TEXTS.length]));
-    case 'item':
-    case 'shop':
-      return chance(0.05) ? '007' : String(1 + chance.below(chance.pick([6, 40])));
-    case 'price':
-    case 'age':
-      return chance(0.4) ? chance.pick(NUMBER_TEXTS) : String((chance.below(240) - (name === 'price' ? 0 : 2)) / 4);
-    case 'seen':
-      return bagOf(
-        context,
-        optionsOfField(features, 'seen'),
-        () => textOf(chance, format, 12).replace(/[|:";=]/g, '_') || 'e',
-      );
-    case 'liked':
-      return bagOf(context, optionsOfField(features, 'liked'), () => String(1 + chance.below(12)));
-    case 'look':
-      return vectorOf(context, 3);
-    case 'at':
-      return timeOf(chance, optionsOf('date'));
-    default:
-      return `2026-11-0${1 + chance.below(6)}`;
-  }
-}
-
-function optionsOfField(features: FuzzCase['features'], name: string): FieldOptions {
-  return Object.values(features).find(({ fields }) => fields.includes(name)) ?? {};
-}
-
-/** Creates a value that is invalid for most uses of its column. */
-function dirtOf(name: string, context: CellContext): Cell {
-  const { chance, features, format } = context;
-  if (format.hasLists && ['seen', 'liked', 'look'].includes(name)) return cellOf(name, context);
-  if (name === 'seen' || name === 'liked') {
-    const list = chance.pick(['[1.5]', '[null]', '[["a"]]', '[["a","b"]]', '[{"ix":1}]', '["a",[]]', '[["a",1e99]]']);
-    return chance.pick<Cell>([
-      'a:',
-      ':2',
-      'a||b',
-      'a:x',
-      'a:-1',
-      "['a']",
-      '[a',
-      list,
-      format.kind === 'jsonl' ? { json: list } : list,
-    ]);
-  }
-  if (name === 'look') {
-    const hasLength = Object.values(features).some(({ length }) => length !== undefined);
-    return hasLength ? chance.pick(['1|2', '1|2|3|4', '[1 2]', 'x', '1|x|2']) : chance.pick(['1|x|2', '', '1||2']);
-  }
-  if (name === 'at') return chance.pick(['2026-02-30', '2026-13-01', 'soon', '2026-11-01T25:00', '']);
-  if (
-    (name === 'city' || name === 'brand') &&
-    format.kind !== 'parquet' &&
-    format.encoding === undefined &&
-    chance(0.4)
-  )
-    return `a${NOT_UTF8}`;
-  if (name === 'ds' || name === 'user.id' || name === 'city')
-    return chance.pick(['', 'x', textOf(chance, format, TEXTS.length)]);
-  if (format.kind === 'jsonl' && chance(0.2)) return { json: '[1, 2]' };
-  // prettier-ignore
-  return chance.pick([
-    'abc', '', '-5', '1.5', '1,5', '99999999999', '1e99', '--1', '0x10', 'NaN', ' 5', '-1 ', ' -1', '-1.0', '0x7',
-    '1.500', '2', '70',
-  ]);
-}
-
-/** Picks a string that the encoding of the format has. */
-function textOf(chance: Chance, { encoding }: Format, some: number): string {
-  const text = chance.pick(TEXTS.slice(0, some));
-  return encoding === 'latin1' && /[^\u0000-\u00ff]/.test(text) ? 'latin' : text;
-}
-
-function bagOf(
-  { chance, format }: CellContext,
-  { format: form, pooling, separators = {} }: FieldOptions,
-  idOf: () => string,
-): Cell {
-  const items = Array.from(
-    { length: chance.below(5) },
-    () => [idOf(), chance(0.6) ? 1 : (chance.below(9) - (pooling === 'sum' ? 2 : 0)) / 2] as const,
+  const fills = { fillMissing: rarely(1, 'mean', 'median', 'zero', 4) };
+  const scaling = rarely(1, 'standard', 'min-max', ['log1p', 'standard'], 'log1p');
+  const price = group(
+    0.6,
+    'numeric',
+    [{ name: 'price' }, ...(chance(0.5) ? [{ name: 'age', fillMissing: 'zero' }] : [])],
+    { scaling, ...fills },
+    CLEANING,
   );
-  if (format.hasLists) return { json: JSON.stringify(items.map(([id]) => id)) };
-  const { items: between = '|', weight: colon = ':' } = separators;
-  if (form === 'json' || (form !== 'separated' && chance(0.3))) {
-    const isNumeric = items.every(([id]) => /^[1-9]\d*$/.test(id));
-    const list = chance.pick([
-      JSON.stringify(items.map(([id]) => (isNumeric ? Number(id) : id))),
-      JSON.stringify(items),
-      `[${items.map(([id, weight]) => JSON.stringify(weight === 1 ? { id } : { weight, id })).join(' , ')}]`,
-    ]);
-    return format.kind === 'jsonl' && chance(0.7) ? { json: list } : list;
-  }
-  return items.map(([id, weight]) => (weight === 1 && chance(0.8) ? id : `${id}${colon}${weight}`)).join(between);
-}
-
-function vectorOf({ chance, format }: CellContext, length: number): Cell {
-  const numbers = Array.from({ length }, () => chance.pick(['0.5', '0.25', '-0.5', '1', '0', '1e-2', '3']));
-  const list = `[${numbers.join(', ')}]`;
-  if (format.hasLists) return { json: JSON.stringify(numbers.map(Number)) };
-  if (format.kind === 'jsonl' && chance(0.5)) return { json: list };
-  return chance.pick([numbers.join('|'), list, `[${numbers.join('  ')}]`]);
-}
-
-function timeOf(chance: Chance, { parts = ['hour'], format }: FieldOptions): string {
-  if (format !== undefined) return `${1_761_950_000 + chance.below(1e6)}${format === 'seconds' ? '' : '123'}`;
-  const times = [
-    '2026-11-01T18:05:00+01:00',
-    '2026-11-02 09:30',
-    '2026-03-29T02:30:00',
-    '2026-11-03T23:59:59Z',
-    '2024-02-29T00:00:00.250-05:30',
-    '2026-10-25T00:30Z',
-    '2026-07-31T22:15Z',
+  const look = group(0.3, 'vector', [{ name: 'look' }], {
+    scaling: rarely(1, 'standard', ['log1p', 'min-max']),
+    fillMissing: rarely(1, 'mean', 'zero'),
+    length: rarely(1, 3),
+  });
+  const groups: readonly (GroupOptions | SequenceGroup)[] = [
+    ...city,
+    ...item,
+    ...(hasItem > 0 ? group(0.4, 'categorical', [{ name: 'shop' }], { table: ['item'] }, CLEANING) : []),
+    ...[...price, ...look].map((each) =>
+      each.fillMissing !== undefined && chance(0.4) ? { ...each, indicator: true } : each,
+    ),
+    ...group(
+      0.3,
+      'bucketized',
+      [{ name: 'price' }],
+      chance(0.5) ? { quantiles: [2, 3, 4, 5] } : { boundaries: [[0, 2.5, 10]] },
+      MISSING,
+      OWN,
+    ),
+    ...group(0.3, 'piecewise-linear', [{ name: 'age' }], { bins: [1, 2, 3, 4, 5, 6] }, OWN),
+    ...group(
+      0.5,
+      'bag',
+      [{ name: 'seen' }],
+      form(seen),
+      pooled,
+      hasCity > 0 && chance(0.4) ? { table: ['city'], ...CLEANING } : { ...chooseTexts(chance), ...OWN },
+    ),
+    ...group(
+      0.4,
+      'bag',
+      [{ name: 'liked' }],
+      form(liked),
+      pooled,
+      hasItem > 0 && chance(0.5) ? { table: ['item'], ...CLEANING } : { encoding: ['ids', 'auto'], ...OWN },
+    ),
+    ...group(
+      0.5,
+      'date',
+      [{ name: 'at' }],
+      {
+        parts: rarely(2, ['hour'], ['weekday', 'day', 'month'], ['month', 'hour']),
+        format: rarely(8, 'seconds', 'milliseconds'),
+        timeZone: rarely(4, 'Europe/Berlin', '+02:00', 'America/New_York'),
+      },
+      MISSING,
+      OWN,
+    ),
+    ...group(
+      0.4,
+      'cross',
+      [{ columns: chance.pick(CROSSES) }],
+      chance(0.5) ? { buckets: [20] } : { encoding: ['tokens'] },
+      OWN,
+    ),
+    ...group(
+      0.4,
+      'match',
+      [cleaned(match)],
+      form(history === 'seen' ? seen : liked),
+      { outputs: rarely(2, ['weight', 'recency'], ['share'], ['count']), newest: rarely(2, 'first') },
+      chooseNumbers(chance),
+    ),
+    ...group(0.5, 'expression', expressions, chooseNumbers(chance)),
+    ...(chance(0.6) ? [chooseSequence(chance, [...city, ...item])] : []),
   ];
-  return chance.pick(parts.includes('hour') ? times : [...times, '20261101', '2026-11-02', '2024-02-29']);
+  return groups.length > 0 ? groups : [{ type: 'categorical', fields: [{ name: 'city' }], encoding: 'tokens' }];
+}
+
+/** Chooses a sequence, whose items may have the ids of other fields, and equal their values. */
+function chooseSequence(chance: Chance, targets: readonly GroupOptions[]): SequenceGroup {
+  const owner = (name: string): GroupOptions | undefined =>
+    targets.find(({ fields }) => fields.some((field) => field.name === name));
+  const isAligned = chance(0.75);
+  const field = (name: string, target: string, choices: Choices): SequenceEntry =>
+    owner(target) !== undefined && chance(0.7) ? { name, target } : { name, ...choose(chance, choices) };
+  const texts = { encoding: ['tokens', { name: 'tokens', minCount: 2 }, { name: 'hash', buckets: 9 }] };
+  const times = {
+    as: ['age'],
+    until: ['now'],
+    ...chance.pick<Choices>([{ buckets: ['log'] }, { scaling: rarely(1, 'none', 'standard', 'min-max') }]),
+  };
+  const all = [
+    field('visited', 'item', { encoding: ['ids', 'auto', { name: 'ids', sizes: { visited: 60 } }] }),
+    field('town', 'city', texts),
+    ...(isAligned
+      ? [
+          field('paid', '', { scaling: [['log1p'], ['log1p', 'standard'], ['none']] }),
+          field('left', '', times),
+          { ...field('tags', 'city', texts), pooling: chance.pick(['mean', 'sum']) },
+        ]
+      : []),
+  ];
+  const chosen = all.filter(() => chance(0.75));
+  const fields = chosen.length === 0 ? all.slice(0, 1) : chance(0.3) ? chosen.reverse() : chosen;
+  const newest = [{ newest: 'first' }, { newest: 'last' }];
+  const order =
+    isAligned && fields.some(({ name }) => name === 'left') && chance(0.5) ? [{ by: 'left' }] : rarely(1, ...newest);
+  const kept = isAligned || chance(0.5) ? 'last' : 'heaviest';
+  const group = choose(chance, {
+    type: ['sequence'],
+    name: ['trips'],
+    fields: [fields],
+    encoder: ['pooling'],
+    aligned: [isAligned ? undefined : false],
+    order,
+    keep: rarely(2, ...[1, 2, 3, 4].map((count) => ({ [kept]: count }))),
+    separators: rarely(4, { items: ';', weight: '=', values: '/' }),
+    format: rarely(12, 'separated', 'auto', 'json'),
+    ...CLEANING,
+  }) as unknown as SequenceGroup;
+  const { name, target = '' } = fields.find((entry) => entry.target !== undefined && entry.pooling === undefined) ?? {};
+  const { keep = { last: 50 } } = group;
+  if (name === undefined || !isAligned || !('last' in keep) || chance(0.4)) return group;
+  // Both are cleaned alike.
+  const { nullValues, trim } = owner(target)!;
+  return { ...group, nullValues, trim, keep: { ...keep, matching: name } };
 }

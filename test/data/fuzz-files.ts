@@ -1,27 +1,10 @@
 import { gzipSync } from 'node:zlib';
 import type { SchemaElement } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
-import type { Chance } from './fuzz-case.js';
-import { LIST_TYPES, NESTED_COLUMN } from './fuzz-sequences.js';
+import type { Chance, Row, TableRow } from './fuzz-case.js';
+import { createRow, NOT_UTF8, requiredColumns, type RowContext } from './fuzz-rows.js';
 
 // Writes the tables of the fuzz test in any format, and notes the line of each row.
-
-/** A value as Python's csv gives it, or a JSON value that is no string, number or null. */
-export type Cell = string | { readonly json: string };
-
-/** A row of a file; one without cells cannot be parsed. */
-export interface TableRow {
-  readonly line: number;
-  readonly cells: Readonly<Record<string, Cell>> | undefined;
-}
-
-/** A file, in the order of its source. */
-export interface TableFile {
-  readonly path: string;
-  readonly rows: readonly TableRow[];
-  /** Columns of its directories. */
-  readonly constants: Readonly<Record<string, string>>;
-}
 
 /** How all files of a case are written. */
 export interface Format {
@@ -38,44 +21,38 @@ export interface Format {
 }
 
 /** A data file as it is written, and as it should be read. */
-export interface FuzzFile extends Omit<TableFile, 'path'> {
+export interface FuzzFile {
   readonly name: string;
   readonly content: Uint8Array;
+  readonly rows: readonly Omit<TableRow, 'place'>[];
+  readonly constants: Row;
 }
-
-/** Stands for a byte that is not UTF-8. */
-export const NOT_UTF8 = '\udfff';
-
-interface Writing {
-  readonly chance: Chance;
-  readonly format: Format;
-  readonly hasDirt: boolean;
-}
-
-type Cells = Readonly<Record<string, Cell>>;
 type Written = Pick<FuzzFile, 'content' | 'rows'>;
 
-/** Writes a table; its name gets a suffix. */
-export function writeTable(
+/** Creates a table; its name gets a suffix. */
+export function createTable(
   name: string,
-  rows: readonly Cells[],
+  count: number,
   columns: readonly string[],
-  constants: FuzzFile['constants'],
-  writing: Writing,
+  constants: Row,
+  context: RowContext,
 ): FuzzFile {
-  const { chance, format } = writing;
+  const { chance, format } = context;
   const { kind, hasHeader } = format;
   const order = kind === 'csv' && !hasHeader ? columns : shuffled(columns, chance);
-  const own = rows.map((row) => Object.fromEntries(columns.map((column) => [column, row[column]!])));
-  const written =
-    kind === 'csv'
-      ? csvOf(own, order, writing)
-      : kind === 'jsonl'
-        ? jsonLinesOf(own, order, writing)
-        : parquetOf(own, order, writing);
+  const required = requiredColumns(context);
+  const rows = Array.from({ length: count }, (_, i) => {
+    const row = createRow(context, required, i === 0);
+    return Object.fromEntries(columns.map((column) => [column, row[column]!]));
+  });
+  const { content, rows: read } = { csv: writeCsv, jsonl: writeJsonLines, parquet: writeParquet }[kind](
+    rows,
+    order,
+    context,
+  );
   const isPacked = kind !== 'parquet' && chance(0.25);
-  const content = isPacked ? gzipSync(written.content) : written.content;
-  return { name: `${name}.${kind}${isPacked ? '.gz' : ''}`, content, rows: written.rows, constants };
+  const packed = isPacked ? gzipSync(content) : content;
+  return { name: `${name}.${kind}${isPacked ? '.gz' : ''}`, content: packed, rows: read, constants };
 }
 
 function shuffled<T>(list: readonly T[], chance: Chance): readonly T[] {
@@ -86,9 +63,9 @@ function shuffled<T>(list: readonly T[], chance: Chance): readonly T[] {
 /** Counts line ends: LF, CR, and CRLF once. */
 const countLines = (text: string): number => text.match(/\r\n|\n|\r/g)?.length ?? 0;
 
-function csvOf(rows: readonly Cells[], columns: readonly string[], { chance, format, hasDirt }: Writing): Written {
+function writeCsv(rows: readonly Row[], columns: readonly string[], { chance, format, hasDirt }: RowContext): Written {
   const { delimiter, comments, hasHeader, encoding, end, quote } = format;
-  const read: TableRow[] = [];
+  const read: Written['rows'][number][] = [];
   let text = '';
   let line = 1;
   const add = (part: string): void => {
@@ -99,8 +76,7 @@ function csvOf(rows: readonly Cells[], columns: readonly string[], { chance, for
   if (hasHeader) add(columns.join(delimiter) + end);
   for (const [r, row] of rows.entries()) {
     if (r > 0 && chance(0.05)) add(comments !== undefined && chance(0.5) ? `${comments}${delimiter}x${end}` : end);
-    const cells = columns.map((name) => expressible(textOf(row[name]!), name, format));
-    const written = cells.map((cell, c) => quoted(cell, c === 0, format, chance));
+    const written = columns.map((name, c) => quoted(row[name]!.raw ?? row[name]!.text, c === 0, format, chance));
     const isBroken = hasDirt && r > 0 && chance(0.02);
     if (isBroken) {
       const longer = [...written, 'more'];
@@ -112,13 +88,11 @@ function csvOf(rows: readonly Cells[], columns: readonly string[], { chance, for
       const isComment = comments !== undefined && broken[0]!.startsWith(comments);
       add((isComment ? longer : broken).join(delimiter));
     } else add(written.join(delimiter));
-    read.push({ line, cells: isBroken ? undefined : Object.fromEntries(columns.map((name, c) => [name, cells[c]!])) });
+    read.push({ line, cells: isBroken ? undefined : row });
     if (r < rows.length - 1 || chance(0.8)) add(end);
   }
   return { content: encodedText(encoding === undefined && chance(0.2) ? `\ufeff${text}` : text, encoding), rows: read };
 }
-
-const textOf = (cell: Cell): string => (typeof cell === 'string' ? cell : cell.json);
 
 function encodedText(text: string, encoding: string | undefined): Uint8Array {
   if (encoding === 'latin1') return Buffer.from(text, 'latin1');
@@ -130,15 +104,6 @@ function encodedText(text: string, encoding: string | undefined): Uint8Array {
   return encoding === 'utf-16be' ? bytes.swap16() : bytes;
 }
 
-const FALLBACKS: Readonly<Record<string, string>> = { look: '[0 1 2]', at: '2026-11-01T18:05', ds: '2026-11-02' };
-
-/** Replaces a value that the dialect cannot express. */
-function expressible(text: string, name: string, { quote, delimiter, comments }: Format): string {
-  if (quote !== 'none') return text;
-  const isSpecial = /[\r\n]/.test(text) || Array.from(delimiter).some((each) => text.includes(each));
-  return isSpecial || (comments !== undefined && text.startsWith(comments)) ? (FALLBACKS[name] ?? '0') : text;
-}
-
 function quoted(text: string, isFirst: boolean, { quote, delimiter, comments }: Format, chance: Chance): string {
   if (quote === 'none') return text;
   const isSpecial = /[\r\n]/.test(text) || [...Array.from(delimiter), quote].some((each) => text.includes(each));
@@ -148,12 +113,12 @@ function quoted(text: string, isFirst: boolean, { quote, delimiter, comments }: 
 
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 
-function jsonLinesOf(
-  rows: readonly Cells[],
+function writeJsonLines(
+  rows: readonly Row[],
   columns: readonly string[],
-  { chance, format: { end }, hasDirt }: Writing,
+  { chance, format: { end }, hasDirt }: RowContext,
 ): Written {
-  const read: TableRow[] = [];
+  const read: Written['rows'][number][] = [];
   let text = chance(0.1) ? '\ufeff' : '';
   let line = 1;
   for (const [r, row] of rows.entries()) {
@@ -179,13 +144,12 @@ function jsonLinesOf(
   return { content: Buffer.from(text), rows: read };
 }
 
-function objectOf(row: Cells, columns: readonly string[], mayOmit: boolean, chance: Chance): string {
+function objectOf(row: Row, columns: readonly string[], mayOmit: boolean, chance: Chance): string {
   const isNested = chance(0.5);
   const pairs = columns.flatMap((name): string[] => {
-    const cell = row[name]!;
-    if (cell === '' && mayOmit && chance(0.4)) return [];
-    const value =
-      cell === '' ? chance.pick(['null', '""']) : typeof cell !== 'string' ? cell.json : literalOf(cell, chance);
+    const { text, raw } = row[name]!;
+    if (text === '' && mayOmit && chance(0.4)) return [];
+    const value = raw ?? (text === '' ? chance.pick(['null', '""']) : literalOf(text, chance));
     return [
       name === 'user.id' && isNested
         ? `"user": {"id":${value}}`
@@ -207,47 +171,44 @@ function literalOf(text: string, chance: Chance): string {
 
 const DIGITS = /^(0|[1-9]\d{0,8})?$/;
 const DECIMAL = /^(-?\d{1,9}(\.\d{1,4})?)?$/;
+const DOUBLES = ['spend', 'play', 'price', 'age', 'click'];
 
 /** The text of a double, as DuckDB's CSV export writes it. */
 const doubleText = (value: number): string =>
   Number.isInteger(value) ? `${Object.is(value, -0) ? '-0' : value}.0` : String(value);
 
-/** Types of the items of Parquet lists. */
-const PARQUET_LISTS: Readonly<Record<string, StoredType>> = {
-  ...LIST_TYPES,
-  seen: 'BYTE_ARRAY',
-  liked: 'INT32',
-  look: 'DOUBLE',
-};
-
 const SCHEMA_TYPES = { INT32: {}, INT64: {}, DOUBLE: {}, BYTE_ARRAY: { converted_type: 'UTF8' } } as const;
 type StoredType = keyof typeof SCHEMA_TYPES;
 
-function parquetOf(rows: readonly Cells[], columns: readonly string[], { chance, format }: Writing): Written {
-  const cells: Record<string, Cell>[] = rows.map((row) => ({ ...row }));
+/** Types of the items of Parquet lists; those of `tags` are lists again. */
+const PARQUET_LISTS: Readonly<Record<string, StoredType>> = {
+  seen: 'BYTE_ARRAY',
+  liked: 'INT32',
+  look: 'DOUBLE',
+  visited: 'INT32',
+  town: 'BYTE_ARRAY',
+  paid: 'DOUBLE',
+  left: 'INT64',
+  tags: 'BYTE_ARRAY',
+};
+
+function writeParquet(rows: readonly Row[], columns: readonly string[], { chance, format }: RowContext): Written {
+  const cells: Record<string, Row[string]>[] = rows.map((row) => ({ ...row }));
   const schema: SchemaElement[] = [{ name: 'root', num_children: columns.length }];
   const columnData = columns.map((name) => {
-    const texts = rows.map((row) => textOf(row[name]!));
+    const texts = rows.map((row) => row[name]!.text);
     const type = PARQUET_LISTS[name];
     if (format.hasLists && type !== undefined) {
-      schema.push(
-        { name, repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
-        { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
-        { name: 'element', type, ...SCHEMA_TYPES[type], repetition_type: 'OPTIONAL' },
-      );
-      return { name, data: texts.map((text) => (text === '' ? null : listOf(text, type))) };
+      schema.push(...listSchema(name, type, name === 'tags' ? 2 : 1));
+      const store = (item: unknown): unknown => (item !== null && type === 'INT64' ? BigInt(item as number) : item);
+      return { name, data: texts.map((text) => (text === '' ? null : (JSON.parse(text) as unknown[]).map(store))) };
     }
-    if (format.hasLists && name === NESTED_COLUMN) {
-      schema.push(...nestedSchema(name));
-      return { name, data: texts.map((text) => (text === '' ? null : (JSON.parse(text) as unknown[]))) };
-    }
-    const isDecimal = DECIMALS.includes(name) && texts.every((text) => DECIMAL.test(text));
     const isWhole = texts.every((text) => DIGITS.test(text)) && chance(0.6);
-    const isDouble = !isWhole && isDecimal && chance(0.7);
+    const isDouble = !isWhole && DOUBLES.includes(name) && texts.every((text) => DECIMAL.test(text)) && chance(0.7);
     const stored: StoredType = isWhole ? chance.pick(['INT32', 'INT64']) : isDouble ? 'DOUBLE' : 'BYTE_ARRAY';
     schema.push({ name, type: stored, ...SCHEMA_TYPES[stored], repetition_type: 'OPTIONAL' });
     for (const [r, text] of texts.entries())
-      cells[r]![name] = isDouble && text !== '' ? doubleText(Number(text)) : text;
+      if (isDouble && text !== '') cells[r]![name] = { text: doubleText(Number(text)) };
     const data = texts.map((text) => {
       if (text === '') return stored === 'BYTE_ARRAY' && chance(0.5) ? '' : null;
       return stored === 'BYTE_ARRAY' ? text : stored === 'INT64' ? BigInt(text) : Number(text);
@@ -259,22 +220,11 @@ function parquetOf(rows: readonly Cells[], columns: readonly string[], { chance,
   return { content: new Uint8Array(buffer), rows: cells.map((row, r) => ({ line: r + 1, cells: row })) };
 }
 
-/** Schema of a list of lists of texts. */
-function nestedSchema(name: string): readonly SchemaElement[] {
-  return [
-    { name, repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
+/** Schema of a list of values, or of lists of values. */
+function listSchema(name: string, type: StoredType, depth: number): readonly SchemaElement[] {
+  const elements = Array.from({ length: depth }, (_, d): SchemaElement[] => [
+    { name: d === 0 ? name : 'element', repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
     { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
-    { name: 'element', repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
-    { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
-    { name: 'element', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' },
-  ];
-}
-
-const DECIMALS = ['spend', 'play', 'price', 'age', 'click'];
-
-function listOf(text: string, type: StoredType): unknown[] {
-  const items = JSON.parse(text) as (string | number | null)[];
-  const stored = (item: string | number): unknown =>
-    type === 'BYTE_ARRAY' ? item : type === 'INT64' ? BigInt(item) : Number(item);
-  return items.map((item) => item && stored(item));
+  ]);
+  return [...elements.flat(), { name: 'element', type, ...SCHEMA_TYPES[type], repetition_type: 'OPTIONAL' }];
 }

@@ -8,9 +8,31 @@ import { encodedFormat, trainedFormat, unsampled, type EncodedFormat } from '../
 import type { Reading, Source } from '../../src/data/sources/source.js';
 import { openData, type OpenedData } from '../../src/data/sources/splits.js';
 import { planRows } from '../../src/inputs/open-inputs.js';
-import type { OracleRow, Value } from './oracle.js';
+import type { TableRow } from './fuzz-case.js';
 
 // Everything that the fuzz test uses of the data path.
+
+/** An id or number, the elements of a vector, or ids with weights. */
+export type Value = number | readonly number[] | readonly (readonly number[])[];
+
+/**
+ * An encoded row. For each task: its label, whether it is known, measured, and known in its chain, its weight, and the
+ * logit of its teacher. Equal keys stand for equal values.
+ */
+export interface OracleRow {
+  readonly features: Readonly<Record<string, Value>>;
+  readonly labels: Readonly<Record<string, number>>;
+  readonly keys: Readonly<Record<string, string>>;
+}
+
+/** A row of a file: encoded, excluded for a reason, or invalid in a column. A sampled row is encoded and excluded. */
+export interface Outcome extends Pick<TableRow, 'place'> {
+  /** Texts of all columns. */
+  readonly kept: Readonly<Record<string, string>>;
+  readonly row?: OracleRow;
+  readonly reason?: string;
+  readonly column?: string | undefined;
+}
 
 /** How to read. */
 export interface Way {
@@ -158,7 +180,7 @@ function rowsOf(batch: Batch, tasks: readonly Task[]): OracleRow[] {
       if (group !== undefined) own['group'] = group[r]!;
     }
     const words = [...(keys ?? [])].map(
-      ([name, data]) => [name.slice(keyColumn('').length), [data[2 * r]!, data[2 * r + 1]!]] as const,
+      ([name, data]) => [name.slice(keyColumn('').length), `${data[2 * r]!},${data[2 * r + 1]!}`] as const,
     );
     return { features, labels: own, keys: Object.fromEntries(words) };
   });
