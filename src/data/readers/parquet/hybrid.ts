@@ -119,7 +119,15 @@ export class HybridReader {
     const numWhole = width > 25 ? 0 : Math.max(0, Math.floor((8 * (view.byteLength - at - 4) - bit) / width));
     const wholeEnd = Math.min(to, from + numWhole);
     let i = from;
-    for (; i < wholeEnd; i++, bit += width) into[i] = (view.getInt32(at + (bit >>> 3), true) >>> (bit & 7)) & mask;
+    for (; i < wholeEnd; i++, bit += width) {
+      const numEights = (bit & 7) === 0 ? (wholeEnd - i) >>> 3 : 0;
+      if (numEights === 0) into[i] = (view.getInt32(at + (bit >>> 3), true) >>> (bit & 7)) & mask;
+      else {
+        unpackEights(view, at + (bit >>> 3), width, mask, into, i, numEights);
+        i += 8 * numEights - 1;
+        bit += (8 * numEights - 1) * width;
+      }
+    }
     for (; i < to; i++, bit += width) into[i] = wordAt(this.#bytes, at, bit) & mask;
     this.#packed -= to - from;
     this.#bit = bit;
@@ -129,6 +137,33 @@ export class HybridReader {
   #checkHighest(level: number): void {
     if (level > this.#highest)
       throw new Error(`a level is ${level}, but the maximum of this column is ${this.#highest}`);
+  }
+}
+
+/** Unpacks values that begin with a byte; eight of them end with a byte. Several times as fast as one at a time. */
+function unpackEights(
+  view: DataView,
+  begin: number,
+  width: number,
+  mask: number,
+  into: Int32Array,
+  first: number,
+  numEights: number,
+): void {
+  const [byte1, byte2, byte3, byte4] = [width >>> 3, (2 * width) >>> 3, (3 * width) >>> 3, (4 * width) >>> 3];
+  const [byte5, byte6, byte7] = [(5 * width) >>> 3, (6 * width) >>> 3, (7 * width) >>> 3];
+  const [bit1, bit2, bit3, bit4] = [width & 7, (2 * width) & 7, (3 * width) & 7, (4 * width) & 7];
+  const [bit5, bit6, bit7] = [(5 * width) & 7, (6 * width) & 7, (7 * width) & 7];
+  const end = first + 8 * numEights;
+  for (let i = first, at = begin; i < end; i += 8, at += width) {
+    into[i] = view.getInt32(at, true) & mask;
+    into[i + 1] = (view.getInt32(at + byte1, true) >>> bit1) & mask;
+    into[i + 2] = (view.getInt32(at + byte2, true) >>> bit2) & mask;
+    into[i + 3] = (view.getInt32(at + byte3, true) >>> bit3) & mask;
+    into[i + 4] = (view.getInt32(at + byte4, true) >>> bit4) & mask;
+    into[i + 5] = (view.getInt32(at + byte5, true) >>> bit5) & mask;
+    into[i + 6] = (view.getInt32(at + byte6, true) >>> bit6) & mask;
+    into[i + 7] = (view.getInt32(at + byte7, true) >>> bit7) & mask;
   }
 }
 
