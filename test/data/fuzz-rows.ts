@@ -230,9 +230,11 @@ function createList(name: string, items: readonly Item[], { chance, format, ...c
 
 /** Creates aligned lists: ids, texts, prices, times, lists of texts, and the time of the row. */
 function createSequence(context: RowContext, dirty: string): Record<string, Cell> {
-  const { chance, format, groups } = context;
+  const { chance, format, groups, hasDirt } = context;
   const { aligned = true } = (groups.find(({ type }) => type === 'sequence') ?? {}) as { aligned?: boolean };
   const now = 1_700_000_000 + chance.below(5);
+  // Without later items, a chunk may read all items but those of the same time.
+  const latest = now + (hasDirt ? 2 : 0);
   // A dialect without quotes may replace a value by one item.
   const length = format.quote === 'none' ? 1 : chance(0.15) ? 0 : chance.below(6);
   // Text cannot have one missing item alone.
@@ -259,7 +261,7 @@ function createSequence(context: RowContext, dirty: string): Record<string, Cell
     visited: list('visited', () => String(1 + chance.below(30)), '700000', missing),
     town: list('town', () => chance.pick(['a', 'b', 'Berlin', '7', '?', 'NA', 'e']), 'x', missing),
     paid: list('paid', () => String(chance.below(40) / 4), chance.pick(['-2', format.hasLists ? '-1' : ''])),
-    left: list('left', () => String(now + 2 - chance.below(9)), format.hasLists ? '0' : 'late'),
+    left: list('left', () => String(latest - chance.below(9)), format.hasLists ? '0' : 'late'),
     tags: list('tags', tags, '["p",""]', missing),
     now: { text: dirty === 'now' ? wrongNow : rightNow },
   };

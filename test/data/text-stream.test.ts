@@ -282,8 +282,7 @@ print(json.dumps(found))`;
       encoding: 'windows-1252',
     });
     const rows: string[] = [];
-    for await (const piece of csv.pieces())
-      if ('bytes' in piece) rows.push(piece.bytes.toString('utf8'));
+    for await (const piece of csv.pieces()) if ('bytes' in piece) rows.push(piece.bytes.toString('utf8'));
     expect([csv.header, rows]).toEqual([['größe', 'b'], ['1,€\n']]);
   });
 });
