@@ -172,9 +172,7 @@ class ShardDataset implements Dataset {
     const key = [window, batchSize, isShuffled].join();
     if (spare?.key === key) return spare;
     await spare?.pieces.close?.();
-    const pieces = isShuffled
-      ? this.#createShuffled(window, batchSize)
-      : plainPieces(this.#shards, this.#view, window);
+    const pieces = isShuffled ? this.#createShuffled(window, batchSize) : plainPieces(this.#shards, this.#view, window);
     return { key, pieces, finish: this.#view.createFinish(pieces.sizes.piece) };
   }
 

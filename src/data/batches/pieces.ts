@@ -6,15 +6,7 @@ import { rowFormatOf } from '../rows/row-format.js';
 import { checkRows } from '../shards/check-shard-rows.js';
 import type { ShardFolder, Shards } from '../shards/reader.js';
 import type { ShardView } from '../shards/shard-view.js';
-import {
-  findPiece,
-  locateInParts,
-  partsOf,
-  passOf,
-  shuffleWindow,
-  type Epoch,
-  type PieceSizes,
-} from './pass.js';
+import { findPiece, locateInParts, partsOf, passOf, shuffleWindow, type Epoch, type PieceSizes } from './pass.js';
 
 /** Reads the rows of epochs in their order, in pieces of whole batches. */
 export interface Pieces {
