@@ -170,6 +170,8 @@ function* checkMatching(options: SequenceOptions): Generator<ValidationIssue> {
   else if (entry === undefined) yield { path, message: `'${matching}' is not in fields; add it there with a target` };
   else if (entry.target === undefined)
     yield { path, message: `'${matching}' has no target, which its items must equal; set target: a field` };
+  else if (isNested(entry))
+    yield { path, message: `'${matching}' has several values per item, which equal no candidate; name another field` };
 }
 
 function* checkEntry(

@@ -451,6 +451,11 @@ describe('the config of a sequence', () => {
     ],
     [yaml('[{ name: a, target: city }]', 'keep: { matching: a }'), 'c.yaml:6:', 'expected one key; set last or'],
     [
+      yaml('[{ name: a, target: city, pooling: mean }]', 'keep: { last: 5, matching: a }'),
+      'c.yaml:6:',
+      "features.s.keep.matching: 'a' has several values per item, which equal no candidate; name another field",
+    ],
+    [
       yaml('[{ name: a, target: city }]', 'aligned: false, keep: { last: 5, matching: a }'),
       'c.yaml:6:',
       'features.s.keep.matching: requires aligned items; remove it, or set aligned: true',
