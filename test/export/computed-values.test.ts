@@ -1,12 +1,11 @@
 /** @module-tag long */
 import fc from 'fast-check';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { rowsOfObjects } from '../../src/data/objects/given-rows.js';
 import { ObjectReader } from '../../src/data/objects/object-reader.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { withLookups } from '../../src/data/sources/lookups.js';
-import { encodeModel } from '../../src/export/onnx/messages.js';
 import { OnnxGraph } from '../../src/export/onnx/onnx-graph.js';
 import { rawValues } from '../../src/export/onnx/raw-values.js';
 import { DEFINITIONS } from '../../src/features/expressions/functions.js';
@@ -14,6 +13,7 @@ import { parseExpression } from '../../src/features/expressions/parse.js';
 import { resolveAs, type TypedExpression } from '../../src/features/expressions/resolve.js';
 import type { EncodedField } from '../../src/features/feature.js';
 import { encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { openGraph } from '../support/onnx.js';
 import { scratchFile } from '../support/scratch.js';
 
 /** Number of missing results. */
@@ -33,15 +33,7 @@ async function openEncoders(fields: readonly EncodedField[]): Promise<(rows: rea
   const values = rawValues(onnx, fields);
   for (const { name } of fields)
     onnx.output(values.numbers(name), { name: `${name}.value`, type: 'float', shape: ['batch'] });
-  const message = {
-    producerVersion: '0',
-    irVersion: 9,
-    opsets: { '': 20, 'ai.onnx.ml': 3 },
-    metadata: {},
-    graph: { name: 'fields', nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs },
-  };
-  const bytes = Buffer.concat([...encodeModel(message, onnx.initializers).pieces()]);
-  const session = await InferenceSession.create(bytes, { logSeverityLevel: 4 });
+  const session = await openGraph(onnx);
   return async (rows) => {
     const inputs = session.inputNames.map((name) => {
       const texts = rows.map((row) => row[name]!);

@@ -9,6 +9,7 @@ import { encodedFields, featureTypes, fieldsOf } from '../../src/features/featur
 import { encodeModel } from '../../src/export/onnx/messages.js';
 import { OnnxGraph } from '../../src/export/onnx/onnx-graph.js';
 import { rawValues } from '../../src/export/onnx/raw-values.js';
+import { openGraph } from '../support/onnx.js';
 import { readBags } from '../support/read-cells.js';
 
 /** Fits the first field of a group on values. */
@@ -38,16 +39,7 @@ async function openField(field: EncodedField): Promise<Run> {
   } else if (field.kind === 'id')
     onnx.output(values.ids(field.name), { name: 'values', type: 'int64', shape: ['batch'] });
   else onnx.output(values.numbers(field.name), { name: 'values', type: 'float', shape: ['batch'] });
-  const message = {
-    producerVersion: '0',
-    irVersion: 9,
-    opsets: { '': 20, 'ai.onnx.ml': 3 },
-    metadata: {},
-    graph: { name: 'field', nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs },
-  };
-  const session = await InferenceSession.create(Buffer.concat([...encodeModel(message, onnx.initializers).pieces()]), {
-    logSeverityLevel: 4,
-  });
+  const session = await openGraph(onnx);
   return async (rows) => {
     const feeds = Object.fromEntries(
       field.columns.map((column, c) => [

@@ -4,10 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { exportModel } from '../../src/export.js';
-import { formatSpec } from '../../src/export/formats.js';
 import { loadModel, train, type Model } from '../../src/index.js';
-import { expectNear, runOnnx } from '../support/onnx.js';
+import { expectNear, exportWithEncoders, runOnnx } from '../support/onnx.js';
 import { needsPython, python } from '../support/python.js';
 
 type Row = Readonly<Record<string, string>>;
@@ -101,15 +99,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'config.yaml'), CONFIG);
   await train(join(folder, 'config.yaml'), { runDir: run, device: 'cpu', threads: 1 });
   for (const file of ['items.csv', 'brands.csv']) rmSync(join(folder, file));
-  await exportModel({
-    path: run,
-    spec: formatSpec('onnx', { withEncoders: true }),
-    out,
-    device: 'cpu',
-    threads: 1,
-    onWarning: () => undefined,
-    signal: new AbortController().signal,
-  });
+  await exportWithEncoders(run, out);
   model = await loadModel(run);
   session = await InferenceSession.create(out, { logSeverityLevel: 4 });
 });

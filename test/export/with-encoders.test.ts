@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exportModel } from '../../src/export.js';
 import { formatSpec } from '../../src/export/formats.js';
 import { loadModel, train } from '../../src/index.js';
-import { expectNear, runOnnx } from '../support/onnx.js';
+import { expectNear, exportWithEncoders, runOnnx } from '../support/onnx.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
 import { servedWorld } from '../support/served.js';
@@ -181,15 +181,7 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
 `,
     );
     await train(join(cwd, 'config.yaml'), { runDir: run2, device: 'cpu', threads: 1 });
-    await exportModel({
-      path: run2,
-      spec: formatSpec('onnx', { withEncoders: true }),
-      out,
-      device: 'cpu',
-      threads: 1,
-      onWarning: () => undefined,
-      signal: new AbortController().signal,
-    });
+    await exportWithEncoders(run2, out);
     const session = await InferenceSession.create(out, { logSeverityLevel: 4 });
     const model = await loadModel(run2);
     const feeds = (rows: readonly Record<string, string>[]) => {
@@ -260,15 +252,7 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
     );
 
     const out = join(cwd, 'model.onnx');
-    await exportModel({
-      path: commas,
-      spec: formatSpec('onnx', { withEncoders: true }),
-      out,
-      device: 'cpu',
-      threads: 1,
-      onWarning: () => undefined,
-      signal: new AbortController().signal,
-    });
+    await exportWithEncoders(commas, out);
     const session = await InferenceSession.create(out, { logSeverityLevel: 4 });
     expectNear(await runOnnx(session, feedsOf(session.inputNames, rows)), new Map(Object.entries(found)));
     for (const price of ['1.500', '1,5,0'])

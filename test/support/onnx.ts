@@ -3,10 +3,13 @@ import { expect } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import type { Program, Plan } from '../../src/engines/engine.js';
 import type { Output } from '../../src/evaluation/outputs.js';
+import { exportModel } from '../../src/export.js';
+import { formatSpec } from '../../src/export/formats.js';
 import type { ExportedModel } from '../../src/export/model.js';
 import type { BagForm } from '../../src/export/onnx/bags.js';
 import { emitModel, type EmitOptions } from '../../src/export/onnx/emit-model.js';
 import { encodeModel } from '../../src/export/onnx/messages.js';
+import type { OnnxGraph } from '../../src/export/onnx/onnx-graph.js';
 
 /** Exports a plan with a program's weights; each prediction is an output. */
 export function exportedModel({ graph, layout }: Plan, program: Program): ExportedModel {
@@ -34,6 +37,33 @@ export async function openOnnx(
 ): Promise<InferenceSession> {
   const { message, initializers } = emitModel(model, options);
   return InferenceSession.create(Buffer.concat([...encodeModel(message, initializers).pieces()]));
+}
+
+/** Exports a run with its encoders. */
+export async function exportWithEncoders(path: string, out: string): Promise<void> {
+  await exportModel({
+    path,
+    spec: formatSpec('onnx', { withEncoders: true }),
+    out,
+    device: 'cpu',
+    threads: 1,
+    onWarning: () => undefined,
+    signal: new AbortController().signal,
+  });
+}
+
+/** Opens a graph in ONNX Runtime. */
+export function openGraph({ nodes, inputs, outputs, initializers }: OnnxGraph): Promise<InferenceSession> {
+  const message = {
+    producerVersion: '0',
+    irVersion: 9,
+    opsets: { '': 20, 'ai.onnx.ml': 3 },
+    metadata: {},
+    graph: { name: 'graph', nodes, inputs, outputs },
+  };
+  return InferenceSession.create(Buffer.concat([...encodeModel(message, initializers).pieces()]), {
+    logSeverityLevel: 4,
+  });
 }
 
 /** Predictions of a session, by name. */
