@@ -179,10 +179,11 @@ async function checkInputs(
   findings: Findings,
   onWarning: (text: string) => void,
 ): Promise<CheckedRows | undefined> {
-  const { grow, counters } = inputs.start;
+  const { start } = inputs;
   await findings.of(() => inputs.teachers.find());
   const hasStart = await checkStart(experiment, inputs, findings);
-  if (hasStart && counters !== undefined) inputs.counters?.warmStart(counters(), onWarning);
+  if (hasStart && start.counters !== undefined) inputs.counters?.warmStart(start.counters(), onWarning);
+  const grow: typeof start.grow = (fitted) => start.grow(fitted);
   return checkRows(experiment.data, { ...inputs, ...(hasStart && { grow }) }, sampler, findings);
 }
 
