@@ -67,16 +67,20 @@ export async function live({ config, set, name, mtl, trainArgs, serveArgs, signa
   return (await isRefused) ? EXIT_CODES.usage : (code ?? EXIT_CODES.bug);
 }
 
-/** Runs the server; options that it refuses at its first start are refused at others too. */
+/** Runs the server. Options that it refuses are final, unless an earlier start has served with them. */
 function superviseServer(command: readonly string[], supervision: Supervision): Promise<number | null> {
-  let numEnds = 0;
+  let hasServed = false;
+  const onLine = (name: string, line: string): void => {
+    hasServed ||= line.includes('listening at http');
+    supervision.onLine(name, line);
+  };
   return supervise(
     {
       name: 'serve',
       command,
-      isFinal: (code) => code === EXIT_CODES.done || (++numEnds === 1 && code === EXIT_CODES.usage),
+      isFinal: (code) => code === EXIT_CODES.done || (code === EXIT_CODES.usage && !hasServed),
     },
-    supervision,
+    { ...supervision, onLine },
   );
 }
 

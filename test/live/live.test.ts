@@ -1,9 +1,10 @@
 /** @module-tag long */
 import { spawn } from 'node:child_process';
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { live } from '../../src/live.js';
 import { hasExited } from '../../src/system/owner.js';
 import { mtl, BIN } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -162,6 +163,49 @@ describe('mtl live', { timeout: 300_000 }, () => {
     expect((await mtl(cwd, train)).code).toBe(0);
     // The server finds this after the first checkpoint.
     await expectRefusal(['--shadow', 'runs/other/1'], 2, 'tasks.ctr: differs from the present model');
+  });
+
+  it.each([
+    { exits: [4, 2], expected: 2, starts: 2 },
+    { exits: [4, 'served', 2, 0], expected: 0, starts: 4 },
+  ])('starts a server again that ends with $exits', async ({ exits, expected, starts }) => {
+    const cwd = prepare();
+    mkdirSync(join(cwd, 'runs', 'stream', 'live', 'checkpoints', 'last'), { recursive: true });
+    const count = join(cwd, 'count');
+    const program = join(cwd, 'mtl.mjs');
+    writeFileSync(
+      program,
+      `import { appendFileSync, readFileSync } from 'node:fs';
+      if (process.argv[2] === 'train') setInterval(() => undefined, 1000);
+      else {
+        appendFileSync(${JSON.stringify(count)}, '.');
+        const exit = ${JSON.stringify(exits)}[readFileSync(${JSON.stringify(count)}).length - 1];
+        if (exit === 'served') console.log('listening at http://127.0.0.1:1');
+        process.exitCode = exit === 'served' ? 1 : exit;
+      }`,
+    );
+    const stop = new AbortController();
+    const ended = live({
+      config: join(cwd, 'stream.yaml'),
+      set: [`runs=${join(cwd, 'runs')}`],
+      name: 'live',
+      mtl: [process.execPath, program],
+      trainArgs: [],
+      serveArgs: [],
+      signal: stop.signal,
+      onLine: () => undefined,
+      onRestart: () => undefined,
+    });
+    await until('the last start', () =>
+      existsSync(count) && readFileSync(count).length === starts ? true : undefined,
+    );
+    if (expected === 0)
+      setTimeout(500).then(
+        () => stop.abort(),
+        () => undefined,
+      );
+    expect((await ended) === 2).toBe(expected === 2);
+    expect(readFileSync(count)).toHaveLength(starts);
   });
 
   it('ends both processes if it is killed', async () => {
