@@ -180,14 +180,31 @@ def test_an_export_without_vocabularies_names_the_second_file(tmp_path: Path, sh
         Model.load(file)
 
 
-def test_a_computed_field_is_named(tmp_path: Path, shop: Path, train: Train) -> None:
-    config = changed(SHOP, "user")
-    config["data"] = {split: str(shop.parent / "train.csv") for split in ("train", "valid")}
-    config["features"]["half"] = {"type": "expression", "fields": [{"name": "half", "expression": "user / 2"}]}
-    run = train(write_config(tmp_path, config), "run")
+COMPUTED = changed(
+    changed(SHOP, "half", type="expression", fields=[{"name": "half", "expression": "user / 2"}]),
+    "found",
+    type="match",
+    fields=[{"candidate": "item", "history": "seen"}],
+)
+
+
+def test_computed_fields_predict_as_mtl(tmp_path: Path, shop: Path, train: Train) -> None:
+    run = train(write_computed(tmp_path, shop), "run")
+    expect_equal(Model.load(run).predict(read_csv(shop.parent / "test.csv")), predict(run, shop.parent / "test.csv"))
+
+
+def test_a_computed_field_of_an_export_without_encoders_is_named(tmp_path: Path, shop: Path, train: Train) -> None:
+    file = tmp_path / "model.onnx"
+    run_command(["export", str(train(write_computed(tmp_path, shop), "run")), "--format", "onnx", "--out", str(file)])
     message = "field 'half_piecewise': is computed from its columns; predict with Client"
     with pytest.raises(UnsupportedError, match=message):
-        Model.load(run)
+        Model.load(file)
+
+
+def write_computed(directory: Path, shop: Path) -> Path:
+    config = changed(COMPUTED, "user")
+    config["data"] = {split: str(shop.parent / "train.csv") for split in ("train", "valid")}
+    return write_config(directory, config)
 
 
 def test_a_path_without_a_run_is_an_error_of_the_command(tmp_path: Path) -> None:
