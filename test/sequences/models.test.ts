@@ -81,8 +81,8 @@ describe('a sequence', () => {
     ],
     [
       'model={ name: esmm, bottom: { name: fm, input: [clicks] } }',
-      'model: fm requires embeddings, but its input has only numbers; use type bucketized or ' +
-        'piecewise-linear, or add groups to input',
+      'model: fm requires embeddings, but its input has only numbers; use type bucketized, ' +
+        'piecewise-linear or periodic, or add groups to input',
     ],
   ])('is rejected with %s', async (set, message) => {
     await expect(train('{ name: esmm }', [set])).rejects.toThrow(message);
