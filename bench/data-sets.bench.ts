@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { it } from 'vitest';
 import { extractSets, isMethod, keptScores, measure, METHODS, methodsOf, type Scores } from './data-sets/measure.js';
 import { chooseSets } from './data-sets/sets.js';
-import { setsTable, summaryTable, type Line } from './data-sets/table.js';
+import { metricTable, summaryTable, type Line } from './data-sets/table.js';
 import { withSection } from './models/table.js';
 import { benchOptions, describeMachine } from './results.js';
 
@@ -40,7 +40,7 @@ it(
         ]),
       ),
     }));
-    const tables = `${setsTable(lines)}\n\n${summaryTable(lines)}`;
+    const tables = [metricTable(lines, 'auc'), metricTable(lines, 'logLoss'), summaryTable(lines)].join('\n\n');
     console.log(`\n${seeds} seeds, ${describeMachine()}\n${tables}\n`);
     if (write !== undefined) writeFileSync(write, withSection(readFileSync(write, 'utf8'), 'data sets', tables));
   },

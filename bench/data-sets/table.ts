@@ -21,21 +21,15 @@ const NORMAL = 1.96;
 
 type Metric = 'auc' | 'logLoss';
 
-/**
- * Renders, in Markdown, test AUC and log loss of each label, averaged over seeds, with half of the 95% interval over
- * seeds.
- */
-export function setsTable(lines: readonly Line[]): string {
+/** Renders, in Markdown, a test metric of each label, averaged over seeds, with half of the 95% interval over seeds. */
+export function metricTable(lines: readonly Line[], metric: Metric): string {
   return [
-    row(['data set', 'for', 'label', ...METHODS.map((method) => TITLES[method])]),
-    row(['---', '---', '---', ...METHODS.map(() => '---')]),
+    row([metric === 'auc' ? 'AUC' : 'log loss', 'label', ...METHODS.map((method) => TITLES[method])]),
+    row(['---', '---', ...METHODS.map(() => '---')]),
     ...lines.flatMap(({ set, scores }) =>
       set.labels.map((label) => {
-        const cell = (method: Method): string => {
-          const both = (['auc', 'logLoss'] as const).map((metric) => valuesOf(scores, method, label, metric));
-          return both[0]!.length === 0 ? NOT_MEASURED : both.map(withInterval).join(', ');
-        };
-        return row([set.name, set.purpose, label, ...METHODS.map(cell)]);
+        const cell = (method: Method): string => withInterval(valuesOf(scores, method, label, metric));
+        return row([set.name, label, ...METHODS.map(cell)]);
       }),
     ),
   ].join('\n');
@@ -74,6 +68,7 @@ function valuesOf(scores: Line['scores'], method: Method, label: string, metric:
 }
 
 function withInterval(values: readonly number[]): string {
+  if (values.length === 0) return NOT_MEASURED;
   const center = mean(values);
   if (values.length < 2) return shareText(center);
   const variance = values.reduce((sum, value) => sum + (value - center) ** 2, 0) / (values.length - 1);
