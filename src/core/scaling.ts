@@ -118,14 +118,14 @@ function rankScaling(isNormal: boolean): Scaling<RankStep> {
 }
 
 type ScalingName = keyof typeof SCALINGS;
-const namesOf = <Name extends string>(scalings: Readonly<Record<Name, unknown>>) =>
+const createNameSchema = <Name extends string>(scalings: Readonly<Record<Name, unknown>>) =>
   z.enum(Object.keys(scalings) as Name[]);
-const listOf = <Name extends z.ZodType>(name: Name) => z.union([name, z.array(name).min(1)]);
+const createListSchema = <Name extends z.ZodType>(name: Name) => z.union([name, z.array(name).min(1)]);
 
 /** Schema of a scaling, or several in sequence. */
-export const scalingOption = listOf(namesOf(SCALINGS));
+export const scalingOption = createListSchema(createNameSchema(SCALINGS));
 /** Schema of scalings with an inverse. */
-export const invertibleScalingOption = listOf(namesOf(INVERTIBLE));
+export const invertibleScalingOption = createListSchema(createNameSchema(INVERTIBLE));
 /** A scaling, or several in sequence. */
 export type ScalingSpec = z.output<typeof scalingOption>;
 type StepOf<Spec> = Spec extends z.output<typeof invertibleScalingOption> ? InvertibleStep : ScaleStep;

@@ -58,7 +58,7 @@ export function* checkScaledNumber(options: NumericOptions): Generator<Validatio
     yield { path: ['fillMissing'], message: 'expected a number within the range of a 32-bit float' };
 }
 
-/** Returns the field that says whether a number is missing, if the options request one. */
+/** Returns the indicator field of missing numbers if the options request one. */
 export function indicatorFields(column: string, { indicator }: NumericOptions): readonly Field[] {
   return indicator === true ? [indicatorField(column)] : [];
 }
