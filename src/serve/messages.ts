@@ -159,6 +159,8 @@ export interface ModelFacts {
   readonly savedMs: number;
   readonly inputs: readonly ModelInput[];
   readonly outputs: readonly string[];
+  /** Training config in YAML. A checkpoint in use may no longer exist: training removes old ones. */
+  readonly config: string;
 }
 
 /** Requests that a model answered since the server started. */

@@ -83,7 +83,8 @@ function supplement(
 
 function toFacts(model: GivenModel, savedMs: number): ModelFacts {
   const { step, checkpoint, inputs, outputs } = model;
-  return { name: name ?? model.name, version: String(step), checkpoint, savedMs, inputs, outputs };
+  const { config } = stored;
+  return { name: name ?? model.name, version: String(step), checkpoint, savedMs, inputs, outputs, config };
 }
 
 function toReply(result: AnsweredBundle): Answer {

@@ -129,6 +129,7 @@ describe('a tensor of vectors', () => {
     savedMs: 0,
     inputs: [{ name: 'look', holds: 'vector' }],
     outputs: ['ctr'],
+    config: '',
   };
   const read = (tensor: object, rest: Buffer = Buffer.alloc(0)): unknown[] => {
     const json = Buffer.from(JSON.stringify({ inputs: [{ name: 'look', ...tensor }] }));

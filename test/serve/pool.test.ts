@@ -18,7 +18,7 @@ vi.mock('../../src/runs/manifest.js', () => ({
 vi.mock('../../src/trained-model/load-counters.js', () => ({ loadCounters: () => Promise.resolve(undefined) }));
 vi.mock('../../src/trained-model/load-events.js', () => ({ loadEvents: () => Promise.resolve(undefined) }));
 
-const FACTS: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', savedMs: 0, inputs: [], outputs: [] };
+const FACTS: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', savedMs: 0, inputs: [], outputs: [], config: '' };
 const ANSWER: Answered = { status: 200, body: '{}', rows: 1 };
 const KIND: BodyKind = { form: 'rows', onBadRow: 'error', onMissing: 'error' };
 

@@ -129,7 +129,7 @@ export class Canary {
           ? 'the present model is that checkpoint'
           : rejected && `the rule rejected it at ${rejected}; start without --promote-if to compare it again`;
       if (reason === undefined)
-        return new Canary(options, context, verdict, { present, candidate }, await describePair(facts, options));
+        return new Canary(options, context, verdict, { present, candidate }, describePair(facts, options));
       onWarning(`--${kind} ${path}: not started, since ${reason}`);
     } catch (error) {
       await models.removeCandidate();
@@ -246,7 +246,7 @@ export class Canary {
       return this.#end('ended', 'the present model is now that checkpoint');
     if (pools.present === this.#checked.present && pools.candidate === this.#checked.candidate) return;
     try {
-      const spec = await describePair(facts, this.#options);
+      const spec = describePair(facts, this.#options);
       const isOther = this.#hasOtherRun(pools);
       this.#checked = pools;
       if (isOther) await this.#restart(spec);

@@ -3,7 +3,6 @@ import { listTasks } from '../../config/experiment.js';
 import { storedExperiment } from '../../config/stored.js';
 import { didYouMean, quoted, userError } from '../../core/errors.js';
 import type { Task } from '../../core/tasks.js';
-import { readCheckpointConfig } from '../../runs/checkpoint.js';
 import { FILES } from '../../runs/manifest.js';
 import type { ModelFacts } from '../messages.js';
 import { listLiveOutputs, LIVE_METRICS, type ComparisonSpec } from './live-comparison.js';
@@ -12,22 +11,21 @@ import type { CanaryOptions, CanaryRule, Side } from './options.js';
 /**
  * Returns how two models are compared.
  * @throws UserError (usage) if the candidate requires other inputs or has other tasks, or the rule names no metric with
- * a direction and an interval; (checkpoint) if a config cannot be read
+ * a direction and an interval
  */
-export async function describePair(
+export function describePair(
   { present, candidate }: Readonly<Record<Side, ModelFacts>>,
   { kind, path, rule }: CanaryOptions,
-): Promise<ComparisonSpec> {
+): ComparisonSpec {
   const where = `--${kind} ${path}`;
   checkInputs(present, candidate, where);
-  const [own, other] = await Promise.all([readConfig(present), readConfig(candidate)]);
+  const [own, other] = [readConfig(present), readConfig(candidate)];
   checkTasks(own.tasks, other.tasks, where);
   if (rule !== undefined) checkMetric(rule, own.tasks);
   return { ...own, isPaired: kind === 'shadow', rule };
 }
 
-async function readConfig({ checkpoint }: ModelFacts): Promise<Pick<ComparisonSpec, 'tasks' | 'cells'>> {
-  const { config } = await readCheckpointConfig(checkpoint);
+function readConfig({ checkpoint, config }: ModelFacts): Pick<ComparisonSpec, 'tasks' | 'cells'> {
   const experiment = storedExperiment(config, join(checkpoint, FILES.config));
   const { nullValues, trim, decimal } = experiment.data;
   return {

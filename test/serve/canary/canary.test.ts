@@ -256,6 +256,21 @@ describe('mtl serve --canary', () => {
   });
 });
 
+describe('a canary whose present checkpoint is removed', () => {
+  it('is compared with another run all the same', async () => {
+    const [present, canary] = [join(folder, 'removed'), join(folder, 'third')];
+    cpSync(world.run, present, { recursive: true, verbatimSymlinks: true });
+    symlinkSync(other, canary);
+    const server = await comparing({ path: canary }, present);
+    rmSync(join(present, 'checkpoints'), { recursive: true });
+    rmSync(canary);
+    symlinkSync(twin, canary);
+    await server.reload();
+    expect(await report(server)).toMatchObject({ state: 'running', candidate: { version: '10' } });
+    expect(server.bugs).toEqual([]);
+  });
+});
+
 describe('mtl serve --shadow', () => {
   it('leaves answers bitwise unchanged, and pairs the predictions of both models', async () => {
     const [plain, server] = [await serverOfTest({ paths: [world.run] }), await comparing({ kind: 'shadow' })];
