@@ -16,7 +16,7 @@ export function collectFindings(): Findings {
   let firstKind: ErrorKind | undefined;
   const add = (kind: ErrorKind, more: readonly Problem[]): void => {
     if (more.length > 0) firstKind ??= kind;
-    problems.push(...more);
+    for (const problem of more) problems.push(problem);
   };
   return {
     problems,

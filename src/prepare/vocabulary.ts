@@ -48,10 +48,14 @@ export async function fitVocabularies(
   });
 }
 
-/** Returns ids, followed by others that are not among them. */
-function appendIds(ids: Float64Array, others: Float64Array): Float64Array {
+/** Returns ids, followed by others that are not among them; there may be millions. */
+export function appendIds(ids: Float64Array, others: Float64Array): Float64Array {
   const known = new Set(ids);
-  return Float64Array.of(...ids, ...others.filter((id) => !known.has(id)));
+  const added = others.filter((id) => !known.has(id));
+  const all = new Float64Array(ids.length + added.length);
+  all.set(ids);
+  all.set(added, ids.length);
+  return all;
 }
 
 /** Returns the chunks in which a field occurs. */

@@ -243,3 +243,16 @@ describe('hostile CSV', () => {
     expect(process.memoryUsage().rss - start).toBeLessThan(60e6);
   });
 });
+
+describe('hostile JSON Lines', () => {
+  it('with hundreds of thousands of short lines that are no rows has the others', { timeout: 120_000 }, async () => {
+    const invalid = 300_000;
+    const text = `{"click":1,"id":2,"word":"w","n":3}\n${'x\n'.repeat(invalid)}{"click":0,"id":5,"word":"","n":6}\n`;
+    const format = rowFormatOf({ tasks, groups });
+    const policy = skipBadRows(undefined, invalid);
+    const reading = { policy, cache: { folder: scratchFolder() } };
+    const source = await openSource(scratchFile('short.jsonl', text), columnsOf(format));
+    const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
+    expect([dataset.rows, policy.count]).toEqual([2, invalid]);
+  });
+});

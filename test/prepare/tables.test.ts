@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createIdCounter, createIdTable, lookUp } from '../../src/features/vocabulary/id-table.js';
+import { appendIds } from '../../src/prepare/vocabulary.js';
 import { createSessionTable, findSession, sessionHash } from '../../src/prepare/session-table.js';
 import { randomStream } from '../../src/core/random.js';
 
@@ -30,6 +31,16 @@ describe('id tables', () => {
     );
     const table = createIdTable(Float64Array.of(-1, ...frequent));
     for (const [id, count] of counts) expect(lookUp(table, id)).toBe(count >= 5 ? frequent.indexOf(id) + 1 : 0);
+  });
+});
+
+describe('ids of a shared vocabulary', () => {
+  it('are those of the first field, then the other ones of the second: hundreds of thousands, too', () => {
+    expect([...appendIds(Float64Array.of(3, 1, 2), Float64Array.of(2, 9, 3, 4))]).toEqual([3, 1, 2, 9, 4]);
+    const count = 400_000;
+    const ids = Float64Array.from({ length: count }, (_, i) => i);
+    const others = ids.map((id) => id + count / 2);
+    expect(appendIds(ids, others)).toEqual(Float64Array.from({ length: 1.5 * count }, (_, i) => i));
   });
 });
 

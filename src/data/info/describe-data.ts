@@ -141,7 +141,7 @@ export async function describeSources(
       leftOut: Object.fromEntries(leftOut),
       tasks: Object.fromEntries(tasks) as SplitDescription['tasks'],
     });
-    badRows.push(...rejects.map(describeBadRow));
+    for (const bad of rejects) badRows.push(describeBadRow(bad));
   }
   const fields = encoded.fields.map((field) => describeField(field, counts, encoded));
   const sequences = counts.get('train')!.lengths.sequences.map((sequence) => describeSequence(sequence, counts));

@@ -124,7 +124,7 @@ export class RowCollector {
   #noteOthers(rows: ChunkRows, chunk: Chunk, line: number): void {
     const { leftOut, rejects, skipped } = this.#notes;
     countLeftOut(leftOut, rows.excluded);
-    rejects.push(...invalidRows(rows, chunk, this.#file, line));
+    for (const bad of invalidRows(rows, chunk, this.#file, line)) rejects.push(bad);
     const { invalid = [] } = chunk;
     let [before, next] = [this.#block.rows, 0];
     for (let row = 0; row <= rows.count; row++) {

@@ -216,7 +216,7 @@ class ShardFolder {
       const rows = (begins[i + 1] ?? block.rows) - begin;
       return { file, rows, bytes: 0, hash: '', ...(begin > 0 && { first: begin }) };
     });
-    this.#shards.push(...shards);
+    for (const shard of shards) this.#shards.push(shard);
     const parts = safetensorsParts(tensorsOf(block, this.#columns));
     const { content, sync } = await writeParts(join(this.#folder, file), parts);
     this.#addSync(Promise.allSettled(this.#syncs.slice(-1)).then(sync));

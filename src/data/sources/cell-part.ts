@@ -215,7 +215,8 @@ export class CellPart {
    */
   async hash(access: Access): Promise<Fingerprint> {
     const found: Content[] = [];
-    for (const part of this.#parts) found.push(...part.#inOrder(await part.fingerprint(access)));
+    for (const part of this.#parts)
+      for (const content of part.#inOrder(await part.fingerprint(access))) found.push(content);
     if (found.length === 0) await this.#hashFiles(access, found);
     return (this.#content = this.#byName(found));
   }

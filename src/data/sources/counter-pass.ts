@@ -98,7 +98,7 @@ export class CounterPass {
     const opening = { columns: this.plan.columns, dialect: this.#dialect, ownCache: this.#ownCache };
     const { all } = await CellParts.open(findFiles(paths), opening);
     const own = all.map((part, i) => ({ part, isLast: i === all.length - 1, content: '', folder: '' }));
-    this.#parts.push(...own);
+    for (const part of own) this.#parts.push(part);
     const counters = storedValueColumns(counterNames(this.plan.names), own, {
       prepare: (reading) => this.countTo(own.at(-1)!, reading),
       columnsOf: () => Promise.resolve(counterColumn),

@@ -107,7 +107,8 @@ class ShardSource implements Source {
     const { folder, manifest } = this.#shards;
     const names = [...new Set(fitters.flatMap(([columns]) => columns))];
     const columns = names.map((name) => storedColumn(this.#stored.columns.get(name)!));
-    const block = createRowBlock(columns, Math.max(...manifest.shards.map(({ rows }) => rows)));
+    const largest = manifest.shards.reduce((most, { rows }) => Math.max(most, rows), 0);
+    const block = createRowBlock(columns, largest);
     const readers = columnSource(this.#stored);
     let done = 0;
     for (const [shard, { rows, file }] of manifest.shards.entries()) {
