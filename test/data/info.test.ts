@@ -273,6 +273,30 @@ describe('drift', () => {
   });
 });
 
+describe('drift of new values', () => {
+  // Most values of either sample are not in the other one.
+  const zipf = (rows: number, random: ReturnType<typeof randomStream>, first = 0) => {
+    const tally = new Tally();
+    for (let i = 0; i < rows; i++) tally.add(first + Math.floor(1e7 ** random.uniform()));
+    return tally;
+  };
+
+  it('is small between samples of one population with millions of values', () => {
+    const random = randomStream(6, 'values');
+    for (const rows of [2000, 20_000, 100_000]) {
+      const [train, other] = [zipf(20_000, random), zipf(rows, random)];
+      const numNew = other.keys.filter((key) => train.count(key) === 0).length;
+      expect(numNew).toBeGreaterThan(other.keys.length / 3);
+      expect(computeDrift(train, other)!).toBeLessThan(0.1);
+    }
+  });
+
+  it('is large if more values are new than by chance', () => {
+    const random = randomStream(7, 'values');
+    expect(computeDrift(zipf(20_000, random), zipf(20_000, random, 1e7))!).toBeGreaterThan(1);
+  });
+});
+
 describe('single-field AUC', () => {
   it('is the AUC of the label rates by value', () => {
     const random = randomStream(3, 'rates');

@@ -1,13 +1,15 @@
 /** @module-tag long */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { skipBadRows, type BadRow } from '../../src/data/rows/rejects.js';
+import { writeShards } from '../../src/data/shards/writer.js';
 import { createRowSampler } from '../../src/data/sources/row-sample.js';
 import { listTasks } from '../../src/config/experiment.js';
+import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const NUM_ROWS = 60_000;
@@ -100,6 +102,29 @@ function write(folder: string, name: string, content: string | Uint8Array): stri
   return join(folder, name);
 }
 
+/** Writes the rows as shards of 10,000. */
+async function shards(): Promise<string> {
+  const folder = join(scratchFolder(), 'shards');
+  const columns = [
+    { name: 'click', kind: 'label' },
+    { name: 'at', kind: 'number' },
+    { name: 'note', kind: 'id' },
+  ] as const;
+  const add = async (writer: Parameters<Parameters<typeof writeShards>[2]>[0]) => {
+    await writer.add({
+      rows: NUM_ROWS,
+      ids: new Map([['note', Uint32Array.from(all, ({ at }) => 1 + (at % 7))]]),
+      numbers: new Map([['at', Float32Array.from(all, ({ at }) => at)]]),
+      bags: new Map(),
+      labels: new Map([['click', Float32Array.from(all, ({ click }) => click)]]),
+    });
+    const texts = textsFrom(['', ...Array.from({ length: 7 }, (_, i) => `note ${i}`)]);
+    return { sizes: new Map([['note', 8]]), vocabularies: new Map([['note', texts]]) };
+  };
+  await writeShards(folder, columns, add, 10_000);
+  return folder;
+}
+
 describe('row sample', () => {
   it.each(files)('of %s is spread evenly over all rows', async (_, make) => {
     const { at, notes, clicks, isCut } = await sample(make(scratchFolder()));
@@ -115,6 +140,32 @@ describe('row sample', () => {
     expect(byTenth).toEqual(Array<number>(10).fill(LIMIT / 10));
     expect(clicks / LIMIT).toBeGreaterThan(0.11);
     expect(clicks / LIMIT).toBeLessThan(0.13);
+  });
+
+  it('of shards has runs of rows at even distances', async () => {
+    const folder = await shards();
+    const { at, notes, clicks, isCut } = await sample(folder, 5000);
+    expect(isCut).toBe(true);
+    const run = 256;
+    expect(at).toHaveLength(Math.ceil(5000 / run) * run);
+    const begins = at.filter((_, i) => i % run === 0);
+    expect(at).toEqual(begins.flatMap((begin) => Array.from({ length: run }, (_, i) => begin + i)));
+    const distances = begins.slice(1).map((begin, i) => begin - begins[i]!);
+    expect(begins[0]).toBe(0);
+    expect(Math.max(...distances) - Math.min(...distances)).toBeLessThanOrEqual(run);
+    expect(NUM_ROWS - begins.at(-1)!).toBeLessThanOrEqual(Math.max(...distances));
+    expect(notes).toEqual(at.map((row) => `note ${row % 7}`));
+    expect(clicks).toBe(at.reduce((sum, row) => sum + rowOf(row).click, 0));
+    expect(await sample(folder, NUM_ROWS)).toMatchObject({ at: all.map(({ at: row }) => row), isCut: false });
+  });
+
+  it('of shards reports damage in rows outside of it', async () => {
+    const folder = await shards();
+    const file = join(folder, 'shard-00003.safetensors');
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 100]! ^= 1;
+    writeFileSync(file, bytes);
+    await expect(sample(folder, 500)).rejects.toThrow(/shard-00003.*checksum/);
   });
 
   it('contains all rows if there are fewer than the limit, in each format', async () => {

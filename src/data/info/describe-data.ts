@@ -127,7 +127,7 @@ export async function describeSources(
     });
     const own = new SplitCounts(encoded, columns);
     const leftOut = new Map<string, number>();
-    for await (const rows of source.stream(counted, columns, { ...access, policy: counting })) {
+    for await (const rows of source.stream(counted, columns, { ...access, policy: counting, keepsItems: false })) {
       see?.(split, rows);
       own.add(rows);
       countLeftOut(leftOut, rows.leftOut);

@@ -7,7 +7,8 @@ const MAX_COMPARED = 100;
 const MIN_ROWS_PER_VALUE = 40;
 /**
  * Computes the population stability index of a split against the training set, over the most frequent training values,
- * all other training values, and new values.
+ * all other training values, and new values. Without drift, the share of rows with new values is that of the values
+ * that occur once on the training set (Good-Turing; Good 1953, Biometrika 40).
  * @returns undefined if either is empty
  */
 export function computeDrift(train: Tally, other: Tally): number | undefined {
@@ -16,14 +17,11 @@ export function computeDrift(train: Tally, other: Tally): number | undefined {
   const frequent = [...train.keys].sort((a, b) => train.count(b) - train.count(a)).slice(0, numCompared);
   const isFrequent = new Set(frequent);
   const rare: [number, number] = [0, 0];
-  let unseen = 0;
-  for (const key of train.keys) if (!isFrequent.has(key)) rare[0] += train.count(key);
-  for (const key of other.keys) {
-    if (isFrequent.has(key)) continue;
-    if (train.count(key) > 0) rare[1] += other.count(key);
-    else unseen += other.count(key);
-  }
-  return stabilityIndex([...frequent.map((key) => [train.count(key), other.count(key)] as const), rare, [0, unseen]]);
+  const unseen: [number, number] = [0, 0];
+  for (const key of train.keys)
+    if (!isFrequent.has(key)) (train.count(key) === 1 ? unseen : rare)[0] += train.count(key);
+  for (const key of other.keys) if (!isFrequent.has(key)) (train.count(key) > 0 ? rare : unseen)[1] += other.count(key);
+  return stabilityIndex([...frequent.map((key) => [train.count(key), other.count(key)] as const), rare, unseen]);
 }
 
 /** Computes the mean drift of the elements of vectors; undefined if either is empty. */

@@ -29,8 +29,8 @@ interface Run {
 }
 
 /**
- * Creates a sampler of about `limit` rows per source: stratified over all of its files, at random positions. Smaller
- * sources and directories of shards are read completely. Files are read to their end to find all damage, but rows
+ * Creates a sampler of about `limit` rows per source: stratified over all of its files, at random positions; in shards,
+ * at even distances. Smaller sources are read completely. Files are read to their end to find all damage, but rows
  * outside the sample are not encoded; nothing is cached. Byte offsets are not guessed, since quotes may contain line
  * feeds.
  */
@@ -54,7 +54,11 @@ export function createRowSampler(limit: number): RowSampler {
     },
     async open(paths, columns, dialect = {}, computed) {
       const whole = await openSource(paths, columns, dialect, computed);
-      if (!whole.takesRules) return whole;
+      if (!whole.takesRules) {
+        const sample = whole.sample?.(limit);
+        if (sample !== undefined) isCut = true;
+        return sample ?? whole;
+      }
       const files = findFiles(paths);
       const openSample = async (wanted: readonly string[], reading: Reading): Promise<readonly RowSource[]> => {
         await computed?.prepare({ ...reading, cache: { folder: temporaryFolder() } });

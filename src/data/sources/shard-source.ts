@@ -36,8 +36,9 @@ import { readVocabularies, vocabularyFile } from '../shards/vocabulary.js';
 import { reportShare } from './cell-part.js';
 import type { Reading, Source, StreamReading } from './source.js';
 
-/** Rows per batch of a stream. */
+/** Rows per batch of a stream, and of a sample, which has more places if its batches are short. */
 const STREAM_ROWS = 1 << 12;
+const SAMPLED_ROWS = 1 << 8;
 
 /**
  * Opens a directory of shards that were not encoded for this config, by `mtl prepare` or another program. All rows must
@@ -64,12 +65,19 @@ class ShardSource implements Source {
   readonly columns: readonly string[];
   readonly #shards: Shards;
   readonly #stored: ShardColumns;
+  /** Number of rows that `stream` yields; undefined for all. */
+  readonly #limit: number | undefined;
 
-  constructor(shards: Shards, stored: ShardColumns) {
+  constructor(shards: Shards, stored: ShardColumns, limit?: number) {
     this.path = shards.folder;
     this.columns = [...stored.columns.keys()];
     this.#shards = shards;
     this.#stored = stored;
+    this.#limit = limit;
+  }
+
+  sample(limit: number): Source | undefined {
+    return this.#shards.manifest.rows > limit ? new ShardSource(this.#shards, this.#stored, limit) : undefined;
   }
 
   async fingerprint(): Promise<Fingerprint> {
@@ -146,7 +154,7 @@ class ShardSource implements Source {
 
   async *stream(format: EncodedFormat, kept: readonly string[], reading: StreamReading): AsyncGenerator<EncodedBatch> {
     const { columns } = this.#stored;
-    const { cursor } = reading;
+    const { cursor, keepsItems = true } = reading;
     const check = checkOf(Buffer.from(JSON.stringify(this.#shards.manifest.shards)));
     const from = cursor?.positionIn(this.path);
     if (from !== undefined && from.check !== check) throw changedBefore(this.path, 'its manifest has other shards');
@@ -154,20 +162,23 @@ class ShardSource implements Source {
     const keptColumns = kept.map((name) => columns.get(name)!);
     const texts = columnSource({ columns, vocabularies: await readVocabularies(this.path, keptColumns) });
     let done = from?.offset ?? 0;
+    const batchSize = this.#limit === undefined ? STREAM_ROWS : SAMPLED_ROWS;
     // A cursor is after whole batches, or after the last row.
-    const range = { skipBatches: Math.ceil(done / STREAM_ROWS) };
+    const range = { skipBatches: Math.ceil(done / batchSize) };
     const read = (view: ShardView): ReturnType<Dataset['batches']> =>
-      shardDataset(this.#shards, view).batches(STREAM_ROWS, undefined, range);
+      shardDataset(this.#shards, view).batches(batchSize, undefined, range);
     // Rows are read twice: encoded, and as stored.
     const keptBatches = read(asStored(keptColumns.map(storedColumn)));
     try {
       for await (const { batch, totalRows } of read(formatView(this.#stored, format))) {
         const next = kept.length === 0 ? undefined : await keptBatches.next();
+        const isSampled = this.#isSampled(done);
         done += batch.rows;
+        if (!isSampled) continue;
         cursor?.moveTo(this.path, { offset: done, check }, done + 1);
         yield {
           batch,
-          kept: next?.done === false ? kept.map((name) => textsOf(name, texts, next.value.batch)) : [],
+          kept: next?.done === false ? kept.map((name) => textsOf(name, texts, next.value.batch, keepsItems)) : [],
           skipped: [],
           rejects: [],
           leftOut: new Map<string, number>(),
@@ -179,6 +190,14 @@ class ShardSource implements Source {
     } finally {
       await keptBatches.return(undefined);
     }
+  }
+
+  /** Returns whether the batch that begins with a row is yielded: the first one, and others at even distances. */
+  #isSampled(row: number): boolean {
+    if (this.#limit === undefined) return true;
+    const share = this.#limit / this.#shards.manifest.rows;
+    const numBefore = (batches: number): number => Math.ceil(batches * share);
+    return numBefore(row / SAMPLED_ROWS) < numBefore(row / SAMPLED_ROWS + 1);
   }
 
   #checkFormat(format: RowFormat): void {
@@ -206,7 +225,10 @@ function missingColumns(missing: readonly string[], names: readonly string[], wh
 }
 
 /** Returns the texts of a stored column by row; numbers have the shortest text of a 32-bit float. */
-function textsOf(name: string, source: ColumnSource, raw: Batch): readonly string[] {
+function textsOf(name: string, source: ColumnSource, raw: Batch, keepsItems: boolean): readonly string[] {
+  const offsets = raw.bags.get(name)?.offsets;
+  if (!keepsItems && offsets !== undefined)
+    return Array.from({ length: raw.rows }, (_, row) => (offsets[row] === offsets[row + 1] ? '[]' : '[1]'));
   const keys = raw.keys?.get(name);
   const floats = raw.numbers.get(name) ?? raw.labels.get(name);
   const column = keys === undefined && floats === undefined ? source.get(name)!(raw) : undefined;

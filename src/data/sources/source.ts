@@ -52,7 +52,10 @@ export interface Reading extends Access {
 }
 
 /** Options of `stream`. */
-export type StreamReading = Reading & ReadOptions;
+export interface StreamReading extends Reading, ReadOptions {
+  /** Whether the kept text of a list has its items; if not, it may be any text but `[]`. Default: true. */
+  readonly keepsItems?: boolean;
+}
 
 /** Opened data with the required columns. */
 export interface Source {
@@ -86,6 +89,11 @@ export interface Source {
    * @throws UserError (data) for an invalid row that the policy does not skip
    */
   stream(format: EncodedFormat, kept: readonly string[], reading: StreamReading): AsyncGenerator<EncodedBatch>;
+  /**
+   * Returns the source with a `stream` of about `limit` of its rows, spread evenly; the others are read and checked.
+   * Undefined if there are no more rows than that. Sources that take rules are sampled by `createRowSampler`.
+   */
+  sample?(limit: number): Source | undefined;
 }
 
 /** Returns a source that differs from another one in some methods. */
