@@ -217,6 +217,12 @@ describe('JSON Lines', () => {
       /data\.jsonl:2: a line exceeds the maximum of 1048576 bytes/,
     ],
     [
+      'a long first line',
+      `{"a":"${'x'.repeat(2_000_000)}"}\n{"a":1}\n`,
+      ['a'],
+      /data\.jsonl:1: a line exceeds the maximum of 1048576 bytes; write one object per line, with shorter lists/,
+    ],
+    [
       'one array of all objects',
       '[{"a":1},\n{"a":2}]\n',
       ['a'],

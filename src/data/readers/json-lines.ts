@@ -111,6 +111,7 @@ async function readHead(path: string, chunks: ByteChunks): Promise<Head> {
       message: 'is a JSON array; expected one object per line',
       fix: `convert it: jq -c '.[]' ${path}`,
     });
+  if (objects.length === 0 && first.text.length > MAX_ROW_BYTES) throw tooLong(path, first.number);
   if (objects.length === 0)
     throw userError('data', {
       where: `${path}:${first.number}`,
@@ -181,6 +182,7 @@ function tooLong(path: string, line: number): Error {
   return userError('data', {
     where: `${path}:${line}`,
     message: `a line exceeds the maximum of ${MAX_ROW_BYTES} bytes`,
+    fix: 'write one object per line, with shorter lists',
   });
 }
 
