@@ -1,12 +1,14 @@
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
+import { lowerPriority } from '../../src/system/priority.js';
 import { startThread } from '../../src/system/thread.js';
 
-/** Returns the nice value of each thread of this process. */
-function niceValues(): readonly number[] {
-  return readdirSync('/proc/self/task').map((thread) => {
+/** Returns the nice value of each thread of a process. */
+function niceValues(pid: number | 'self' = 'self'): readonly number[] {
+  return readdirSync(`/proc/${pid}/task`).map((thread) => {
     // The name of a thread, in parentheses, may contain spaces; nice is field 19 of all, 17 of those after it.
-    const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'latin1');
+    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1');
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
   });
 }
@@ -19,4 +21,11 @@ it.skipIf(!existsSync('/proc/thread-self'))('lets other threads go before the on
   await thread.ask(undefined);
   expect(lower()).toBe(before + 1);
   await thread.close();
+});
+
+it.skipIf(!existsSync('/proc/self/stat'))('leaves a process a tenth of a core', () => {
+  const child = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  lowerPriority(child.pid!);
+  expect(niceValues(child.pid)).toEqual([10]);
 });

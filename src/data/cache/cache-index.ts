@@ -9,7 +9,8 @@ export class CacheIndex {
   /** Returns the entries of sources with the same file name, also if the source was moved. */
   async entriesOf(source: string, folders: readonly string[]): Promise<readonly KeptFolder[]> {
     const found: KeptFolder[] = [];
-    for (const folder of folders) found.push(...(await this.#indexOf(folder).entriesOf(basename(source))));
+    for (const folder of folders)
+      for (const entry of await this.#indexOf(folder).entriesOf(basename(source))) found.push(entry);
     return found;
   }
 
