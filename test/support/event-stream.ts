@@ -1,9 +1,10 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomStream } from '../../src/core/random.js';
+import type { StoredTensor } from '../../src/io/safetensors.js';
+import { readCheckpoint } from '../../src/runs/checkpoint.js';
 
 const [USERS, ITEMS] = [50, 30];
-const [COUNTERS, HISTORIES] = ['checkpoints/last/counters.safetensors', 'checkpoints/last/histories.safetensors'];
 const FIRST_SECOND = 1_700_000_000;
 
 /** A file of a stream. */
@@ -85,22 +86,32 @@ export class StreamWriter {
   }
 }
 
-/** Everything that two trainings on one stream must have in common, byte for byte, without times. */
-export function streamTrace(run: string): Record<string, unknown> {
-  const read = (path: string): string => readFileSync(join(run, path), 'latin1');
+/**
+ * Everything that two trainings on one stream must have in common, bit for bit, without times. A delta is read with the
+ * checkpoints before it: which of them is full depends on where a process began.
+ */
+export async function streamTrace(run: string): Promise<Record<string, unknown>> {
+  const last = join(run, 'checkpoints', 'last');
+  const read = (path: string): string => readFileSync(path, 'latin1');
   const withoutTimes = (text: string): string =>
     text.replace(/"elapsedMs":[\d.e+-]+,?/g, '').replace(/"lag":\{[^}]*\},?/g, '');
+  const { program, fitted, counters, window, histories } = await readCheckpoint(last, { withOptimizer: true });
   return {
-    weights: read('checkpoints/last/weights.safetensors'),
-    optimizer: read('checkpoints/last/optimizer.safetensors'),
-    window: read('checkpoints/last/window.safetensors'),
-    state: JSON.parse(
-      withoutTimes(read('checkpoints/last/state.json')).replace(/"metricsBytes":\d+/, '"-":0'),
-    ) as unknown,
-    metrics: withoutTimes(read('metrics.jsonl')),
-    rejects: read('rejects.csv'),
-    ...Object.fromEntries(
-      [COUNTERS, HISTORIES].map((path) => [path, existsSync(join(run, path)) ? read(path) : undefined]),
-    ),
+    weights: bitsOf(program.weights),
+    optimizer: bitsOf(program.optimizer),
+    fitted,
+    window: bitsOf(window),
+    counters: bitsOf(counters),
+    histories: bitsOf(histories),
+    state: JSON.parse(withoutTimes(read(join(last, 'state.json'))).replace(/"metricsBytes":\d+/, '"-":0')) as unknown,
+    metrics: withoutTimes(read(join(run, 'metrics.jsonl'))),
+    rejects: read(join(run, 'rejects.csv')),
   };
+}
+
+function bitsOf(tensors: ReadonlyMap<string, StoredTensor> = new Map()): readonly unknown[] {
+  return [...tensors].map(([name, { shape, data }]) => {
+    const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    return [name, shape, bytes.toString('base64')];
+  });
 }

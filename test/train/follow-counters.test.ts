@@ -57,7 +57,7 @@ describe('training on a stream with counters', () => {
     const resumed = await readTrained(parts);
     expect(resumed.counters).toEqual(counters);
     expect(resumed.program).toEqual(program);
-    const [{ metrics, rejects }, other] = [streamTrace(whole), streamTrace(parts)];
+    const [{ metrics, rejects }, other] = [await streamTrace(whole), await streamTrace(parts)];
     expect([other['metrics'], other['rejects']]).toEqual([metrics, rejects]);
     expect(rejects).toContain('a time at most 3s before the latest one');
   });

@@ -55,9 +55,9 @@ describe('training on a stream that is written meanwhile', () => {
       expect([ended.code, ended.stderr]).toEqual([0, '']);
       const whole = await mtl(cwd, [...args, '--until-end', '--run-dir', 'whole']);
       expect([whole.code, whole.stderr]).toEqual([0, '']);
-      const { rejects } = streamTrace(join(cwd, 'whole'));
+      const { rejects } = await streamTrace(join(cwd, 'whole'));
       expect((rejects as string).split('\n').length).toBeGreaterThan(20);
-      expect(streamTrace(join(cwd, 'killed'))).toEqual(streamTrace(join(cwd, 'whole')));
+      expect(await streamTrace(join(cwd, 'killed'))).toEqual(await streamTrace(join(cwd, 'whole')));
       if (KILLS > 5) expect(ended.stdout).toContain('resumed');
     },
   );

@@ -7,7 +7,7 @@ import type { StreamWindow } from '../../src/training/observer.js';
 import { eventFiles, streamTrace, StreamWriter, writeStreamConfig } from '../support/event-stream.js';
 import { BIN } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
-import { trainSmall, type SmallRun } from '../support/small-run.js';
+import { abortAtStep, trainSmall, type SmallRun } from '../support/small-run.js';
 
 const FILES = eventFiles(2, 700);
 
@@ -36,7 +36,22 @@ describe('training on a stream', () => {
     new StreamWriter(join(folder, 'log'), eventFiles(4, 700).slice(2)).finish();
     await follow(config, run, { resume: run, runDir: undefined });
     await follow(config, join(folder, 'whole'));
-    expect(streamTrace(run)).toEqual(streamTrace(join(folder, 'whole')));
+    expect(await streamTrace(run)).toEqual(await streamTrace(join(folder, 'whole')));
+  });
+
+  it('has the same state if its last checkpoint is full, and if it is a delta', { timeout: 60_000 }, async () => {
+    const folder = scratchFolder();
+    const config = writeStream(folder);
+    const set = ['checkpoints.everySteps=null', 'checkpoints.delta.everySteps=1'];
+    const [run, whole] = [join(folder, 'run'), join(folder, 'whole')];
+    const { steps } = await follow(config, whole, { set });
+    // The first checkpoint of a process is full.
+    await follow(config, run, { set, ...abortAtStep(steps - 1) });
+    await follow(config, run, { set, resume: run, runDir: undefined });
+    const isDelta = (of: string): boolean =>
+      readFileSync(join(of, 'checkpoints', 'last', 'manifest.json'), 'utf8').includes('"previous"');
+    expect([run, whole].map(isDelta)).toEqual([false, true]);
+    expect(await streamTrace(run)).toEqual(await streamTrace(whole));
   });
 
   it('saves when a signal ends its wait, and resumes', { timeout: 60_000 }, async () => {
@@ -58,7 +73,7 @@ describe('training on a stream', () => {
     expect((await ended).end).toBe('interrupted');
     await follow(config, run, { resume: run, runDir: undefined });
     await follow(config, join(folder, 'whole'));
-    expect(streamTrace(run)).toEqual(streamTrace(join(folder, 'whole')));
+    expect(await streamTrace(run)).toEqual(await streamTrace(join(folder, 'whole')));
   });
 
   it('saves when a checkpoint is due while no record arrives', { timeout: 120_000 }, async () => {
@@ -76,12 +91,12 @@ describe('training on a stream', () => {
       return (JSON.parse(readFileSync(path, 'utf8')) as { sections: { loop: { step: number } } }).sections.loop.step;
     };
     await expect.poll(savedStep, { timeout: 90_000, interval: 50 }).toBe(steps);
-    const saved = streamTrace(run);
+    const saved = await streamTrace(run);
     controller.abort(new Error('enough'));
     expect((await ended).end).toBe('interrupted');
-    expect(streamTrace(run)).toEqual(saved);
+    expect(await streamTrace(run)).toEqual(saved);
     await follow(config, run, { resume: run, runDir: undefined, set });
-    expect(streamTrace(run)).toEqual(streamTrace(join(folder, 'whole')));
+    expect(await streamTrace(run)).toEqual(await streamTrace(join(folder, 'whole')));
   });
 
   it('reads standard input as a file, and skips what it was trained on', { timeout: 120_000 }, async () => {
@@ -101,7 +116,7 @@ describe('training on a stream', () => {
     const cut = Math.floor(0.7 * text.length);
     expect(await pipe(text.slice(0, cut), ['--run-dir', 'piped'])).toEqual([0, '']);
     expect(await pipe(text, ['--resume', 'piped'])).toEqual([0, '']);
-    expect(streamTrace(join(folder, 'piped'))).toEqual(streamTrace(join(folder, 'whole')));
+    expect(await streamTrace(join(folder, 'piped'))).toEqual(await streamTrace(join(folder, 'whole')));
     const [code, stderr] = await pipe(text.slice(0, text.length / 2), ['--resume', 'piped']);
     expect([code, stderr]).toEqual([3, expect.stringContaining('changed after it was read')]);
   });
