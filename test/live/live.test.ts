@@ -66,31 +66,37 @@ async function ask(url: string): Promise<number | undefined> {
   return predictions[0]!.ctr;
 }
 
+/** Waits until the server has the checkpoint of a step: by deltas, or whole if training removed the one before. */
+function untilStep(url: string, step: number): Promise<true> {
+  return until(`step ${step}`, async () => {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    return text.includes(`mtl_model_info{model="stream",version="${step}"`) ? true : undefined;
+  });
+}
+
 describe('mtl live', { timeout: 300_000 }, () => {
   it('serves what it trains on, restarts what is killed, and ends with its signal', async () => {
     const cwd = prepare();
     appendRows(cwd, 300, 1);
     const live = startLive(cwd);
     const url = await until('a server', () => /listening at (http\S+)/.exec(live.output)?.[1]);
-    const first = await until('an answer', () => ask(url));
+    await untilStep(url, 30);
+    const first = (await ask(url))!;
     appendRows(cwd, 2000, 0);
-    const second = await until('another answer', async () => {
-      const now = await ask(url);
-      return now === undefined || Math.abs(now - first) < 0.05 ? undefined : now;
-    });
+    await untilStep(url, 230);
+    const second = (await ask(url))!;
+    expect(Math.abs(second - first)).toBeGreaterThan(0.05);
     const lock = join(cwd, 'runs', 'stream', 'live', 'run.lock');
     const { pid } = JSON.parse(readFileSync(lock, 'utf8')) as { readonly pid: number };
     process.kill(pid, 'SIGKILL');
     await until('a restart', () =>
       live.output.includes('train | was killed; starts again in 1.0 s') ? true : undefined,
     );
-    expect(await ask(url)).toBeCloseTo(second, 1);
+    expect(await ask(url)).toBe(second);
     await until('the resumed training', () => (/train \| resumed/.test(live.output) ? true : undefined));
     appendRows(cwd, 2000, 1);
-    await until('a third answer', async () => {
-      const now = await ask(url);
-      return now === undefined || Math.abs(now - second) < 0.05 ? undefined : now;
-    });
+    await untilStep(url, 430);
+    expect(Math.abs((await ask(url))! - second)).toBeGreaterThan(0.05);
     live.child.kill('SIGTERM');
     const code = await until('the end', () => live.child.exitCode ?? undefined);
     expect(code).toBe(143);
@@ -125,11 +131,7 @@ describe('mtl live', { timeout: 300_000 }, () => {
     const live = startLive(cwd, '--canary', 'runs/stream/other', '--share', '50', '--share-by', 'user', '--keep', '5m');
     const url = await until('a server', () => /listening at (http\S+)/.exec(live.output)?.[1]);
     appendRows(cwd, 500, 1);
-    // By deltas; or whole, if the server is so slow that training has removed the checkpoint before.
-    await until('the last checkpoint', async () => {
-      const text = await (await fetch(`${url}/metrics`)).text();
-      return /mtl_model_info\{model="stream",version="80"/.test(text) ? true : undefined;
-    });
+    await untilStep(url, 80);
     const models = new Set<string>();
     for (let user = 0; user < 20; user++) {
       const init = { method: 'POST', body: `{"rows":[{"user":"u${user}"}]}`, headers: { 'x-request-id': `r${user}` } };
