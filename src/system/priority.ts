@@ -5,8 +5,8 @@ import { basename } from 'node:path';
 /**
  * Lets other processes go first if cores are scarce. If Linux schedules sessions as groups, the priority of a process
  * counts within its session alone, so a process that leads a session passes it on to the session (sched(7), autogroup).
- * It keeps a tenth of a core beside one busy process; at the lowest priority it would stand still.
- * A process that has ended, or a system that refuses, is no error.
+ * The process keeps a tenth of a core beside a busy one; at the lowest priority, it would stand still. A process that
+ * has ended, or a system that refuses, is no error.
  */
 export function lowerPriority(pid: number): void {
   const nice = constants.priority.PRIORITY_BELOW_NORMAL;

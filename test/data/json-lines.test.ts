@@ -218,7 +218,7 @@ describe('JSON Lines', () => {
     ],
     [
       'a long first line',
-      `{"a":"${'x'.repeat(2_000_000)}"}\n{"a":1}\n`,
+      `{"a":"${'中'.repeat(700_000)}"}\n{"a":1}\n`,
       ['a'],
       /data\.jsonl:1: a line exceeds the maximum of 1048576 bytes; write one object per line, with shorter lists/,
     ],

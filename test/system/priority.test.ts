@@ -23,7 +23,7 @@ it.skipIf(!existsSync('/proc/thread-self'))('lets other threads go before the on
   await thread.close();
 });
 
-it.skipIf(!existsSync('/proc/self/stat'))('leaves a process a tenth of a core', () => {
+it.skipIf(!existsSync('/proc/self/stat'))('gives a background process nice 10', () => {
   const child = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' });
   onTestFinished(() => void child.kill('SIGKILL'));
   lowerPriority(child.pid!);

@@ -141,7 +141,7 @@ export async function describeSources(
       leftOut: Object.fromEntries(leftOut),
       tasks: Object.fromEntries(tasks) as SplitDescription['tasks'],
     });
-    for (const bad of rejects) badRows.push(describeBadRow(bad));
+    badRows.push(...rejects.map(describeBadRow));
   }
   const fields = encoded.fields.map((field) => describeField(field, counts, encoded));
   const sequences = counts.get('train')!.lengths.sequences.map((sequence) => describeSequence(sequence, counts));

@@ -111,7 +111,7 @@ async function readHead(path: string, chunks: ByteChunks): Promise<Head> {
       message: 'is a JSON array; expected one object per line',
       fix: `convert it: jq -c '.[]' ${path}`,
     });
-  if (objects.length === 0 && first.text.length > MAX_ROW_BYTES) throw tooLong(path, first.number);
+  if (objects.length === 0 && Buffer.byteLength(first.text) > MAX_ROW_BYTES) throw tooLong(path, first.number);
   if (objects.length === 0)
     throw userError('data', {
       where: `${path}:${first.number}`,

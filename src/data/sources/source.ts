@@ -53,7 +53,7 @@ export interface Reading extends Access {
 
 /** Options of `stream`. */
 export interface StreamReading extends Reading, ReadOptions {
-  /** Whether the kept text of a list has its items; if not, it may be any text but `[]`. Default: true. */
+  /** Whether the kept text of a list has its items; if not, it only shows whether it is `[]`. Default: true. */
   readonly keepsItems?: boolean;
 }
 
