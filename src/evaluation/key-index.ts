@@ -1,4 +1,5 @@
 import { grown } from '../core/grown.js';
+import { fillPlace, idAt, indexWords, probe, reserveIds } from '../core/hash-index.js';
 import { BLANK_WORD, KEY_WORDS, placeOfKey } from '../core/row-key.js';
 
 /** Maps keys to consecutive indices from 0, in order of first appearance. */
@@ -11,31 +12,19 @@ export interface KeyIndex {
   getIndex(low: number, high: number): number;
 }
 
-/** Initial number of slots; a power of two. */
-const FIRST_PLACES = 1 << 10;
-
-/** Creates an empty hash table with open addressing and at most half load: about 20 bytes per key. */
+/** Creates an empty index of keys: 20 to 32 bytes per key. */
 export function createKeyIndex(): KeyIndex {
-  let slots = new Uint32Array(FIRST_PLACES);
-  let keys = new Uint32Array(KEY_WORDS * (FIRST_PLACES / 2));
+  let index: Int32Array = new Int32Array(indexWords(0)!);
+  let keys = new Uint32Array(1 << 10);
   let count = 0;
   let nullIndex: number | undefined;
 
-  /** Returns the slot of a key, or the empty slot where it belongs; slots store index + 1. */
-  const find = (low: number, high: number): number => {
-    const mask = slots.length - 1;
-    let slot = placeOfKey(low, high) & mask;
-    for (let number = slots[slot]!; number !== 0; number = slots[slot]!) {
-      if (keys[KEY_WORDS * (number - 1)] === low && keys[KEY_WORDS * number - 1] === high) return slot;
-      slot = (slot + 1) & mask;
+  /** Returns the place of a key, or the free place where it belongs. */
+  const find = (hash: number, low: number, high: number): number => {
+    for (let place = probe(index, hash, hash); ; place = probe(index, hash, place + 1)) {
+      const id = idAt(index, place);
+      if (id === 0 || (keys[KEY_WORDS * (id - 1)] === low && keys[KEY_WORDS * id - 1] === high)) return place;
     }
-    return slot;
-  };
-  const grow = (): void => {
-    slots = new Uint32Array(2 * slots.length);
-    keys = grown(keys, 2 * keys.length);
-    for (let number = 0; number < count; number++)
-      slots[find(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!)] = number + 1;
   };
   return {
     get count() {
@@ -48,14 +37,16 @@ export function createKeyIndex(): KeyIndex {
       return nullIndex;
     },
     getIndex(low, high) {
-      const slot = find(low, high);
-      const stored = slots[slot]!;
-      if (stored !== 0) return stored - 1;
+      const hash = placeOfKey(low, high) | 0;
+      const known = idAt(index, find(hash, low, high));
+      if (known !== 0) return known - 1;
+      // Row numbers are below the maximum number of ids.
+      index = reserveIds(index, count + 1)!;
+      keys = grown(keys, KEY_WORDS * (count + 1));
       keys[KEY_WORDS * count] = low;
       keys[KEY_WORDS * count + 1] = high;
       if (high === BLANK_WORD) nullIndex = count;
-      slots[slot] = ++count;
-      if (2 * count === slots.length) grow();
+      fillPlace(index, find(hash, low, high), hash, ++count);
       return count - 1;
     },
   };

@@ -90,7 +90,7 @@ describe('a table of tokens that change', () => {
     let table = tableOf(['first']);
     for (let i = 0; i < 5000; i++) table = changeTokens(table, changesOf([], [[1 + (i % 3), `text ${i}`]]))!;
     expect([find(table, 'text 4999'), find(table, 'text 4996'), table.numTokens]).toEqual([2, 0, 3]);
-    expect([table.bytes.length, table.slots.length]).toEqual([1024, 32]);
+    expect([table.bytes.length, table.index.length]).toEqual([1024, 32]);
   });
 
   it.each([

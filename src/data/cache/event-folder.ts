@@ -45,7 +45,7 @@ function tensorsOf({ users, firsts, times, columns }: SortedEvents): ReadonlyMap
   );
   return new Map([
     ...textTensors(users, USERS),
-    ['slots', plain(users.slots)],
+    ['slots', plain(users.index)],
     ['firsts', plain(firsts)],
     ['times', plain(times)],
     ...ofColumns,
@@ -64,7 +64,7 @@ function eventsOf(
       ? { numbers: find(`numbers ${name}`) as Float64Array }
       : { texts: texts(`texts ${name}`), codes: find(`codes ${name}`) as Uint32Array };
   return {
-    users: { ...texts(USERS), slots: find('slots') as Int32Array },
+    users: { ...texts(USERS), index: find('slots') as Int32Array },
     firsts: find('firsts') as Uint32Array,
     times: find('times') as Float64Array,
     columns: new Map(columns.map((name) => [name, values(name)])),

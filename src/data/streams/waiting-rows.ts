@@ -1,13 +1,12 @@
 import { grown } from '../../core/grown.js';
-import { closeGap } from '../../core/open-addressing.js';
-import { murmur3 } from '../../features/murmur.js';
+import { fillPlace, idAt, indexWords, probe, removeId, reserveIds } from '../../core/hash-index.js';
+import { hashText } from '../../features/vocabulary/text-table.js';
 import type { CellBytes } from './cell-bytes.js';
 import { beginOfValue, endOfValue, type RowPacker } from './packed-row.js';
 import { offsetOf, SpilledRows, type Memory } from './spilled-rows.js';
 import type { RecordPlace } from './timed-rows.js';
 
 const FIRST_SLOTS = 1 << 10;
-const SEED = 1;
 
 /** A packed row that waits for events: `numWords` words from an offset of memory, until another row is read. */
 export interface WaitingRow {
@@ -29,7 +28,7 @@ interface RowFacts {
 
 /**
  * Rows that wait for events, found by their keys. Values of the oldest are on disk beyond a memory limit; the rest
- * takes about 72 bytes per row. Rows are named by slots, which are used again.
+ * takes about 80 bytes per row. Rows are named by slots, which are used again.
  */
 export class WaitingRows {
   readonly #numColumns: number;
@@ -55,8 +54,8 @@ export class WaitingRows {
   #numWords = new Uint32Array(FIRST_SLOTS);
   #hashes = new Uint32Array(FIRST_SLOTS);
   #eventTimes: Float64Array;
-  /** Open-addressing table of slots plus one by hash, at most half full. */
-  #table = new Uint32Array(2 * FIRST_SLOTS);
+  /** Slots plus one by the hash of the key. */
+  #index: Int32Array = new Int32Array(indexWords(FIRST_SLOTS)!);
 
   /**
    * @param keyColumn index of the column with the key
@@ -85,22 +84,27 @@ export class WaitingRows {
     this.records[slot] = record;
     this.#pathNumbers[slot] = this.#numberOfPath(path);
     this.#numWords[slot] = numWords;
-    this.#hashes[slot] = hashOf(key);
     this.numRecords[slot] = 0;
     this.#eventTimes.fill(NaN, slot * this.#numEvents, (slot + 1) * this.#numEvents);
-    this.#insert(slot);
+    const hash = hashText(key.bytes, key.begin, key.end);
+    this.#hashes[slot] = hash;
+    fillPlace(this.#index, this.#findPlace(hash, key), hash, slot + 1);
     return slot;
   }
 
   /** Returns the slot of the row with a key; undefined if none waits. */
   find(key: CellBytes): number | undefined {
-    const hash = hashOf(key);
-    const mask = this.#table.length - 1;
-    for (let at = hash & mask; this.#table[at] !== 0; at = (at + 1) & mask) {
-      const slot = this.#table[at]! - 1;
-      if (this.#hashes[slot] === hash && this.#hasKey(slot, key)) return slot;
+    const id = idAt(this.#index, this.#findPlace(hashText(key.bytes, key.begin, key.end), key));
+    return id === 0 ? undefined : id - 1;
+  }
+
+  /** Returns the place of a key in the index, or the free place where it belongs. */
+  #findPlace(hash: number, key: CellBytes): number {
+    const index = this.#index;
+    for (let place = probe(index, hash, hash); ; place = probe(index, hash, place + 1)) {
+      const id = idAt(index, place);
+      if (id === 0 || this.#hasKey(id - 1, key)) return place;
     }
-    return undefined;
   }
 
   #hasKey(slot: number, { bytes, begin, end }: CellBytes): boolean {
@@ -134,8 +138,8 @@ export class WaitingRows {
   }
 
   remove(slot: number): void {
+    removeId(this.#index, this.#hashes[slot]! | 0, slot + 1);
     this.#rows.remove(this.#addresses[slot]!);
-    this.#delete(slot);
     this.numbers[slot] = -1;
     this.#free.push(slot);
   }
@@ -150,26 +154,6 @@ export class WaitingRows {
     return known >= 0 ? known : this.#paths.push(path) - 1;
   }
 
-  #insert(slot: number): void {
-    const mask = this.#table.length - 1;
-    let at = this.#hashes[slot]! & mask;
-    while (this.#table[at] !== 0) at = (at + 1) & mask;
-    this.#table[at] = slot + 1;
-  }
-
-  #delete(slot: number): void {
-    const mask = this.#table.length - 1;
-    let place = this.#hashes[slot]! & mask;
-    while (this.#table[place] !== slot + 1) place = (place + 1) & mask;
-    const free = closeGap(
-      place,
-      mask,
-      (at) => (this.#table[at] === 0 ? undefined : this.#hashes[this.#table[at]! - 1]!),
-      (from, to) => (this.#table[to] = this.#table[from]!),
-    );
-    this.#table[free] = 0;
-  }
-
   #grow(): void {
     const slots = 2 * this.times.length;
     this.times = grown(this.times, slots);
@@ -182,12 +166,6 @@ export class WaitingRows {
     this.#hashes = grown(this.#hashes, slots);
     this.numRecords = grown(this.numRecords, slots);
     this.#eventTimes = grown(this.#eventTimes, slots * this.#numEvents);
-    const entries = this.#table;
-    this.#table = new Uint32Array(2 * slots);
-    for (const entry of entries) if (entry !== 0) this.#insert(entry - 1);
+    this.#index = reserveIds(this.#index, slots)!;
   }
-}
-
-function hashOf({ bytes, begin, end }: CellBytes): number {
-  return murmur3(bytes, begin, end, SEED);
 }

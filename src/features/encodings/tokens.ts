@@ -118,7 +118,7 @@ function tableEncoder(table: TextTable): Encoder {
   return {
     rows: table.offsets.length,
     rule: { kind: 'text', texts: table, empty: 0, cells: 1 },
-    vocabularyBytes: table.bytes.byteLength + table.offsets.byteLength + table.slots.byteLength,
+    vocabularyBytes: table.bytes.byteLength + table.offsets.byteLength + table.index.byteLength,
     direct: {
       cell: 'token',
       idOf: (bytes, begin, end) => idOf(table, bytes, begin, end),

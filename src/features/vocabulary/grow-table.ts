@@ -1,5 +1,6 @@
 import { userError } from '../../core/errors.js';
-import { createTextTable, idOf, isVacant, slotsFor, VACANT, type TextTable } from './text-table.js';
+import { indexWords } from '../../core/hash-index.js';
+import { createTextTable, idOf, isVacant, VACANT, type TextTable } from './text-table.js';
 import { createStringPool, MAX_BYTES } from './string-pool.js';
 
 /** Result of merging two tables. */
@@ -35,7 +36,7 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
   const wasVacant = places.length - left.length;
   const numBytes =
     before.bytes.length - countBytes(before, left) + countBytes(now, fresh) + VACANT.length * (stayVacant - wasVacant);
-  if (numBytes > MAX_BYTES || slotsFor(numTexts) === undefined) {
+  if (numBytes > MAX_BYTES || indexWords(numTexts) === undefined) {
     const message =
       `would have ${numTexts} distinct strings with ${numBytes} bytes, previous and new ones, ` +
       'which exceeds the maximum vocabulary size';

@@ -1,6 +1,6 @@
-import { closeGap } from '../../core/open-addressing.js';
+import { fillPlace, idAt, indexWords, probe, removeId } from '../../core/hash-index.js';
 import { TextArena } from './text-arena.js';
-import { hashText, slotsFor } from './text-table.js';
+import { hashText } from './text-table.js';
 
 /** Maximum number of texts. */
 export const MAX_TEXTS = 500_000_000;
@@ -28,9 +28,7 @@ export interface SlotValues {
 export class RecentTexts {
   readonly capacity: number;
   readonly #arena = new TextArena();
-  /** Slots by hash, in open addressing with linear probing; 0 if free. */
-  readonly #index: Uint32Array;
-  readonly #hashes: Int32Array;
+  readonly #index: Int32Array;
   readonly #starts: Uint32Array;
   /** Bytes of each text; 0 if the slot is free. */
   readonly #lengths: Uint32Array;
@@ -56,8 +54,7 @@ export class RecentTexts {
 
   constructor(capacity: number, { hasTimes, hasKeys = false }: SlotValues) {
     this.capacity = capacity;
-    this.#index = new Uint32Array(slotsFor(capacity)!);
-    this.#hashes = new Int32Array(capacity + 1);
+    this.#index = new Int32Array(indexWords(capacity)!);
     [this.#starts, this.#lengths, this.#older, this.#newer, this.#batches, this.#insertions, this.counts] = Array.from(
       { length: 7 },
       () => new Uint32Array(capacity + 1),
@@ -94,7 +91,7 @@ export class RecentTexts {
   /** Bytes of all arrays, of which the system commits only those that were written. */
   get byteLength(): number {
     const arrays = [
-      ...[this.#index, this.#hashes, this.#starts, this.#lengths, this.#older, this.#newer],
+      ...[this.#index, this.#starts, this.#lengths, this.#older, this.#newer],
       ...[this.#batches, this.#insertions, this.#times, this.counts, this.keys, this.#free, this.#removed],
       this.#arena.bytes,
     ];
@@ -121,7 +118,7 @@ export class RecentTexts {
 
   /** Returns the slot of the text in `begin`…`end`; 0 if there is none. */
   find(bytes: Uint8Array, begin: number, end: number): number {
-    return this.#index[this.#indexOf(hashText(bytes, begin, end), bytes, begin, end)]!;
+    return idAt(this.#index, this.#findPlace(hashText(bytes, begin, end), bytes, begin, end));
   }
 
   /** Inserts a text that is not there as the newest; returns its slot, or 0 if all are used. */
@@ -206,9 +203,7 @@ export class RecentTexts {
 
   #place(slot: number, bytes: Uint8Array, begin: number, end: number, { batch, timeMs }: Moment): void {
     const hash = hashText(bytes, begin, end);
-    const at = this.#indexOf(hash, bytes, begin, end);
-    this.#index[at] = slot;
-    this.#hashes[slot] = hash;
+    fillPlace(this.#index, this.#findPlace(hash, bytes, begin, end), hash, slot);
     this.#starts[slot] = this.#arena.add(bytes, begin, end);
     this.#lengths[slot] = end - begin;
     this.#batches[slot] = this.#insertions[slot] = batch;
@@ -221,17 +216,7 @@ export class RecentTexts {
   }
 
   #erase(slot: number): void {
-    const [index, hashes] = [this.#index, this.#hashes];
-    const mask = index.length - 1;
-    let place = hashes[slot]! & mask;
-    while (index[place] !== slot) place = (place + 1) & mask;
-    const free = closeGap(
-      place,
-      mask,
-      (at) => (index[at] === 0 ? undefined : hashes[index[at]!]!),
-      (from, to) => (index[to] = index[from]!),
-    );
-    index[free] = 0;
+    removeId(this.#index, this.#arena.hash(this.#starts[slot]!, this.#lengths[slot]!), slot);
     this.#arena.release(this.#starts[slot]!, this.#lengths[slot]!);
     this.#lengths[slot] = 0;
     this.#unlink(slot);
@@ -239,13 +224,12 @@ export class RecentTexts {
   }
 
   /** Returns the place of a text in the index, or the free place where it belongs. */
-  #indexOf(hash: number, bytes: Uint8Array, begin: number, end: number): number {
-    const mask = this.#index.length - 1;
-    for (let at = hash & mask; ; at = (at + 1) & mask) {
-      const slot = this.#index[at]!;
-      if (slot === 0) return at;
-      if (this.#hashes[slot] !== hash) continue;
-      if (this.#arena.isEqual(this.#starts[slot]!, this.#lengths[slot]!, bytes, begin, end)) return at;
+  #findPlace(hash: number, bytes: Uint8Array, begin: number, end: number): number {
+    const index = this.#index;
+    for (let place = probe(index, hash, hash); ; place = probe(index, hash, place + 1)) {
+      const slot = idAt(index, place);
+      if (slot === 0) return place;
+      if (this.#arena.isEqual(this.#starts[slot]!, this.#lengths[slot]!, bytes, begin, end)) return place;
     }
   }
 

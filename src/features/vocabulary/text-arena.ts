@@ -1,4 +1,5 @@
 import { grown } from '../../core/grown.js';
+import { hashText } from './text-table.js';
 
 /** Bytes per unit of memory; addresses of texts count units, so that 32 bits address 32 GiB. */
 const UNIT = 8;
@@ -42,6 +43,11 @@ export class TextArena {
     let i = 0;
     while (i < length && this.#bytes[at + i] === from[begin + i]) i++;
     return i === length;
+  }
+
+  /** Returns `hashText` of a text. */
+  hash(address: number, length: number): number {
+    return hashText(this.#bytes, address * UNIT, address * UNIT + length);
   }
 
   /** Returns the bytes of a text, until the next one is added. */

@@ -1,9 +1,10 @@
 import type { EncodeAll } from '../../chunks/casts.js';
 import { userError } from '../../core/errors.js';
 import { grown } from '../../core/grown.js';
+import { fillPlace, idAt, indexWords, reserveIds } from '../../core/hash-index.js';
 import { sortByCount } from '../../core/sort-by-count.js';
 import { sortTexts } from './sort-texts.js';
-import { findIds, hashText, idOf, moveSlots, slotOf, slotsFor } from './text-table.js';
+import { findIds, findPlace, hashText, idOf } from './text-table.js';
 import { createStringPool, MAX_BYTES, type StringPool } from './string-pool.js';
 import { createUtf8Writer } from './utf8.js';
 
@@ -25,7 +26,7 @@ export class TextCounter {
   readonly #table = {
     bytes: new Uint8Array(1 << 12),
     offsets: new Uint32Array(1 << 9),
-    slots: new Int32Array(2 * slotsFor(0)!),
+    index: new Int32Array(indexWords(0)!) as Int32Array,
   };
   #counts = new Uint32Array(1 << 9);
   #size = 0;
@@ -69,16 +70,15 @@ export class TextCounter {
   add(text: string): number {
     const length = this.#utf8.write(text);
     const hash = hashText(this.#utf8.bytes, 0, length);
-    const known = this.#table.slots[this.#slotOf(hash, length) + 1]!;
+    const known = idAt(this.#table.index, this.#placeOf(hash, length));
     if (known !== 0) return known;
     this.#reserve(length);
-    const { bytes, offsets, slots } = this.#table;
-    const slot = this.#slotOf(hash, length);
+    const place = this.#placeOf(hash, length);
+    const { bytes, offsets, index } = this.#table;
     const begin = offsets[this.#size]!;
     for (let i = 0; i < length; i++) bytes[begin + i] = this.#utf8.bytes[i]!;
     offsets[++this.#size] = begin + length;
-    slots[slot] = hash;
-    slots[slot + 1] = this.#size;
+    fillPlace(index, place, hash, this.#size);
     return this.#size;
   }
 
@@ -124,33 +124,30 @@ export class TextCounter {
    * order. Ends the counter to release its memory.
    */
   frequent(minCount: number): StringPool {
-    this.#table.slots = new Int32Array(0);
+    this.#table.index = new Int32Array(0);
     const order = this.#selectIndices((count) => count >= minCount);
     sortTexts(this.#table, order);
     sortByCount(order, this.#counts);
     return this.#textsAt(order);
   }
 
-  /** Returns the slot of the string in the writer. */
-  #slotOf(hash: number, length: number): number {
-    return slotOf(this.#table, hash, this.#utf8.bytes, 0, length);
+  /** Returns the place of the string in the writer. */
+  #placeOf(hash: number, length: number): number {
+    return findPlace(this.#table, hash, this.#utf8.bytes, 0, length);
   }
 
   /** Reserves memory for another string. */
   #reserve(length: number): void {
     const table = this.#table;
     const needed = table.offsets[this.#size]! + length;
-    const numSlots = slotsFor(this.#size + 1);
-    if (needed > this.maxBytes || numSlots === undefined) throw this.#tooMany();
+    if (needed > this.maxBytes) throw this.#tooMany();
     try {
+      const index = reserveIds(table.index, this.#size + 1);
+      if (index === undefined) throw this.#tooMany();
+      table.index = index;
       table.bytes = grown(table.bytes, needed, MAX_BYTES);
       table.offsets = grown(table.offsets, this.#size + 2);
       this.#counts = grown(this.#counts, this.#size + 1);
-      if (2 * numSlots > table.slots.length) {
-        const slots = new Int32Array(2 * numSlots);
-        moveSlots(table.slots, slots);
-        table.slots = slots;
-      }
     } catch (error) {
       throw error instanceof RangeError ? this.#tooMany(error) : error;
     }

@@ -1,25 +1,14 @@
 import type { Target, Utf8 } from '../../chunks/column.js';
+import { fillPlace, idAt, indexWords, probe } from '../../core/hash-index.js';
 import { murmur3 } from '../murmur.js';
 import type { StringPool } from './string-pool.js';
 
-/** Strings with a hash index from each to its id, its index plus one. Plain data in shared memory. */
+/** Strings with a hash index from each to its id, its position plus one. Plain data in shared memory. */
 export interface TextTable extends StringPool {
-  /**
-   * Open-addressing hash table, at most two thirds full, with two words per slot: hash and id. Zeroed memory is an
-   * empty table.
-   */
-  readonly slots: Int32Array;
+  readonly index: Int32Array;
 }
 
 const SEED = 0x5eed;
-/** Maximum number of slots that 31 hash bits address. */
-const MAX_SLOTS = 2 ** 30;
-
-/** Returns the number of slots for `numTexts` strings, a power of two; undefined if there are too many. */
-export function slotsFor(numTexts: number): number | undefined {
-  const slots = 2 ** Math.ceil(Math.log2(Math.max(16, 1.5 * numTexts)));
-  return slots <= MAX_SLOTS ? slots : undefined;
-}
 
 /** Content of a vacant slot in UTF-8: U+FFFF, a Unicode noncharacter. */
 export const VACANT = Uint8Array.of(0xef, 0xbf, 0xbf);
@@ -47,27 +36,24 @@ export function createTextTable(texts: StringPool): TextTable {
  */
 export function indexTexts({ bytes, offsets }: StringPool): { readonly table: TextTable; readonly repeated: number } {
   const numTexts = offsets.length - 1;
-  const numSlots = slotsFor(numTexts);
-  if (numSlots === undefined) throw new Error(`${numTexts} texts are too many for a table`);
-  const table = { bytes, offsets, slots: new Int32Array(new SharedArrayBuffer(8 * numSlots)) };
+  const words = indexWords(numTexts);
+  if (words === undefined) throw new Error(`${numTexts} texts are too many for a table`);
+  const index = new Int32Array(new SharedArrayBuffer(4 * words));
+  const table = { bytes, offsets, index };
   let repeated = 0;
   for (let id = 1; id <= numTexts; id++) {
     if (isVacant({ bytes, offsets }, id)) continue;
     const hash = hashText(bytes, offsets[id - 1]!, offsets[id]!);
-    const slot = slotOf(table, hash, bytes, offsets[id - 1]!, offsets[id]!);
-    if (table.slots[slot + 1] !== 0) {
-      repeated++;
-      continue;
-    }
-    table.slots[slot] = hash;
-    table.slots[slot + 1] = id;
+    const place = findPlace(table, hash, bytes, offsets[id - 1]!, offsets[id]!);
+    if (idAt(index, place) === 0) fillPlace(index, place, hash, id);
+    else repeated++;
   }
   return { table, repeated };
 }
 
 /** Returns whether a value is a table, even from another thread. */
 export function isTextTable(value: unknown): value is TextTable {
-  return typeof value === 'object' && value !== null && 'slots' in value && value.slots instanceof Int32Array;
+  return typeof value === 'object' && value !== null && 'index' in value && value.index instanceof Int32Array;
 }
 
 /** Hashes the bytes in `begin`…`end`. */
@@ -77,7 +63,7 @@ export function hashText(text: Uint8Array, begin: number, end: number): number {
 
 /** Returns the id of the string whose bytes are in `begin`…`end`; 0 if there is none. */
 export function idOf(table: TextTable, text: Uint8Array, begin: number, end: number): number {
-  return table.slots[slotOf(table, hashText(text, begin, end), text, begin, end) + 1]!;
+  return idAt(table.index, findPlace(table, hashText(text, begin, end), text, begin, end));
 }
 
 /** Reused memory for hashes. */
@@ -89,19 +75,19 @@ let hashes = new Int32Array(1 << 10);
  */
 export function findIds(table: TextTable, cells: Utf8, rows: number, into: Target, first: number): void {
   const { bytes, begins, ends, stride, gap } = cells;
-  const { slots } = table;
-  const mask = slots.length / 2 - 1;
+  const { index } = table;
+  const mask = index.length / 2 - 1;
   if (hashes.length < rows) hashes = new Int32Array(2 * rows);
   for (let row = 0; row < rows; row++) hashes[row] = hashText(bytes, begins[row * stride]! + gap, ends[row * stride]!);
-  for (let row = 0; row < rows; row++) into[first + row] = slots[2 * (hashes[row]! & mask) + 1]!;
+  for (let row = 0; row < rows; row++) into[first + row] = index[2 * (hashes[row]! & mask) + 1]!;
   for (let row = 0; row < rows; row++) {
     const id = into[first + row]!;
     if (id === 0) continue;
     const hash = hashes[row]!;
     const begin = begins[row * stride]! + gap;
     const end = ends[row * stride]!;
-    if (slots[2 * (hash & mask)] === hash && isEqual(table, id, bytes, begin, end)) continue;
-    into[first + row] = slots[slotOf(table, hash, bytes, begin, end) + 1]!;
+    if (index[2 * (hash & mask)] === hash && isEqual(table, id, bytes, begin, end)) continue;
+    into[first + row] = idAt(index, findPlace(table, hash, bytes, begin, end));
   }
 }
 
@@ -114,24 +100,11 @@ function isEqual({ bytes, offsets }: TextTable, id: number, text: Uint8Array, be
   return i === length;
 }
 
-/** Returns the offset of the slot of a string, or of the free slot where it belongs. */
-export function slotOf(table: TextTable, hash: number, text: Uint8Array, begin: number, end: number): number {
-  const { slots } = table;
-  const mask = slots.length / 2 - 1;
-  for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-    const id = slots[2 * slot + 1]!;
-    if (id === 0 || (slots[2 * slot] === hash && isEqual(table, id, text, begin, end))) return 2 * slot;
-  }
-}
-
-/** Rehashes slots into a larger, empty array. */
-export function moveSlots(from: Int32Array, to: Int32Array): void {
-  const mask = to.length / 2 - 1;
-  for (let i = 0; i < from.length; i += 2) {
-    if (from[i + 1] === 0) continue;
-    let slot = from[i]! & mask;
-    while (to[2 * slot + 1] !== 0) slot = (slot + 1) & mask;
-    to[2 * slot] = from[i]!;
-    to[2 * slot + 1] = from[i + 1]!;
+/** Returns the place of a string in the index, or the free place where it belongs. */
+export function findPlace(table: TextTable, hash: number, text: Uint8Array, begin: number, end: number): number {
+  const { index } = table;
+  for (let place = probe(index, hash, hash); ; place = probe(index, hash, place + 1)) {
+    const id = idAt(index, place);
+    if (id === 0 || isEqual(table, id, text, begin, end)) return place;
   }
 }

@@ -1,6 +1,6 @@
-import { closeGap } from '../../core/open-addressing.js';
+import { fillPlace, idAt, probe, removeId, reserveIds } from '../../core/hash-index.js';
 import { MAX_BYTES, type StringPool } from './string-pool.js';
-import { hashText, isVacant, moveSlots, slotsFor, type TextTable } from './text-table.js';
+import { hashText, isVacant, type TextTable } from './text-table.js';
 
 /**
  * Tokens with ids from 1 up to a capacity, which change while a model is served. Plain data in shared memory; only
@@ -16,8 +16,8 @@ export interface TokenTable {
   /** Highest id that ever had a token. */
   readonly highest: number;
   readonly numTokens: number;
-  /** Hash table with the slots of a `TextTable`. */
-  readonly slots: Int32Array;
+  /** Hash index of tokens. */
+  readonly index: Int32Array;
 }
 
 /** A growing vocabulary for predictions alone, whose tokens are replaced while it is served. Plain data. */
@@ -47,10 +47,10 @@ type MutableTable = { -readonly [Key in keyof TokenTable]: TokenTable[Key] };
 const MIN_BYTES = 1 << 10;
 
 /**
- * Creates a table from all tokens, which has its texts and slots.
+ * Creates a table from all tokens, which has its texts and index.
  * @param capacity at least the number of ids
  */
-export function createTokenTable({ bytes, offsets, slots }: TextTable, capacity: number): TokenTable {
+export function createTokenTable({ bytes, offsets, index }: TextTable, capacity: number): TokenTable {
   const highest = offsets.length - 1;
   const ranges = new Uint32Array(new SharedArrayBuffer(8 * (capacity + 1)));
   let numTokens = 0;
@@ -60,19 +60,19 @@ export function createTokenTable({ bytes, offsets, slots }: TextTable, capacity:
     ranges[2 * id + 1] = offsets[id]!;
     numTokens++;
   }
-  return { bytes, numBytes: bytes.length, ranges, highest, numTokens, slots };
+  return { bytes, numBytes: bytes.length, ranges, highest, numTokens, index };
 }
 
 /** Copies a table. */
 export function copyTokenTable(table: TokenTable): TokenTable {
-  const slots = new Int32Array(new SharedArrayBuffer(table.slots.byteLength));
-  slots.set(table.slots);
+  const index = createShared(table.index.length);
+  index.set(table.index);
   // Memory of unused ids is not written, so the system does not commit it.
   const ranges = new Uint32Array(new SharedArrayBuffer(table.ranges.byteLength));
   ranges.set(table.ranges.subarray(0, 2 * (table.highest + 1)));
   const bytes = new Uint8Array(new SharedArrayBuffer(table.bytes.length));
   bytes.set(table.bytes.subarray(0, table.numBytes));
-  return { ...table, slots, ranges, bytes };
+  return { ...table, index, ranges, bytes };
 }
 
 /** Returns the maximum number of tokens of a table. */
@@ -81,13 +81,13 @@ export function capacityOf({ ranges }: TokenTable): number {
 }
 
 /** Returns the bytes of a table. */
-export function tokenTableBytes({ bytes, ranges, slots }: TokenTable): number {
-  return bytes.byteLength + ranges.byteLength + slots.byteLength;
+export function tokenTableBytes({ bytes, ranges, index }: TokenTable): number {
+  return bytes.byteLength + ranges.byteLength + index.byteLength;
 }
 
 /** Returns the id of the token in `begin`…`end`; 0 if there is none. */
 export function findToken(table: TokenTable, text: Uint8Array, begin: number, end: number): number {
-  return table.slots[2 * findSlot(table, hashText(text, begin, end), text, begin, end) + 1]!;
+  return idAt(table.index, findPlace(table, hashText(text, begin, end), text, begin, end));
 }
 
 /**
@@ -114,31 +114,33 @@ function hasToken({ ranges }: TokenTable, id: number): boolean {
   return ranges[2 * id]! < ranges[2 * id + 1]!;
 }
 
-/** Returns the index of the slot of a token, or of the free slot where it belongs. */
-function findSlot({ slots, bytes, ranges }: TokenTable, hash: number, text: Uint8Array, begin: number, end: number) {
-  const mask = slots.length / 2 - 1;
-  const length = end - begin;
-  for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-    const id = slots[2 * slot + 1]!;
-    if (id === 0) return slot;
-    const from = ranges[2 * id]!;
-    if (slots[2 * slot] !== hash || ranges[2 * id + 1]! - from !== length) continue;
-    let i = 0;
-    while (i < length && bytes[from + i] === text[begin + i]) i++;
-    if (i === length) return slot;
+function createShared(words: number): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(4 * words));
+}
+
+/** Returns the place of a token in the index, or the free place where it belongs. */
+function findPlace(table: TokenTable, hash: number, text: Uint8Array, begin: number, end: number): number {
+  const { index } = table;
+  for (let place = probe(index, hash, hash); ; place = probe(index, hash, place + 1)) {
+    const id = idAt(index, place);
+    if (id === 0 || isToken(table, id, text, begin, end)) return place;
   }
+}
+
+function isToken({ bytes, ranges }: TokenTable, id: number, text: Uint8Array, begin: number, end: number): boolean {
+  const from = ranges[2 * id]!;
+  const length = end - begin;
+  if (ranges[2 * id + 1]! - from !== length) return false;
+  let i = 0;
+  while (i < length && bytes[from + i] === text[begin + i]) i++;
+  return i === length;
 }
 
 /** Allocates memory for more tokens and bytes; returns false for too many. */
 function reserve(table: MutableTable, numTokens: number, numBytes: number): boolean {
-  const numSlots = slotsFor(table.numTokens + numTokens);
-  if (numSlots === undefined) return false;
-  if (2 * numSlots > table.slots.length) {
-    // Twice as many at least, so that all rehashes together take time proportional to the tokens.
-    const slots = new Int32Array(new SharedArrayBuffer(8 * numSlots));
-    moveSlots(table.slots, slots);
-    table.slots = slots;
-  }
+  const index = reserveIds(table.index, table.numTokens + numTokens, createShared);
+  if (index === undefined) return false;
+  table.index = index;
   return table.numBytes + numBytes <= table.bytes.length || compact(table, numBytes);
 }
 
@@ -165,15 +167,14 @@ function compact(table: MutableTable, numFree: number): boolean {
 
 /** Adds a token; returns false if another id has it. */
 function place(table: MutableTable, id: number, text: Uint8Array, begin: number, end: number): boolean {
-  const { slots, ranges, bytes, numBytes } = table;
+  const { index, ranges, bytes, numBytes } = table;
   const hash = hashText(text, begin, end);
-  const slot = findSlot(table, hash, text, begin, end);
-  if (slots[2 * slot + 1] !== 0) return false;
+  const found = findPlace(table, hash, text, begin, end);
+  if (idAt(index, found) !== 0) return false;
   bytes.set(text.subarray(begin, end), numBytes);
   ranges[2 * id] = numBytes;
   ranges[2 * id + 1] = table.numBytes = numBytes + end - begin;
-  slots[2 * slot] = hash;
-  slots[2 * slot + 1] = id;
+  fillPlace(index, found, hash, id);
   table.numTokens++;
   table.highest = Math.max(table.highest, id);
   return true;
@@ -182,17 +183,8 @@ function place(table: MutableTable, id: number, text: Uint8Array, begin: number,
 /** Removes the token of an id, if it has one. */
 function erase(table: MutableTable, id: number): void {
   if (!hasToken(table, id)) return;
-  const { slots, ranges, bytes } = table;
-  const mask = slots.length / 2 - 1;
-  let slot = hashText(bytes, ranges[2 * id]!, ranges[2 * id + 1]!) & mask;
-  while (slots[2 * slot + 1] !== id) slot = (slot + 1) & mask;
-  const free = closeGap(
-    slot,
-    mask,
-    (at) => (slots[2 * at + 1] === 0 ? undefined : slots[2 * at]!),
-    (from, to) => slots.copyWithin(2 * to, 2 * from, 2 * from + 2),
-  );
-  slots.fill(0, 2 * free, 2 * free + 2);
+  const { index, ranges, bytes } = table;
+  removeId(index, hashText(bytes, ranges[2 * id]!, ranges[2 * id + 1]!), id);
   ranges.fill(0, 2 * id, 2 * id + 2);
   table.numTokens--;
 }
