@@ -70,17 +70,14 @@ export async function live({ config, set, name, mtl, trainArgs, serveArgs, signa
 /** Runs the server. Options that it refuses are final, unless an earlier start has served with them. */
 function superviseServer(command: readonly string[], supervision: Supervision): Promise<number | null> {
   let hasServed = false;
-  const onLine = (name: string, line: string): void => {
-    hasServed ||= line.includes('listening at http');
-    supervision.onLine(name, line);
-  };
   return supervise(
     {
       name: 'serve',
       command,
+      onReady: () => (hasServed = true),
       isFinal: (code) => code === EXIT_CODES.done || (code === EXIT_CODES.usage && !hasServed),
     },
-    { ...supervision, onLine },
+    supervision,
   );
 }
 

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { EXIT_CODES, printable } from '../core/errors.js';
 import type { PredictionPrecision } from '../engines/precision.js';
+import { reportReady } from '../live/supervise.js';
 import { serve } from '../serve.js';
 import type { TableFormat } from '../tables/row-formats.js';
 import { readCanaryOptions, type CanaryArguments } from './canary-options.js';
@@ -87,6 +88,7 @@ export async function runServe({
       for (const { name: model, version, checkpoint } of server.models)
         screen.print(`${model}, version ${version}: ${checkpoint}`);
       screen.print(`listening at ${server.url}${token === undefined ? '' : `; requests need the token in ${TOKEN}`}`);
+      reportReady();
       if (token === undefined && !isLoopback(host))
         warn(`anyone who can reach ${host} can send requests; set ${TOKEN} to require a token`);
       result({

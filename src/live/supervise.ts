@@ -12,6 +12,8 @@ export interface SupervisedCommand {
   readonly command: readonly string[];
   /** Whether other processes go first if cores are scarce; default: false. */
   readonly isBackground?: boolean;
+  /** Called when the process reports that it is ready, by `reportReady`. */
+  onReady?(): void;
   /** Whether an exit code means that another start would not help; it ends the supervision. Default: 0 only. */
   isFinal?(code: number): boolean;
 }
@@ -26,6 +28,15 @@ export interface Supervision {
   onRestart(name: string, reason: string, pauseMs: number): void;
 }
 
+/** Message of a supervised process to its supervisor. */
+const READY = 'ready';
+
+/** Reports to a supervising process, if there is one, that this process accepts work. */
+export function reportReady(): void {
+  // A supervisor that has ended has closed the channel, which ends this process by itself.
+  process.send?.(READY, undefined, undefined, () => undefined);
+}
+
 /** Pauses double from the first to the last. */
 const [FIRST_PAUSE_MS, LAST_PAUSE_MS] = [1000, 60_000];
 /** A process that ran this long begins with the first pause again. */
@@ -37,7 +48,13 @@ const STEADY_MS = 60_000;
  * @returns its last exit code; null if a signal ended it
  */
 export async function supervise(
-  { name, command: [program, ...args], isBackground = false, isFinal = (code) => code === 0 }: SupervisedCommand,
+  {
+    name,
+    command: [program, ...args],
+    isBackground = false,
+    onReady,
+    isFinal = (code) => code === 0,
+  }: SupervisedCommand,
   { signal, onLine, onRestart }: Supervision,
 ): Promise<number | null> {
   let pauseMs = FIRST_PAUSE_MS;
@@ -48,6 +65,9 @@ export async function supervise(
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
       windowsHide: true,
+    });
+    child.on('message', (message) => {
+      if (message === READY) onReady?.();
     });
     if (isBackground && child.pid !== undefined) lowerPriority(child.pid);
     const code = await untilEnd(child, signal, (line) => onLine(name, line));

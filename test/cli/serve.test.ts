@@ -1,5 +1,6 @@
 /** @module-tag long */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -47,6 +48,15 @@ const predict = (url: string, headers: Record<string, string> = {}): Promise<Res
   fetch(`${url}/predict`, { method: 'POST', body: JSON.stringify({ rows: world.rows.slice(0, 1) }), headers });
 
 describe('mtl serve', () => {
+  it('reports to its parent process that it accepts requests', async () => {
+    const args = [BIN, 'serve', 'run', '--port', '0', '--workers', '1'];
+    const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+    const reports = await Promise.race([once(child, 'message'), once(child, 'exit')]);
+    expect(reports[0]).toBe('ready');
+    child.kill('SIGTERM');
+    expect((await once(child, 'exit'))[0]).toBe(0);
+  });
+
   it.each(['SIGTERM', 'SIGINT'] as const)('prints its URL, answers there, and exits with 0 at %s', async (signal) => {
     const { child, url, stderr, ended } = await serving(['run', '--name', 'mine', '--workers', '2']);
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
