@@ -210,7 +210,7 @@ function sortRuns(runs: readonly ShownRun[], by: string): readonly ShownRun[] {
 }
 
 /** Looks up a metric of a run, such as `test.ctcvr.auc`; without a split, in test or else in valid. */
-function getMetric(run: ListedRun, name: string): number | undefined {
+function getMetric(run: Pick<ListedRun, 'metrics'>, name: string): number | undefined {
   const values = flattenMetrics(run);
   return values[name] ?? values[`test.${name}`] ?? values[`valid.${name}`];
 }
@@ -234,43 +234,55 @@ function formatTable(runs: readonly ShownRun[], sort: string | undefined, screen
   ];
   const requested = [...new Set([...(sort === undefined || Object.hasOwn(FIELDS, sort) ? [] : [sort]), ...monitors])];
   const metrics = (requested.length > 0 ? requested : firstMetrics(runs)).slice(0, 4);
-  const hasBottoms = runs.some(({ bottom }) => bottom !== null);
-  // The baseline's value of the first metric.
-  const baselines = [...new Set(runs.flatMap(({ baseline }) => baseline?.name ?? []))];
-  const hasChannels = runs.some(({ channels }) => channels.length > 0);
-  const rows = runs.map((run) => [
-    run.run,
-    run.state,
-    run.model ?? '-',
-    ...(hasBottoms ? [run.bottom ?? '-'] : []),
-    `${run.epoch}${run.epochs === null ? '' : `/${run.epochs}`}`,
-    run.state === 'running' ? (run.leftMs === null ? '?' : `${duration(run.leftMs)} left`) : duration(run.elapsedMs),
-    run.bestEpoch === null ? '-' : String(run.bestEpoch),
-    ...metrics.map((metric) => getMetric(run, metric)?.toFixed(4) ?? '-'),
-    ...baselines.map((name) => (run.baseline?.name === name ? formatBaseline(run.baseline, metrics[0]) : '-')),
-    ...(hasChannels ? [run.channels.join(', ') || '-'] : []),
+  const [first] = metrics;
+  const baselines = first === undefined ? [] : [...new Set(runs.flatMap(({ baseline }) => baseline?.name ?? []))];
+  const metricColumns = metrics.map((metric): Column => [metric, (run) => formatMetric(run, metric)]);
+  // Next to the metric that it is compared by.
+  const baselineColumns = baselines.map((name): Column => [
+    `${name} ${first!}`,
+    ({ baseline }) =>
+      baseline?.name === name ? formatMetric({ metrics: { [baseline.split]: baseline.metrics } }, first!) : '-',
   ]);
+  const columns: readonly Column[] = [
+    ['run', ({ run }) => run],
+    ['state', ({ state }) => state],
+    ['model', ({ model }) => model ?? '-'],
+    ...optional(
+      ['bottom', ({ bottom }) => bottom ?? '-'],
+      runs.some(({ bottom }) => bottom !== null),
+    ),
+    ['epochs', ({ epoch, epochs }) => `${epoch}${epochs === null ? '' : `/${epochs}`}`],
+    ['time', formatTime],
+    ['best epoch', ({ bestEpoch }) => (bestEpoch === null ? '-' : String(bestEpoch))],
+    ...metricColumns.slice(0, 1),
+    ...baselineColumns,
+    ...metricColumns.slice(1),
+    ...optional(
+      ['channel', ({ channels }) => channels.join(', ') || '-'],
+      runs.some(({ channels }) => channels.length > 0),
+    ),
+  ];
   return table(
-    [
-      'run',
-      'state',
-      'model',
-      ...(hasBottoms ? ['bottom'] : []),
-      'epochs',
-      'time',
-      'best epoch',
-      ...metrics,
-      ...baselines,
-      ...(hasChannels ? ['channel'] : []),
-    ],
-    rows,
+    columns.map(([name]) => name),
+    runs.map((run) => columns.map(([, format]) => format(run))),
     screen,
   );
 }
 
-function formatBaseline({ split, metrics }: NonNullable<ListedRun['baseline']>, metric: string | undefined): string {
-  const values = flattenMetrics({ metrics: { [split]: metrics } });
-  return (metric === undefined ? undefined : (values[metric] ?? values[`${split}.${metric}`]))?.toFixed(4) ?? '-';
+/** Header of a column, and its text for a run. */
+type Column = readonly [string, (run: ShownRun) => string];
+
+function optional(column: Column, isShown: boolean): readonly Column[] {
+  return isShown ? [column] : [];
+}
+
+function formatTime({ state, leftMs, elapsedMs }: ListedRun): string {
+  if (state !== 'running') return duration(elapsedMs);
+  return leftMs === null ? '?' : `${duration(leftMs)} left`;
+}
+
+function formatMetric(reported: Pick<ListedRun, 'metrics'>, metric: string): string {
+  return getMetric(reported, metric)?.toFixed(4) ?? '-';
 }
 
 /** Selects the first reported metric of each output, for runs without a monitor. */

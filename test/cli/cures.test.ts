@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { describeRun } from '../../src/runs/run-list.js';
+import type { TrainResult } from '../../src/training/observer.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { abortAtStep, smallWorld, trainSmall } from '../support/small-run.js';
@@ -98,7 +99,28 @@ describe('mtl runs', () => {
       set: ['training.epochs=1', 'training.monitor=loss'],
     });
     const { stdout } = await mtl(join(world, 'other'), ['runs']);
-    expect(stdout.split('\n')[0]).toMatch(/ best epoch +ctr\.auc +cvr\.auc +cvr_all\.auc +ctcvr\.auc +logistic$/);
+    expect(stdout.split('\n')[0]).toMatch(
+      / best epoch +ctr\.auc +logistic ctr\.auc +cvr\.auc +cvr_all\.auc +ctcvr\.auc$/,
+    );
+  });
+
+  it('shows the value of a baseline next to that of the same output and metric', async () => {
+    const folder = scratchFolder();
+    const result = await trainSmall(join(world, 'esmm.yaml'), {
+      runDir: join(folder, 'runs', '1'),
+      set: ['training.epochs=1', 'training.monitor=ctcvr.auc'],
+    });
+    const other = await trainSmall(join(world, 'esmm.yaml'), {
+      runDir: join(folder, 'runs', '2'),
+      set: ['training.epochs=1', 'training.monitor=ctr.auc'],
+    });
+    const [header, ...lines] = (await mtl(folder, ['runs'])).stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().split(/ {2,}/));
+    expect(header!.slice(-3)).toEqual(['ctcvr.auc', 'logistic ctcvr.auc', 'ctr.auc']);
+    const valueOf = ({ baseline }: TrainResult): string => (baseline!.metrics['ctcvr']!['auc'] as number).toFixed(4);
+    expect(lines.map((cells) => cells.at(-2))).toEqual([result, other].map(valueOf));
   });
 
   it('lists the bottom of each run if any run has one', async () => {
