@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { loadConfig, loadStoredConfig, type LoadedConfig } from '../config/load.js';
-import { parseOverride } from '../config/overrides.js';
+import { parseOverride, type Override } from '../config/overrides.js';
+import { checkOverrides } from '../config/stored.js';
 import type { Device } from '../engines/device.js';
-import { EXIT_CODES, userError } from '../core/errors.js';
+import { EXIT_CODES, UserError, userError } from '../core/errors.js';
 import { AUTO } from '../runs/open-run.js';
 import { missingRun } from '../runs/run-folder.js';
 import { RESOLVED } from '../runs/run-log.js';
@@ -99,12 +100,30 @@ async function trainCollectively(
   const settings = { device, name, runDir, verifyData, untilEnd, baseline, follow, resume, peers, signal };
   return peers.runCollectively(async () => {
     const overrides = set.map(parseOverride);
-    const loaded = await (config === undefined
-      ? loadStoredConfig(findConfig(resume), overrides)
-      : loadConfig(config, overrides));
+    const loaded = await loadTrained(config, resume, overrides);
     const all = { ...settings, threads: threads ?? peers.threads, overrides: set };
     return { trained: await train(loaded, all, observer), experiment: loaded.experiment };
   });
+}
+
+/**
+ * Loads the config, or that of the run to resume.
+ * @throws UserError (config) for overrides that cannot change on resume, even if they make the config invalid
+ */
+async function loadTrained(
+  config: string | undefined,
+  resume: string | undefined,
+  overrides: readonly Override[],
+): Promise<LoadedConfig> {
+  try {
+    return await (config === undefined
+      ? loadStoredConfig(findConfig(resume), overrides)
+      : loadConfig(config, overrides));
+  } catch (error) {
+    if (error instanceof UserError && error.kind === 'config' && resume !== undefined && resume !== AUTO)
+      checkOverrides((await loadStoredConfig(findConfig(resume))).experiment, overrides);
+    throw error;
+  }
 }
 
 /** Warns about batches and rows that were skipped. */

@@ -5,6 +5,7 @@ import type { RunState } from '../runs/run-state.js';
 import { changedKeys } from './changed-keys.js';
 import type { Experiment } from './experiment.js';
 import { parseStoredConfig } from './load.js';
+import type { Override } from './overrides.js';
 
 /**
  * Parses the config of a checkpoint.
@@ -46,6 +47,35 @@ const MAY_CHANGE = [
   'training.shardTablesFrom',
 ];
 
+/** Keys that may change in form only: moved files, and a run that was read before the first step. */
+const MAY_MOVE = ['data.train', 'data.valid', 'data.source', 'initFrom'];
+
+/**
+ * Checks the overrides of a resumed run. Without this check, an override such as `model.name=mmoe` leads to unknown
+ * keys, because the other keys of `model` are those of the trained model.
+ * @throws UserError (config) with every override that changes a value which must not change
+ */
+export function checkOverrides(stored: Experiment, overrides: readonly Override[]): void {
+  const problems = overrides.flatMap(({ path, value, text }): readonly Problem[] => {
+    const key = path.join('.');
+    const trained = readValue(stored, path);
+    // A key that the run does not have may be misspelled.
+    if (trained === undefined || mayChange(key, [...MAY_CHANGE, ...MAY_MOVE])) return [];
+    const before = JSON.stringify(trained);
+    const after = value === null ? undefined : JSON.stringify(value);
+    if (before === after) return [];
+    return [{ where: `--set ${text}`, key, message: describeChange(before, after) }];
+  });
+  if (problems.length > 0) throw frozenKeys(problems);
+}
+
+function readValue(config: object, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (node, step) => (typeof node === 'object' && node !== null ? (node as Record<string, unknown>)[step] : undefined),
+    config,
+  );
+}
+
 /**
  * Compares the config of a resumed run with the one that it was trained with.
  * @param byContent splits that are compared by content, so that their files may move
@@ -54,18 +84,21 @@ const MAY_CHANGE = [
  */
 export function checkChanges(stored: Experiment, now: Experiment, byContent: readonly Split[] = []): readonly string[] {
   const differing = changedKeys(stored, now);
-  const changed = differing.filter(({ key }) => !key.startsWith('initFrom.'));
+  const isOtherModel = differing.some(({ key }) => key === 'model.name');
+  const changed = differing.filter(
+    ({ key }) => !key.startsWith('initFrom.') && !(isOtherModel && key.startsWith('model.') && key !== 'model.name'),
+  );
   const problems: Problem[] = [];
-  const changes: string[] =
-    changed.length < differing.length ? ['initFrom, which a resumed run does not read again'] : [];
+  const changes: string[] = differing.some(({ key }) => key.startsWith('initFrom.'))
+    ? ['initFrom, which a resumed run does not read again']
+    : [];
   for (const { key, before, after } of changed) {
-    const [previousValue, currentValue] = createExcerpts(before ?? 'nothing', after ?? 'nothing');
     const isMoved =
       before !== undefined &&
       after !== undefined &&
       byContent.some((split) => key === `data.${split}` || (key === 'data.source' && split === 'train'));
-    if (isMoved || mayChange(key)) changes.push(`${key}: ${previousValue}, now ${currentValue}`);
-    else problems.push({ key, message: `the run was trained with ${previousValue}, but it is now ${currentValue}` });
+    if (isMoved || mayChange(key)) changes.push(`${key}: ${createExcerpts(before, after).join(', now ')}`);
+    else problems.push({ key, message: describeChange(before, after) });
   }
   // The order of features is that of the model's input.
   for (const section of ['features', 'tasks'] as const) {
@@ -74,25 +107,35 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
       problems.push({ key: section, message: 'are in a different order than in the trained run' });
   }
   if (problems.length === 0) return changes;
+  throw frozenKeys(problems);
+}
+
+function mayChange(key: string, keys: readonly string[] = MAY_CHANGE): boolean {
+  return keys.some((allowed) => key === allowed || key.startsWith(`${allowed}.`));
+}
+
+function describeChange(before: string | undefined, after: string | undefined): string {
+  return `the run was trained with ${createExcerpts(before, after).join(', but it is now ')}`;
+}
+
+/** Creates the error for keys that must not change. */
+function frozenKeys(problems: readonly Problem[]): UserError {
   const fix =
-    `a resumed run may change ${MAY_CHANGE.join(', ')}, and the files of data.train, data.valid and data.source ` +
-    'may move; otherwise start a new run';
-  // Another model differs in many keys; a single fix applies to all of them.
-  throw new UserError(
+    'this cannot change on resume: start a new run, or one from the weights of this run with --init-from RUN ' +
+    `(a resumed run may change ${MAY_CHANGE.join(', ')}, and the files of data.train, data.valid and data.source may ` +
+    'move)';
+  // Another config may differ in many keys; a single fix applies to all of them.
+  return new UserError(
     'config',
     problems.map((problem, i) => (i < problems.length - 1 ? problem : { ...problem, fix })),
   );
 }
 
-function mayChange(key: string): boolean {
-  return MAY_CHANGE.some((allowed) => key === allowed || key.startsWith(`${allowed}.`));
-}
-
 /** Maximum length of a value in a message, and of its part before the difference. */
 const [SHOWN, SHOWN_BEFORE] = [60, 20];
 
-/** Cuts two different strings to where they differ. */
-function createExcerpts(a: string, b: string): readonly [string, string] {
+/** Cuts two different values to where they differ. */
+function createExcerpts(a = 'nothing', b = 'nothing'): readonly [string, string] {
   let same = 0;
   while (same < a.length && a[same] === b[same]) same++;
   const begin = Math.max(a.length, b.length) <= SHOWN ? 0 : Math.max(0, same - SHOWN_BEFORE);

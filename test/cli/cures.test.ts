@@ -61,9 +61,54 @@ describe('an error message', () => {
     expect([code, stderr]).toEqual([
       2,
       expect.stringMatching(
-        /^error: seed: the run was trained with 1, but it is now 9\nerror: training\.batchSize: the run was trained with 64, but it is now 32; a resumed run may change [^\n]*\n$/,
+        /^error: seed: the run was trained with 1, but it is now 9\nerror: training\.batchSize: the run was trained with 64, but it is now 32; this cannot change on resume: [^\n]* --init-from RUN [^\n]*\n$/,
       ) as string,
     ]);
+  });
+
+  it.each([
+    ['model.name=mmoe', 'model.name: the run was trained with "esmm", but it is now "mmoe"'],
+    ['model={name: esmm, tower: 3}', 'model: the run was trained with '],
+    [
+      'features.user.type=numeric',
+      'features.user.type: the run was trained with "categorical", but it is now "numeric"',
+    ],
+    ['tasks.ctr.label=purchase', 'tasks.ctr.label: the run was trained with "click", but it is now "purchase"'],
+    ['tasks.cvr=null', 'tasks.cvr: the run was trained with '],
+    ['seed=a', 'seed: the run was trained with 1, but it is now "a"'],
+    ['training.monitor=auc', 'training.monitor: the run was trained with "ctcvr.auc", but it is now "auc"'],
+    [
+      'training.optimizer.dense.name=x',
+      'training.optimizer.dense.name: the run was trained with "adam", but it is now "x"',
+    ],
+    ['data.onBadRow=x', 'data.onBadRow: the run was trained with "error", but it is now "x"'],
+  ])('reports that %s cannot change on resume, although the config is invalid with it', async (set, message) => {
+    for (const config of [[], ['esmm.yaml']]) {
+      const { code, stderr } = await mtl(world, ['train', ...config, '--resume', 'runs/1', '--set', set]);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`error: --set ${set}: ${message}`)]);
+      expect(stderr).toContain(
+        'cannot change on resume: start a new run, or one from the weights of this run with --init-from',
+      );
+    }
+  });
+
+  it('reports another model on resume by its name, without the keys that follow from it', async () => {
+    const { code, stderr } = await mtl(world, ['train', 'mmoe.yaml', '--resume', 'runs/1', '--set', 'seed=1']);
+    expect(code).toBe(2);
+    expect(stderr.split('\n').slice(0, -1)).toEqual([
+      expect.stringMatching(
+        /^error: model\.name: the run was trained with "esmm", but it is now "mmoe"; this cannot change on resume: /,
+      ),
+    ]);
+  });
+
+  it.each([
+    ['training.epochs=a', 'error: --set training.epochs=a: training.epochs: expected'],
+    ['training.epoch=3', "did you mean 'epochs'?"],
+    ['data.train=5', 'error: --set data.train=5: data.train: '],
+  ])('reports %s on resume as it does for a new run', async (set, message) => {
+    const { code, stderr } = await mtl(world, ['train', '--resume', 'runs/1', '--set', set]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
   });
 
   it('rejects another name for a resumed run', async () => {
