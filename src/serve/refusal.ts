@@ -22,10 +22,14 @@ export function refusal(status: number, problem: Problem): Refusal {
 }
 
 /**
- * Builds the body of an error: the message as the Open Inference Protocol defines it, and each problem by its parts.
+ * Builds the body of an error: the first problem as a message, which the Open Inference Protocol defines, and each
+ * problem by its parts.
  */
 export function refusalBody({ message, problems }: Pick<Refusal, 'message' | 'problems'>): string {
-  return JSON.stringify({ error: message, problems });
+  const more = problems.length - 1;
+  const [first] = problems;
+  const error = first === undefined || more === 0 ? message : `${problemLine(first)} (and ${more} more in problems)`;
+  return JSON.stringify({ error, problems });
 }
 
 /** Builds the response to a refused request. */

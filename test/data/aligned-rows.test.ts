@@ -66,7 +66,7 @@ describe('lists of a sequence in rows of a program', () => {
     const lengths = "expected lists of equal length, instead of 3 in 't', 2 in 'a', 1 in 'p'";
     const { problems } = encode([{ ...valid, a: [4, 5], p: [1] }, valid, { ...valid, p: null }]);
     expect(problems).toEqual([
-      [0, `column "a", "p": ${lengths}, found [[4,5],[1]]`],
+      [0, `columns "a", "p": ${lengths}, found [[4,5],[1]]`],
       [2, `column "p": expected lists of equal length, instead of 3 in 't', 3 in 'a', 0 in 'p', found null`],
     ]);
   });

@@ -415,8 +415,7 @@ describe('the Open Inference Protocol', () => {
     [
       'missing columns',
       () => ({ inputs: inputs().slice(0, -2) }),
-      'inputs: column "D508": is missing; add it, as null if its value is missing, or set onMissing to oov\n' +
-        'inputs: column "109_14": is missing',
+      'inputs: columns "D508", "109_14": are missing; add them, as null if their values are missing, or set',
     ],
     [
       'an unknown output',

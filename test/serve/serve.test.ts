@@ -125,6 +125,34 @@ describe('POST /predict', () => {
     expect(together.map(({ statusCode }) => statusCode)).toEqual([400, 200, 400]);
   });
 
+  it('reports the missing columns of a row in one problem, and further problems only in `problems`', async () => {
+    const names = model.inputs.map(({ name }) => name);
+    const rowOf = (...absent: readonly string[]): Row =>
+      Object.fromEntries(
+        names.filter((name) => !absent.includes(name)).map((name) => [name, world.rows[0]![name]!] as const),
+      );
+    const missing = {
+      where: 'rows[0]',
+      key: 'columns "101", "D508"',
+      message: 'are missing',
+      fix: 'add them, as null if their values are missing, or set onMissing to oov',
+    };
+    const { where, key, message, fix } = missing;
+    const line = `${where}: ${key}: ${message}; ${fix}`;
+    expect((await post('/predict', { rows: [rowOf('101', 'D508')] })).json()).toEqual({
+      error: line,
+      problems: [missing],
+    });
+    const rows = [rowOf('101', 'D508'), { ...rowOf(), 101: 'x' }, rowOf(...names)];
+    const { error, problems } = (await post('/predict', { rows })).json<{ error: string; problems: object[] }>();
+    expect(error).toBe(`${line} (and 2 more in problems)`);
+    expect(problems).toMatchObject([
+      missing,
+      { where: 'rows[1]', key: 'column "101"' },
+      { where: 'rows[2]', key: 'columns "101", "121", "205", "206", "D508", "109_14"' },
+    ]);
+  });
+
   it('counts null and out-of-vocabulary values by column', async () => {
     const countsOf = async (): Promise<Record<string, number>> =>
       Object.fromEntries(
@@ -202,7 +230,7 @@ describe('POST /predict', () => {
       400,
       'rows[1]: expected an object with one value per column, found 5',
     ],
-    ['an empty row', '{"rows": [{}]}', 400, 'rows[0]: column "101": is missing; add it'],
+    ['an empty row', '{"rows": [{}]}', 400, 'rows[0]: columns "101", "121", "205"'],
     [
       'a missing id',
       JSON.stringify({ rows: [{ 101: null, 121: 1, 205: null, 206: null, D508: 1, '109_14': null }] }),
@@ -223,7 +251,7 @@ describe('POST /predict', () => {
     ],
     [
       'brackets in a string',
-      JSON.stringify({ rows: [{ 101: '[{\\"'.repeat(100) }] }),
+      JSON.stringify({ rows: [{ 101: '[{\\"'.repeat(100), 121: 1, 205: null, 206: null, D508: 1, '109_14': null }] }),
       400,
       'rows[0]: column "101": expected an integer id',
     ],

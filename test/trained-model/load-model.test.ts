@@ -193,7 +193,7 @@ describe('a loaded model', () => {
     [
       'a list in a cross',
       { 206: [3] },
-      'rows[1]: column "121", "206": expected one value, not a list, found ["16",[3]]',
+      'rows[1]: columns "121", "206": expected one value, not a list, found ["16",[3]]',
     ],
   ])('names %s by row and column, with the fix', (_, change, message) => {
     expect(problemOf(() => model.predict([rows[0]!, { ...rows[1]!, ...(change as Row) }]))).toContain(message);

@@ -150,7 +150,7 @@ describe('model.rank', () => {
     const bad: BadRow[] = [];
     model.rank({ ...userOf(0), D109_14: 3e38 }, candidatesOf(0, 2), { onBadRow: (each) => void bad.push(each) });
     expect(bad).toMatchObject([0, 1].map((row) => ({ row, source: 'prediction' })));
-    expect(bad[0]!.problems[0]!.fix).toContain('column "D109_14"');
+    expect(bad[0]!.problems[0]!.fix).toContain('columns "D109_14", "D508"');
   });
 
   it('rejects values that are no objects', () => {

@@ -2,7 +2,7 @@ import { CounterCells } from './row-counter.js';
 import type { CounterPlan } from './counter-plan.js';
 import type { CounterRow } from './counter-set.js';
 import type { DialectOptions } from '../dialect.js';
-import { ABSENT, absentProblem, isAbsent, presentColumn, type GivenRows } from '../objects/given-rows.js';
+import { ABSENT, absentProblems, isAbsent, presentColumn, type GivenRows } from '../objects/given-rows.js';
 import { badRowsError, type BadRow } from '../objects/row-problems.js';
 
 /** Rows whose counters are computed. */
@@ -85,9 +85,8 @@ export function readEvents(
   const columns = [...required].map((name) => [name, given.valuesOf(name)] as const);
   const bad: BadRow[] = [];
   const rows = Array.from({ length: given.count }, (_, row): CounterRow => {
-    const problems = columns.flatMap(([name, valueAt]) =>
-      valueAt(row) === ABSENT ? [absentProblem(given.placeOf(row), name, given.namesOf(row), required)] : [],
-    );
+    const absent = columns.flatMap(([name, valueAt]) => (valueAt(row) === ABSENT ? [name] : []));
+    const problems = absentProblems(given.placeOf(row), absent, given.namesOf(row), required);
     if (problems.length > 0) bad.push({ row, source: 'input', problems });
     return { time: cells.time(row) ?? NaN, keys: [...cells.keys(row)], labels: cells.labels(row).slice() };
   });

@@ -155,11 +155,7 @@ export function rowsOfColumns(columns: Columns, required?: readonly string[], wh
       });
   }
   const absent = (required ?? []).filter((name) => !names.includes(name));
-  if (absent.length > 0)
-    throw new UserError(
-      'data',
-      absent.map((name) => absentProblem(where, name, names, new Set(required))),
-    );
+  if (absent.length > 0) throw new UserError('data', absentProblems(where, absent, names, new Set(required)));
   return {
     count,
     valuesOf(name) {
@@ -189,22 +185,28 @@ export function joinRows(parts: readonly GivenRows[]): GivenRows {
 }
 
 /**
- * Describes a column that is absent.
+ * Describes the columns that are absent: one problem for each column with a suggestion, and one for all others.
  * @param names of the columns that are present
  * @param read columns that are read
  */
-export function absentProblem(
+export function absentProblems(
   where: string,
-  column: string,
+  columns: readonly string[],
   names: readonly string[],
   read: ReadonlySet<string>,
-): Problem {
-  return {
-    where,
-    key: columnKey([column]),
-    message: 'is missing',
-    fix: suggestColumn(column, names, read) ?? 'add it, as null if its value is missing, or set onMissing to oov',
-  };
+): readonly Problem[] {
+  const found = columns.map((column) => ({ column, fix: suggestColumn(column, names, read) }));
+  const others = found.filter(({ fix }) => fix === undefined).map(({ column }) => column);
+  const [message, fix] =
+    others.length === 1
+      ? ['is missing', 'add it, as null if its value is missing, or set onMissing to oov']
+      : ['are missing', 'add them, as null if their values are missing, or set onMissing to oov'];
+  return [
+    ...found.flatMap(({ column, fix }) =>
+      fix === undefined ? [] : [{ where, key: columnKey([column]), message: 'is missing', fix }],
+    ),
+    ...(others.length === 0 ? [] : [{ where, key: columnKey(others), message, fix }]),
+  ];
 }
 
 /** Suggests an unused column in place of an absent one: its name is equal but for case, is part of it, or is close. */
@@ -226,4 +228,4 @@ export function suggestColumn(column: string, names: readonly string[], read: Re
 
 /** Returns the key of problems with some columns. */
 export const columnKey = (columns: readonly string[]): string =>
-  `column ${columns.map((column) => quoted(column)).join(', ')}`;
+  `${columns.length === 1 ? 'column' : 'columns'} ${columns.map((column) => quoted(column)).join(', ')}`;

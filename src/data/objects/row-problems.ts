@@ -3,7 +3,7 @@ import type { Batch } from '../../core/batch.js';
 import { quoted, UserError, type Problem } from '../../core/errors.js';
 import { findNonFinite } from '../../core/tensor.js';
 import type { EncodedField } from '../../features/feature.js';
-import { absentProblem, columnKey, suggestColumn, type GivenRows } from './given-rows.js';
+import { absentProblems, columnKey, suggestColumn, type GivenRows } from './given-rows.js';
 
 /** An invalid row with its problems. */
 export interface BadRow {
@@ -49,9 +49,6 @@ export class RowProblems {
   /** Adds a column that a row lacks. */
   addAbsent(row: number, column: string): void {
     this.#absent.set(row, (this.#absent.get(row) ?? new Set()).add(column));
-    const where = this.#given.placeOf(row);
-    const known = this.#given.absentProblem?.(row, column);
-    this.#add(row, known ? { where, ...known } : absentProblem(where, column, this.#given.namesOf(row), this.#read));
   }
 
   /** Adds a problem of a field, unless the row lacks one of its columns. */
@@ -76,7 +73,7 @@ export class RowProblems {
     if (outputs.every(({ values }) => findNonFinite(values, begin, begin + batch.rows) < 0)) return;
     for (let row = begin; row < begin + batch.rows; row++) {
       const nonFinite = outputs.filter(({ values }) => !Number.isFinite(values[row]));
-      if (nonFinite.length === 0 || this.#invalid.has(row)) continue;
+      if (nonFinite.length === 0 || this.#invalid.has(row) || this.#absent.has(row)) continue;
       const suspect =
         findLargestNumber(batch, row - begin, this.#fields) ??
         (common && findLargestNumber(common.batch, 0, common.fields));
@@ -90,7 +87,24 @@ export class RowProblems {
 
   /** Returns the invalid rows so far, in order. */
   list(): readonly BadRow[] {
-    return [...this.#invalid.values()].sort((a, b) => a.row - b.row);
+    const rows = [...new Set([...this.#absent.keys(), ...this.#invalid.keys()])].sort((a, b) => a - b);
+    return rows.map((row) => {
+      const { source = 'input', problems = [] } = this.#invalid.get(row) ?? {};
+      return { row, source, problems: [...this.#listAbsent(row), ...problems] };
+    });
+  }
+
+  /** Lists the problems of the columns that a row lacks. */
+  #listAbsent(row: number): readonly Problem[] {
+    const columns = [...(this.#absent.get(row) ?? [])];
+    const where = this.#given.placeOf(row);
+    const known = new Map(columns.map((column) => [column, this.#given.absentProblem?.(row, column)]));
+    // Columns of one log share a problem, which names the column that its events require.
+    const reasons = [...new Set(known.values())].flatMap((problem) => (problem ? [{ where, ...problem }] : []));
+    const isExplained = (column: string): boolean =>
+      known.get(column) !== undefined || reasons.some(({ key }) => key === columnKey([column]));
+    const unexplained = columns.filter((column) => !isExplained(column));
+    return [...reasons, ...absentProblems(where, unexplained, this.#given.namesOf(row), this.#read)];
   }
 
   #add(row: number, problem: Problem): void {
