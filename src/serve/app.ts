@@ -11,6 +11,7 @@ import { createHttpServer, JSON_TYPE, type HttpReply, type Route, type RoutedReq
 import type { Answered, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
 import { indexEntry, modelConfig, modelMetadata, modelStatistics, serverMetadata } from './metadata.js';
 import type { ServeMetrics } from './metrics.js';
+import { OPEN_METRICS_TYPE, prefersOpenMetrics, toOpenMetrics } from './open-metrics.js';
 import { asRefusal, refusal, Refusal, refusedAnswer } from './refusal.js';
 import { readRows } from './rows-request.js';
 import type { ServedModels } from './served-models.js';
@@ -97,11 +98,13 @@ function factRoutes({ models, metrics, isDraining }: AppOptions): readonly Route
     {
       method: 'GET',
       path: '/metrics',
-      handle: async () => ({
-        status: 200,
-        headers: { 'content-type': metrics.contentType },
-        body: await metrics.text(),
-      }),
+      async handle({ headers: { accept } }) {
+        const text = await metrics.text();
+        const [type, body] = prefersOpenMetrics(accept)
+          ? [OPEN_METRICS_TYPE, toOpenMetrics(text)]
+          : [metrics.contentType, text];
+        return { status: 200, headers: { 'content-type': type, vary: 'accept' }, body };
+      },
     },
     { method: 'GET', path: '/v2', handle: () => jsonReply(serverMetadata()) },
     ...modelRoutes('/v2/models/:model', models, modelMetadata),

@@ -343,6 +343,17 @@ describe('mtl serve', () => {
     expect((await server.app.inject('/%E0%A4%A')).statusCode).toBe(400);
   });
 
+  it('exports OpenMetrics if the client prefers it', async () => {
+    const get = (accept: string) => server.app.inject({ method: 'GET', url: '/metrics', headers: { accept } });
+    const [open, text] = [await get('application/openmetrics-text; version=1.0.0'), await get('text/plain')];
+    expect([open.headers['content-type'], text.headers['content-type']]).toEqual([
+      'application/openmetrics-text; version=1.0.0; charset=utf-8',
+      'text/plain; version=0.0.4; charset=utf-8',
+    ]);
+    expect(open.payload).toMatch(/^# TYPE mtl_rows counter\nmtl_rows_total\{model="small"\} \d+\n[^]*\n# EOF\n$/m);
+    expect(text.payload).not.toContain('# EOF');
+  });
+
   it('exports metrics for Prometheus', async () => {
     const countOf = async (name: string): Promise<number> =>
       Number(
