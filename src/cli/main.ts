@@ -3,6 +3,7 @@ import yargs, { type Argv } from 'yargs';
 import { KERNELS } from '../engines/kernel-choice.js';
 import { listenToKernels } from '../engines/kernel-report.js';
 import { EXIT_CODES, printable, userError } from '../core/errors.js';
+import { findPassword } from '../core/url-password.js';
 import { closeStreams } from '../data/readers/data-stream.js';
 import { packageVersion } from '../runs/package-version.js';
 import { commands } from './commands/all.js';
@@ -46,6 +47,7 @@ export async function main(args: readonly string[]): Promise<number> {
     exitCode = await run;
   };
   try {
+    rejectPasswords(args);
     const renamed = renamedCommand(args);
     if (renamed !== undefined) throw renamed;
     // With a callback, yargs passes the text of --help and --version with the parsed commands.
@@ -75,6 +77,23 @@ export async function main(args: readonly string[]): Promise<number> {
   } finally {
     // An open stream would keep the process alive.
     closeStreams(new Error('the command ended'));
+  }
+}
+
+/**
+ * Rejects URLs with a password before a message or a file contains them: a run records the command.
+ * @throws UserError (usage)
+ */
+function rejectPasswords(args: readonly string[]): void {
+  for (const [i, arg] of args.entries()) {
+    const { problem } = findPassword(arg) ?? {};
+    if (problem === undefined) continue;
+    const option = args.slice(0, i + 1).findLast((each) => each.startsWith('-'));
+    const key = /^(?!-)[^=:/]*(?==)/.exec(arg)?.[0];
+    throw userError('usage', {
+      where: [option?.replace(/=.*/s, '') ?? `argument ${i + 1}`, key].filter(Boolean).join(' '),
+      ...problem,
+    });
   }
 }
 

@@ -13,7 +13,7 @@ import { crossChecks, experimentSchema, type Experiment } from './experiment.js'
 import { inheritTables } from './inherit-tables.js';
 import { toIssues, toProblem, type Issue } from './issues.js';
 import { applyOverrides, type Override } from './overrides.js';
-import { applyRenames, type Rename } from '../core/renames.js';
+import { applyRenames } from '../core/renames.js';
 import { CONFIG_RENAMES } from './renames.js';
 import { parseYaml } from './yaml-source.js';
 
@@ -94,7 +94,7 @@ export function parseConfig(text: string, path: string, overrides: readonly Over
 
 /** Parses the config of a stored run or study, which may have names of an earlier version; overrides may not. */
 export function parseStoredConfig(text: string, path: string, overrides: readonly Override[] = []): Experiment {
-  return validConfig(checkConfig(text, path, overrides, CONFIG_RENAMES));
+  return validConfig(checkConfig(text, path, overrides, true));
 }
 
 function validConfig({ experiment, problems }: Omit<ConfigReading, 'source'>): Experiment {
@@ -106,10 +106,10 @@ function checkConfig(
   text: string,
   path: string,
   overrides: readonly Override[],
-  renames: readonly Rename[] = [],
+  isStored = false,
 ): Omit<ConfigReading, 'source'> {
-  const yaml = parseYaml(text, path);
-  applyRenames(renames, yaml.value);
+  const yaml = parseYaml(text, path, isStored);
+  applyRenames(isStored ? CONFIG_RENAMES : [], yaml.value);
   const changed = applyOverrides(yaml.value, overrides);
   const raw = inheritTables({
     name: defaultName(path, getModelName(yaml.value), getModelName(changed)),

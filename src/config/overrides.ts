@@ -1,6 +1,6 @@
 import { parseDocument } from 'yaml';
 import { quoted, UserError, userError } from '../core/errors.js';
-import { FORBIDDEN_KEYS, structureProblems } from './yaml-source.js';
+import { FORBIDDEN_KEYS, secretProblems, structureProblems } from './yaml-source.js';
 
 /** An override `--set a.b=value`; the value null removes the key. */
 export interface Override {
@@ -12,7 +12,7 @@ export interface Override {
 
 /**
  * Parses `a.b=value`; the value is YAML, or - for standard input.
- * @throws UserError (usage) for invalid syntax or a forbidden key
+ * @throws UserError (usage) for invalid syntax, a forbidden key or a URL with a password
  */
 export function parseOverride(text: string): Override {
   const where = `--set ${text}`;
@@ -30,6 +30,8 @@ export function parseOverride(text: string): Override {
   // YAML reads it as a list of null.
   if (value === '-') return { path, value, text };
   const document = parseDocument(value);
+  const secrets = secretProblems(document, value, () => `--set ${path.join('.')}`);
+  if (secrets.length > 0) throw new UserError('usage', secrets);
   const [error] = [...document.errors, ...document.warnings];
   if (error !== undefined)
     throw userError('usage', {

@@ -6,12 +6,14 @@ import {
   isSeq,
   LineCounter,
   parseDocument,
+  visit,
   type Document,
   type Node,
   type YAMLError,
   type YAMLMap,
 } from 'yaml';
 import { printable, quoted, UserError, type Problem } from '../core/errors.js';
+import { findPassword } from '../core/url-password.js';
 
 /** Parsed YAML with source locations. */
 export interface YamlSource {
@@ -35,9 +37,10 @@ export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constr
 /**
  * Parses YAML 1.2 (core schema) that contains one map.
  * @param file name for problems
- * @throws UserError (config) with every problem: syntax, duplicate keys, depth, size, aliases
+ * @param isStored whether a run or study contains the file, which was checked for passwords when it was written
+ * @throws UserError (config) with every problem: passwords, syntax, duplicate keys, depth, size, aliases
  */
-export function parseYaml(text: string, file: string): YamlSource {
+export function parseYaml(text: string, file: string, isStored = false): YamlSource {
   const bytes = Buffer.byteLength(text);
   if (bytes > MAX_BYTES)
     throw invalid(file, `expected a config of at most ${MAX_BYTES / 1e6} MB, found ${(bytes / 1e6).toFixed(1)} MB`);
@@ -55,6 +58,8 @@ export function parseYaml(text: string, file: string): YamlSource {
     const message = `is indented with a tab, which YAML does not allow${others}`;
     throw invalid(`${file}:${tabLines[0]!}:1`, message, 'replace each tab with two spaces');
   }
+  const secrets = isStored ? [] : secretProblems(document, text, formatLocation);
+  if (secrets.length > 0) throw new UserError('config', secrets);
   const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
     where: formatLocation(error.pos[0]),
     message: syntaxMessage(error, text),
@@ -113,6 +118,43 @@ function syntaxMessage({ code, message, pos }: YAMLError, text: string): string 
   if (code === 'DUPLICATE_KEY') return `duplicate key ${quoted(/^[^\s:]*/.exec(text.slice(pos[0]))?.[0])}`;
   if (code === 'MULTIPLE_DOCS') return 'expected one document, found a second';
   return printable(message.replace(/\s+/g, ' '), 200);
+}
+
+/**
+ * Finds URLs with a password or a token: in values and keys, else anywhere in the text, such as in comments. The files
+ * of a run contain the text.
+ */
+export function secretProblems(
+  document: Document.Parsed,
+  text: string,
+  formatLocation: (offset: number) => string,
+): readonly Problem[] {
+  const problems: Problem[] = [];
+  const report = (offset: number, problem: Problem): void =>
+    void problems.push({ where: formatLocation(offset), ...problem });
+  visit(document, {
+    Scalar(position, { value, range }, ancestors) {
+      // A password with blanks is also one.
+      const found = typeof value === 'string' ? findPassword(value.replace(/\s/g, '+')) : undefined;
+      if (found !== undefined)
+        report(range?.[0] ?? 0, {
+          key: formatKey([...ancestors, ...(typeof position === 'number' ? [position] : [])]),
+          ...found.problem,
+        });
+    },
+  });
+  const elsewhere = problems.length > 0 ? undefined : findPassword(text);
+  if (elsewhere !== undefined) report(elsewhere.offset, elsewhere.problem);
+  return problems;
+}
+
+/** Formats the path of a value, such as `data.train.0`, from the nodes on it. */
+function formatKey(nodes: readonly unknown[]): string {
+  const getStep = (node: unknown, next: unknown): readonly unknown[] => {
+    if (isPair(node)) return isScalar(node.key) ? [node.key.value] : [];
+    return isSeq(node) ? [typeof next === 'number' ? next : node.items.indexOf(next)] : [];
+  };
+  return nodes.flatMap((node, i) => getStep(node, nodes[i + 1])).join('.');
 }
 
 /**

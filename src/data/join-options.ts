@@ -3,7 +3,6 @@ import type { ValidationIssue } from '../core/component.js';
 import { columnName } from '../core/conditions.js';
 import { timeFormatOption } from '../features/wall-clock.js';
 import { durationText, parseDuration } from '../core/duration.js';
-import { describePassword } from './stream-password.js';
 
 const eventOptions = z.strictObject({
   file: z.string().min(1).describe('Log of the events: a stream, as data.train'),
@@ -25,11 +24,9 @@ export const joinOptions = z
   .describe('Labels from logs of events, with mtl train --follow');
 export type JoinOptions = z.output<typeof joinOptions>;
 
-/** Reports logs with a password, and events that follow unknown ones, or themselves. */
+/** Reports events that follow unknown ones, or themselves. */
 export function* checkJoin({ events }: JoinOptions): Generator<ValidationIssue> {
-  for (const [name, { file, after }] of Object.entries(events)) {
-    const message = describePassword(file);
-    if (message !== undefined) yield { path: ['events', name, 'file'], message };
+  for (const [name, { after }] of Object.entries(events)) {
     const path = ['events', name, 'after'];
     if (after === undefined) continue;
     if (!Object.hasOwn(events, after))

@@ -10,7 +10,6 @@ import { checkJoin, joinOptions } from './join-options.js';
 import { lookupsOptions } from './lookup-options.js';
 import { checkSequences, fileLogs, sequencesOptions } from './sequence-options.js';
 import { rowSeed, samplingOptions } from './sampling-options.js';
-import { describePassword } from './stream-password.js';
 
 /** Splits of a data set. */
 export const SPLITS = ['train', 'valid', 'test'] as const;
@@ -125,10 +124,6 @@ export function* checkData({
   yield* issuesBelow(['counters'], counters && checkCounters(counters));
   yield* issuesBelow(['lookups'], lookups && checkSideDialects(lookups));
   yield* issuesBelow(['sequences'], sequences && checkSequences(sequences, join));
-  for (const [index, path] of [train ?? []].flat().entries()) {
-    const message = describePassword(path);
-    if (message !== undefined) yield { path: ['train', ...(Array.isArray(train) ? [index] : [])], message };
-  }
   yield* issuesBelow(['join'], join && checkJoin(join));
   if (source === undefined) {
     if (train === undefined)

@@ -137,7 +137,7 @@ export async function openStudy(
 function isSameConfig(stored: string, now: string): boolean {
   if (stored === now) return true;
   const values = [stored, now].map((text) => {
-    const { value } = parseYaml(text, CONFIG);
+    const { value } = parseYaml(text, CONFIG, true);
     applyRenames(CONFIG_RENAMES, value);
     return value;
   });

@@ -35,7 +35,7 @@ describe('a password in the URL of a stream', () => {
     const message = messageOf(data);
     expect(message).toMatch(new RegExp(`^stream\\.yaml:${line}:\\d+: ${key.replaceAll('.', '\\.')}: `));
     expect(message).toContain(
-      `has a password, which the files of the run would contain; set ${variable} in the environment instead`,
+      `has a password, which files and logs would contain; set ${variable} in the environment instead`,
     );
     expect(message).not.toContain('secret');
   });

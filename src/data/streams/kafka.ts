@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { userError } from '../../core/errors.js';
 import { asKafkaError, isUnknownTopic, permanentProblem, rootMessage } from './kafka-errors.js';
 import { KafkaStream } from './kafka-stream.js';
-import { passwordVariable } from '../stream-password.js';
+import { passwordVariable } from '../../core/url-password.js';
 import type { RecordSource } from './record-stream.js';
 import { durationOption, loadPackages, parseStreamUrl, readTlsFiles, tlsShape, unknownLog } from './stream-url.js';
 
 const PACKAGE = '@platformatic/kafka@^1.35';
 const PASSWORD = passwordVariable('kafka');
-const EXPECTED = { form: 'kafka://HOST:9092,HOST:9092/TOPIC', password: PASSWORD };
+const FORM = 'kafka://HOST:9092,HOST:9092/TOPIC';
 
 const urlOptions = z.strictObject({
   wait: durationOption.default(5000),
@@ -23,7 +23,7 @@ const urlOptions = z.strictObject({
 export const kafka: RecordSource = {
   matches: (path) => path.startsWith('kafka://'),
   async open(path) {
-    const { name, user, servers, log: topic, options } = parseStreamUrl(path, EXPECTED, urlOptions);
+    const { name, user, servers, log: topic, options } = parseStreamUrl(path, FORM, urlOptions);
     const tls = readTlsFiles(options);
     const sasl = options.sasl && {
       mechanism: options.sasl.toUpperCase() as 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512',

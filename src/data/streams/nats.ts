@@ -2,7 +2,7 @@ import type { Consumer, ConsumerMessages, JsMsg, StreamInfo } from '@nats-io/jet
 import type { ConnectionOptions, NatsConnection } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { quoted, UserError, userError } from '../../core/errors.js';
-import { passwordVariable } from '../stream-password.js';
+import { passwordVariable } from '../../core/url-password.js';
 import { jsonLine, joinLines } from './json-line.js';
 import { orAborted, Outage } from './outage.js';
 import type { RecordPiece, RecordSource, RecordStream, StreamLag, StreamReading } from './record-stream.js';
@@ -10,7 +10,7 @@ import { loadPackages, parseStreamUrl, readTlsFiles, readUrlFile, tlsShape, unkn
 
 const PACKAGES = ['@nats-io/jetstream@3', '@nats-io/transport-node@3'];
 const [PASSWORD, TOKEN] = [passwordVariable('nats'), 'MTL_NATS_TOKEN'] as const;
-const EXPECTED = { form: 'nats://HOST:4222,HOST:4222/STREAM', password: PASSWORD };
+const FORM = 'nats://HOST:4222,HOST:4222/STREAM';
 /** Maximum number of messages of a request, and bytes of a piece, unless a single message is longer. */
 const [FETCH_MESSAGES, PIECE_BYTES] = [1000, 1 << 18];
 /** Time that a request waits for messages. */
@@ -34,7 +34,7 @@ type Jetstream = typeof import('@nats-io/jetstream');
 export const nats: RecordSource = {
   matches: (path) => path.startsWith('nats://'),
   async open(path) {
-    const { name, user, servers, log, options } = parseStreamUrl(path, EXPECTED, urlOptions);
+    const { name, user, servers, log, options } = parseStreamUrl(path, FORM, urlOptions);
     const tls = readTlsFiles(options);
     const [transport, jetstream] = await loadPackages(PACKAGES, () =>
       Promise.all([import('@nats-io/transport-node'), import('@nats-io/jetstream')]),

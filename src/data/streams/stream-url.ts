@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { parseDuration } from '../../core/duration.js';
 import { didYouMean, joined, quoted, UserError, userError, type Problem } from '../../core/errors.js';
+import { findPassword } from '../../core/url-password.js';
 import { unreadable } from '../readers/unreadable.js';
-import { HAS_PASSWORD } from '../stream-password.js';
 
 /** A stream as its URL names it: `scheme://user@server,server/log?option=value`. */
 export interface StreamUrl<Options> {
@@ -44,25 +44,25 @@ const URL_PARTS =
 
 /**
  * Parses the URL of a stream.
- * @param expected form of the URL, and the variable with the password, for messages
+ * @param form expected form of the URL, for messages
  * @param schema options by name; each value is the text of the URL
  * @throws UserError (config) for another form, an unknown option, an invalid value, or a password
  */
 export function parseStreamUrl<Shape extends z.ZodRawShape>(
   url: string,
-  expected: { readonly form: string; readonly password: string },
+  form: string,
   schema: z.ZodObject<Shape>,
 ): StreamUrl<z.output<z.ZodObject<Shape>>> {
   const parts = URL_PARTS.exec(url)?.groups;
-  const name = (parts === undefined ? url : `${parts['scheme']}://${parts['servers']}/${parts['log']}`).replace(
-    /\/\/.*@/,
-    '//',
-  );
+  const name =
+    parts === undefined
+      ? url.replace(/\/\/.*@/, '//').replace(/\?.*/, '')
+      : `${parts['scheme']}://${parts['servers']}/${parts['log']}`;
   const invalid = (message: string, fix?: string): UserError =>
     userError('config', { key: 'data.train', where: name, message, ...(fix !== undefined && { fix }) });
-  if (parts === undefined) throw invalid(`is not the URL of a stream; expected ${expected.form}`);
-  const [user, password] = (parts['user'] ?? '').split(':', 2).map(decodeURIComponent);
-  if (password !== undefined) throw invalid(HAS_PASSWORD, `set ${expected.password} in the environment instead`);
+  const { problem } = findPassword(url) ?? {};
+  if (problem !== undefined) throw invalid(problem.message, problem.fix);
+  if (parts === undefined) throw invalid(`is not the URL of a stream; expected ${form}`);
   const given = Object.fromEntries(new URLSearchParams(parts['query'] ?? ''));
   const known = Object.keys(schema.shape);
   const unknown = Object.keys(given).find((option) => !known.includes(option));
@@ -75,7 +75,7 @@ export function parseStreamUrl<Shape extends z.ZodRawShape>(
   }
   return {
     name,
-    user: user === '' ? undefined : user,
+    user: parts['user'] ? decodeURIComponent(parts['user']) : undefined,
     servers: parts['servers']!.split(','),
     log: decodeURIComponent(parts['log']!),
     options: result.data,

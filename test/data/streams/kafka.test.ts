@@ -261,7 +261,7 @@ describe('the URL of a Kafka topic', () => {
       'kafka://host: data.train: is not the URL of a stream; expected kafka://HOST:9092,HOST:9092/TOPIC',
     );
     expect(await messageOf('kafka://me:secret@host/t')).toBe(
-      'kafka://host/t: data.train: has a password, which the files of the run would contain; ' +
+      'kafka://host/t: data.train: has a password, which files and logs would contain; ' +
         'set MTL_KAFKA_PASSWORD in the environment instead',
     );
     expect(await messageOf('kafka://host/t?waits=5s')).toBe(

@@ -138,6 +138,11 @@ describe('a JetStream stream', () => {
     await startServer(port, 'nats-server', ['-a', '127.0.0.1', '-p', String(port), '--user', 'me', '--pass', 'secret']);
     const url = `nats://me@127.0.0.1:${port}/EVENTS`;
     await expect(nats.open(url)).rejects.toThrow(
+      'has a user without a password, which may be a token that files and logs would contain; ' +
+        'set MTL_NATS_TOKEN in the environment instead, or MTL_NATS_PASSWORD if the user has one',
+    );
+    vi.stubEnv('MTL_NATS_PASSWORD', 'wrong');
+    await expect(nats.open(url)).rejects.toThrow(
       /cannot be reached \(.*[Aa]uthorization.*check the address.*MTL_NATS_PASSWORD/,
     );
     vi.stubEnv('MTL_NATS_PASSWORD', 'secret');
