@@ -1,4 +1,4 @@
-import { isDecimal } from '../text/decimal.js';
+import { isDecimal, separatorCure } from '../text/decimal.js';
 import { InvalidValueError as BadValue } from '../text/invalid-value.js';
 
 /** Ids are stored as unsigned 32-bit integers, but table indices are signed. */
@@ -60,11 +60,11 @@ export function parseNumber(text: string): number {
 
 /** Suggests a fix for numbers in other notations. */
 function numberCure(text: string): string | undefined {
-  if (/^[+-]?\d+,\d+$/.test(text))
-    return 'correct the row, or set data.decimal: "," for decimal commas in CSV; write thousands without a separator';
+  const cure = separatorCure(text, '.');
+  if (cure !== undefined) return cure;
   if (/^\p{L}/u.test(text))
     return "correct the row, or list null values, such as nullValues: ['NA']; for strings, use type: categorical";
-  return /^[+-]?\d{1,3}([.,' _\u00a0\u202f]\d{3})+([.,]\d+)?$/.test(text)
+  return /^[+-]?\d{1,3}(['_ \u00a0\u202f]\d{3})+([.,]\d+)?$/.test(text)
     ? 'write thousands without a separator'
     : undefined;
 }

@@ -210,6 +210,9 @@ describe('CSV dialect', () => {
     await expect(read('text;n\na;1.500\n', { decimal: ',' }, ['n'])).rejects.toThrow(
       /data\.csv:2: column "n": expected a number with a decimal comma and no dot, as set in data\.decimal, found "1\.500"/,
     );
+    await expect(read('text;n\na;66.63\n', { decimal: ',' }, ['n'])).rejects.toThrow(
+      'found "66.63"; write 66,63, or set data.decimal: "." if all numbers of the CSV file have a dot',
+    );
   });
 
   it('leaves spaces and null values of a number with a decimal comma unchanged', () => {

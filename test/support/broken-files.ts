@@ -196,7 +196,7 @@ export const brokenFiles: readonly BrokenFile[] = [
   ),
   file(
     'decimal commas',
-    'column "D109_14": expected a decimal number, found "0,0311"; correct',
+    'column "D109_14": expected a decimal number, found "0,0311"; write 0.0311, or set data.decimal: ","',
     (lines) =>
       text([
         lines[0]!.replaceAll(',', ';'),

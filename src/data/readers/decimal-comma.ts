@@ -1,12 +1,10 @@
 import type { Column } from '../../chunks/column.js';
+import { separatorCure } from '../../text/decimal.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import type { DialectOptions } from '../dialect.js';
 
 /** A dot separates thousands for some, and decimals for others. */
-const NO_DOT = new InvalidValueError(
-  'a number with a decimal comma and no dot, as set in data.decimal',
-  'remove the dot',
-);
+const NO_DOT = 'a number with a decimal comma and no dot, as set in data.decimal';
 /** Either sign; blanks around may be trimmed later. A null value, such as `n.a.` or a lone dot, is not a number. */
 const NUMBER = /^\s*[+-]?[.,]*\d[\d.,]*(?:[eE][+-]?\d+)?\s*$/;
 
@@ -24,6 +22,6 @@ export function numberTextOf(
  */
 export function withPoint(text: string): string {
   if (!NUMBER.test(text)) return text;
-  if (text.includes('.')) throw NO_DOT;
+  if (text.includes('.')) throw new InvalidValueError(NO_DOT, separatorCure(text, ','));
   return text.replace(',', '.');
 }
