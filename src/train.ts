@@ -95,7 +95,6 @@ async function trainOn(
     if (pretrained === undefined) run.resumed!.restore(model.program);
     else initialize(session, run, data, model, pretrained);
     const end = await trainModel(session, run, data, model, progress);
-    progress.baseline = await trainBaseline(session, data);
     return await finishRun(session, run, progress, end);
   } catch (error) {
     return await endFailedRun(session, run, progress, error);
@@ -138,7 +137,7 @@ async function readData(
   };
 }
 
-/** Trains, saves, and measures the best weights into `progress.metrics`. */
+/** Trains, saves, measures the best weights into `progress.metrics`, and trains the baseline. */
 async function trainModel(
   session: EpochSession,
   run: OpenRun,
@@ -183,6 +182,8 @@ async function trainModel(
     loop.bestStep === loop.step ? calibration.calibrated() : await restoreBest(run.folder, model.program, outputs);
   const valid = validSet && section && (await measure(validSet, bestOutputs));
   const test = testSet && (await measure(testSet, bestOutputs));
+  // Before the results, which mark the run as completed, because a signal interrupts the training of the baseline.
+  progress.baseline = await trainBaseline(session, data);
   Object.assign(progress.metrics, await run.log.results(loop, { valid, test }));
   await sanityChecks.results(progress.metrics, () => findLabelLeaks(data.encoded, trainSet, (testSet ?? validSet)!));
   return end;

@@ -16,6 +16,8 @@ const TITLES: Readonly<Record<string, string>> = {
   'a second signal': 'ends the process at once and leaves complete checkpoints',
   'the reader of stdout exits': 'does not stop training',
   'a stop within an epoch, at its end or during validation': 'is bitwise identical after stops at steps %j',
+  'a worker of `mtl sweep` dies or is stopped after the last step':
+    'leaves a trial with an undisturbed result to the next worker wherever it %s an operation',
   'a stop under any schedule, weighting or optimizer': 'under the weighting %s (%s, %j)',
   'a stop when a validation is due': 'resumes byte for byte after %j steps',
   'an engine worker exits or runs out of memory':

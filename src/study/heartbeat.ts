@@ -1,4 +1,5 @@
 import { beat, keepBeating, watchHeartbeats } from '../runs/heartbeat.js';
+import { wallClockMs } from '../system/clock.js';
 import { hasExited } from '../system/owner.js';
 import type { Claim, Trial } from './trial.js';
 
@@ -13,8 +14,9 @@ export function startHeartbeat({ path }: Claim, check: () => Promise<void>): () 
 /** Detects trials without a live worker. */
 export interface ClaimWatch {
   /**
-   * Reports whether a trial may be claimed: it has no result, and no live worker holds it. A process of this machine is
-   * checked by its id; one of another machine or container counts as dead once its claim's heartbeat is stale.
+   * Reports whether a trial may be claimed: it has no result, no live worker holds it, and the wait after its release
+   * is over. A process of this machine is checked by its id; one of another machine or container counts as dead once
+   * its claim's heartbeat is stale.
    */
   isFree(trial: Trial): Promise<boolean>;
 }
@@ -29,7 +31,8 @@ export function watchClaims(staleMs: number): ClaimWatch {
     async isFree({ claims, result }) {
       if (result !== undefined) return false;
       const claim = claims.at(-1);
-      if (claim === undefined || claim.isReleased) return true;
+      if (claim === undefined) return true;
+      if (claim.release !== undefined) return Date.parse(claim.release.retryAt) <= wallClockMs();
       const isOver = hasExited(claim.owner);
       if (isOver !== undefined) return isOver;
       return (await heartbeats.check(claim.path)) === 'dead';

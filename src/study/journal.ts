@@ -8,6 +8,7 @@ import { thisProcess } from '../system/owner.js';
 import type { Point } from './space.js';
 import {
   claimSchema,
+  createRelease,
   releaseSchema,
   resultSchema,
   rungSchema,
@@ -38,7 +39,7 @@ export interface Journal {
   begin(number: number, point: Point): Promise<boolean>;
   /** Claims a trial; returns undefined if another worker was first. */
   claim(trial: Trial): Promise<Claim | undefined>;
-  /** Releases the last claim of a trial. */
+  /** Releases the last claim of a trial, which is free after a wait that grows with its releases. */
   release(trial: Trial, reason: string): Promise<void>;
   /** Records the value of a trial at a rung, counted from 0; the first record wins. */
   reach(number: number, rung: number, record: z.input<typeof rungSchema>): Promise<void>;
@@ -49,7 +50,7 @@ export interface Journal {
 interface JournalEntry {
   definition?: z.output<typeof trialSchema>;
   readonly claims: Claim[];
-  readonly released: Set<number>;
+  readonly releases: Exclude<Claim['release'], undefined>[];
   readonly rungs: number[];
   result?: TrialResult;
 }
@@ -73,13 +74,13 @@ class EntryReader {
     await Promise.all(newNames.map((name) => this.#read(name)));
     for (const name of newNames) this.#readNames.add(name);
     this.trials = [...this.#entries.values()]
-      .flatMap(({ definition, claims, released, rungs, result }) =>
+      .flatMap(({ definition, claims, releases, rungs, result }) =>
         definition === undefined
           ? []
           : [
               {
                 ...definition,
-                claims: claims.map((claim, i) => ({ ...claim, isReleased: released.has(i) })),
+                claims: claims.map((claim, i) => ({ ...claim, release: releases[i] })),
                 rungs: [...rungs],
                 result,
               },
@@ -93,12 +94,12 @@ class EntryReader {
     if (digits === undefined) return;
     const path = join(this.#folder, name);
     const number = Number(digits);
-    const entry = this.#entries.get(number) ?? { claims: [], released: new Set(), rungs: [] };
+    const entry = this.#entries.get(number) ?? { claims: [], releases: [], rungs: [] };
     this.#entries.set(number, entry);
     if (kind === 'trial') entry.definition = await readEntry(path, trialSchema);
     if (kind === 'claim')
-      entry.claims[Number(count) - 1] = { ...(await readEntry(path, claimSchema)), path, isReleased: false };
-    if (kind === 'release') entry.released.add(Number(count) - 1);
+      entry.claims[Number(count) - 1] = { ...(await readEntry(path, claimSchema)), path, release: undefined };
+    if (kind === 'release') entry.releases[Number(count) - 1] = await readEntry(path, releaseSchema);
     if (kind === 'rung') entry.rungs[Number(count) - 1] = (await readEntry(path, rungSchema)).value;
     if (kind === 'result') entry.result = await readEntry(path, resultSchema);
   }
@@ -127,11 +128,13 @@ export async function openJournal(study: string): Promise<Journal> {
       const name = entryName(number, 'claim', claims.length + 1);
       const owner = thisProcess();
       return (await write(name, { owner } satisfies z.input<typeof claimSchema>))
-        ? { owner, path: join(folder, name), isReleased: false }
+        ? { owner, path: join(folder, name), release: undefined }
         : undefined;
     },
     async release({ number, claims }, reason) {
-      await write(entryName(number, 'release', claims.length), { reason } satisfies z.input<typeof releaseSchema>);
+      const numReleases = claims.filter(({ release }) => release !== undefined).length;
+      const release = createRelease(reason, numReleases, wallClockMs());
+      await write(entryName(number, 'release', claims.length), release satisfies z.input<typeof releaseSchema>);
     },
     async reach(number, rung, record) {
       await write(entryName(number, 'rung', rung + 1), record);

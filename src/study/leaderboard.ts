@@ -40,7 +40,7 @@ function listTrial({ number, point, claims, result }: Trial): ListedTrial {
     runs.every(({ metrics }) => Object.hasOwn(metrics, name)),
   );
   const claim = claims.at(-1);
-  const isClaimed = claim !== undefined && !claim.isReleased && hasExited(claim.owner) !== true;
+  const isClaimed = claim !== undefined && claim.release === undefined && hasExited(claim.owner) !== true;
   return {
     number,
     state: result?.end ?? (isClaimed ? 'running' : 'waiting'),

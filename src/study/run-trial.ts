@@ -41,9 +41,8 @@ export async function runTrial(
     const run = formatRunFolder(number, seed);
     const folder = join(study.folder, run);
     try {
-      const previous = existsSync(join(folder, RESULTS)) ? readSummary(folder) : undefined;
       const result =
-        previous ??
+        readCompleted(folder) ??
         (await train({
           settings: listSettings(study, point, seed),
           folder,
@@ -72,6 +71,12 @@ export async function runTrial(
       runs,
     };
   return { end: rung.signal.aborted ? 'stopped' : 'finished', ...computeMean(values), runs };
+}
+
+/** Reads the result of a run; undefined if the run has to be resumed. */
+function readCompleted(folder: string): TrainResult | undefined {
+  const summary = existsSync(join(folder, RESULTS)) ? readSummary(folder) : undefined;
+  return summary?.end === 'interrupted' ? undefined : summary;
 }
 
 function toTrialRun(

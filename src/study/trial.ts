@@ -15,8 +15,22 @@ export const trialSchema = z.strictObject({
 /** Owner of a claim. */
 export const claimSchema = z.strictObject({ owner: ownerSchema });
 
-/** Reason for releasing a trial before it ended. */
-export const releaseSchema = z.strictObject({ reason: z.string() });
+/** Release of a trial before it ended. */
+export const releaseSchema = z.strictObject({
+  reason: z.string(),
+  /** Time from which the trial may be claimed again. */
+  retryAt: z.string(),
+});
+type Release = z.output<typeof releaseSchema>;
+
+/** Wait before a released trial is claimed again: doubles with each release of the trial, up to a minute. */
+const [FIRST_RETRY_MS, MAX_RETRY_MS] = [1000, 60_000];
+
+/** Creates the release of a trial whose claims were released `numReleases` times before. */
+export function createRelease(reason: string, numReleases: number, nowMs: number): Release {
+  const waitMs = Math.min(FIRST_RETRY_MS * 2 ** numReleases, MAX_RETRY_MS);
+  return { reason, retryAt: new Date(nowMs + waitMs).toISOString() };
+}
 
 /** Value of a trial at a rung. */
 export const rungSchema = z.strictObject({ epoch: z.int().min(1), value: z.number() });
@@ -63,7 +77,8 @@ export interface Trial extends z.output<typeof trialSchema> {
 /** A worker's claim of a trial. */
 export interface Claim extends z.output<typeof claimSchema> {
   readonly path: string;
-  readonly isReleased: boolean;
+  /** Undefined while the worker holds the trial, and after its death. */
+  readonly release: Release | undefined;
 }
 
 /** Computes the mean and, for two or more values, the sample standard deviation. */

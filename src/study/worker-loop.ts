@@ -38,7 +38,7 @@ export async function runTrials(study: Study, journal: Journal, { train, signal,
     const claim = await journal.claim(trial);
     if (claim === undefined) continue;
     const claimed: Trial = { ...trial, claims: [...trial.claims, claim] };
-    const numDeaths = trial.claims.filter(({ isReleased }) => !isReleased).length;
+    const numDeaths = trial.claims.filter(({ release }) => release === undefined).length;
     if (numDeaths >= study.options.maxAttempts) {
       await journal.end(trial.number, {
         end: 'failed',

@@ -1,11 +1,12 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { userError } from '../../src/core/errors.js';
 import { openJournal, type Journal } from '../../src/study/journal.js';
 import { launchers } from '../../src/study/launchers/launchers.js';
 import { loadStudy } from '../../src/study/load-study.js';
+import { watchClaims } from '../../src/study/heartbeat.js';
 import { openStudy, readStudy, type Study } from '../../src/study/study.js';
 import type { TrialResult } from '../../src/study/trial.js';
 import { runTrials } from '../../src/study/worker-loop.js';
@@ -22,6 +23,7 @@ beforeAll(async () => {
   await smallWorld(world);
 });
 afterAll(() => rmSync(world, { recursive: true, force: true }));
+afterEach(() => void vi.restoreAllMocks());
 
 function writeStudy(): string {
   const path = join(scratchFolder(), 'small.yaml');
@@ -76,6 +78,55 @@ describe('a worker', () => {
       '000002.result.json',
       '000002.trial.json',
     ]);
+  });
+
+  it('waits before it claims a trial again whose run reports an interruption without a signal', async () => {
+    const study = await createStudy();
+    vi.spyOn(Date, 'now').mockReturnValue(Date.parse('2026-01-01'));
+    const own = await openJournal(study.folder);
+    const stop = new AbortController();
+    let looks = 0;
+    const journal: Journal = {
+      ...own,
+      get trials() {
+        return own.trials;
+      },
+      async refresh() {
+        await own.refresh();
+        if (++looks === 6) stop.abort(new Error('enough'));
+      },
+    };
+    await runTrials(study, journal, {
+      signal: stop.signal,
+      log: () => undefined,
+      train: () => Promise.resolve({ ...TRAINED, end: 'interrupted' }),
+    });
+    const names = readdirSync(join(study.folder, 'journal')).sort();
+    expect(names.filter((name) => name.includes('claim'))).toEqual(['000001.claim-001.json', '000002.claim-001.json']);
+    expect(names.filter((name) => name.includes('release'))).toHaveLength(2);
+  });
+
+  it('waits twice as long after each release of a trial, up to a minute', async () => {
+    const study = await createStudy();
+    const journal = await openJournal(study.folder);
+    await journal.begin(1, {});
+    const watch = watchClaims(60_000);
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(Date.parse('2026-01-01'));
+    const waits: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      await journal.refresh();
+      await journal.claim(journal.trials[0]!);
+      await journal.refresh();
+      await journal.release(journal.trials[0]!, 'its worker was asked to stop');
+      await journal.refresh();
+      const { retryAt } = journal.trials[0]!.claims.at(-1)!.release!;
+      waits.push((Date.parse(retryAt) - Date.now()) / 1000);
+      clock.mockReturnValue(Date.parse(retryAt) - 1);
+      expect(await watch.isFree(journal.trials[0]!)).toBe(false);
+      clock.mockReturnValue(Date.parse(retryAt));
+      expect(await watch.isFree(journal.trials[0]!)).toBe(true);
+    }
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60]);
   });
 });
 
