@@ -1,8 +1,9 @@
 import type { z } from 'zod';
 import { didYouMean, joined, quoted, type Problem } from '../core/errors.js';
 import { findRenamedKey, findRenamedValue, type Rename } from '../core/renames.js';
-import { proposeKey } from './find-keys.js';
+import { proposeKey, type KeyProposal } from './find-keys.js';
 import { schemaKeys } from './schema-keys.js';
+import type { YamlSource } from './yaml-source.js';
 
 /** A problem of a config before it has a location in the file. */
 export interface Issue {
@@ -11,8 +12,8 @@ export interface Issue {
   readonly what: 'key' | 'value';
   readonly message: string;
   readonly fix?: string | undefined;
-  /** Full paths of the keys that an unknown one may mean. */
-  readonly places?: readonly string[] | undefined;
+  /** Proposes keys that an unknown one may mean. */
+  readonly propose?: (() => KeyProposal | undefined) | undefined;
   /** Path of the key that replaces one of an earlier version. */
   readonly replacedBy?: readonly PropertyKey[] | undefined;
 }
@@ -60,8 +61,9 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
         const renamed = findRenamedKey(parsing.renames, issue.path, key, (issue.input as Record<string, unknown>)[key]);
         if (renamed !== undefined)
           return { path, what: 'key', ...renamedProblem(key, renamed), replacedBy: [...issue.path, renamed.key] };
-        const proposal = proposeKey(key, issue.path.map(String), keysAt(issue.path), parsing.schema, parsing.data);
-        return { path, what: 'key', message: 'unknown key', ...proposal };
+        const propose = (): KeyProposal | undefined =>
+          proposeKey(key, issue.path.map(String), keysAt(issue.path), parsing.schema, parsing.data);
+        return { path, what: 'key', message: 'unknown key', propose };
       });
     case 'invalid_type': {
       if (issue.input === undefined) return at(`${MISSING}; expected ${typeName(issue.expected)}`);
@@ -192,11 +194,19 @@ function bound(origin: string, comparison: string, limit: number | bigint): stri
   return `${comparison} ${limit}${units[origin] ?? ''}`;
 }
 
+/** Maximum number of problems that are listed; each unknown key is compared with all keys of the schema. */
+const MAX_PROBLEMS = 50;
+
+/** Converts the first issues to problems, and adds the number of others. */
+export function toProblems(issues: readonly Issue[], locate: YamlSource['locate']): readonly Problem[] {
+  const problems = issues.slice(0, MAX_PROBLEMS).map((issue) => toProblem(issue, locate));
+  const more = issues.length - problems.length;
+  return more === 0 ? problems : [...problems, { message: `and ${more} more problems` }];
+}
+
 /** Converts an issue to a problem with its location; for an override, the fix names the full key that it may mean. */
-export function toProblem(
-  { path, what, message, fix, places = [] }: Issue,
-  locate: (path: readonly PropertyKey[], what: 'key' | 'value') => string,
-): Problem {
+function toProblem({ path, what, message, propose, ...issue }: Issue, locate: YamlSource['locate']): Problem {
+  const { places = [], fix = issue.fix } = propose?.() ?? {};
   const where = locate(path, what);
   const [, value] = /^--set [^=]*=([^]*)/.exec(where) ?? [];
   const toWrite =

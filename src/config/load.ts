@@ -11,7 +11,7 @@ import { checkRegularFile } from '../io/regular-file.js';
 import { withSlashes } from '../io/slashes.js';
 import { crossChecks, experimentSchema, type Experiment } from './experiment.js';
 import { inheritTables } from './inherit-tables.js';
-import { toIssues, toProblem, type Issue } from './issues.js';
+import { toIssues, toProblems, type Issue } from './issues.js';
 import { applyOverrides, type Override } from './overrides.js';
 import { applyRenames } from '../core/renames.js';
 import { CONFIG_RENAMES } from './renames.js';
@@ -132,7 +132,7 @@ function checkConfig(
     );
     return override === undefined ? yaml.locate(at, what) : `--set ${override.text}`;
   };
-  const problems = issues.map((issue) => toProblem(issue, locate));
+  const problems = toProblems(issues, locate);
   const faulty = new Set(issues.map(({ path: [section] }) => section));
   const validSections: Partial<Experiment> = Object.fromEntries(
     Object.entries(sections).filter(([section]) => !faulty.has(section)),

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { listTasks, type Experiment } from '../config/experiment.js';
-import { toIssues, toProblem, type Issue } from '../config/issues.js';
+import { toIssues, toProblems, type Issue } from '../config/issues.js';
 import { parseConfig } from '../config/load.js';
 import { STUDY_RENAMES } from '../config/renames.js';
 import { applyOverrides, parseOverride, type Override } from '../config/overrides.js';
@@ -56,11 +56,7 @@ export async function loadStudy(path: string, cliOverrides: readonly Override[])
         message,
       }))
     : toIssues(parsed.error.issues, studyOptions, raw, STUDY_RENAMES);
-  if (issues.length > 0)
-    throw new UserError(
-      'config',
-      issues.map((issue) => toProblem(issue, locate)),
-    );
+  if (issues.length > 0) throw new UserError('config', toProblems(issues, locate));
 
   const options = parsed.data!;
   const config = resolve(dirname(path), options.config);
@@ -73,18 +69,10 @@ export async function loadStudy(path: string, cliOverrides: readonly Override[])
     ),
   );
   if (options.asha !== undefined && options.asha.minEpochs >= mostEpochs) {
-    throw new UserError('config', [
-      toProblem(
-        {
-          path: ['asha', 'minEpochs'],
-          what: 'value',
-          message:
-            `the first comparison after ${options.asha.minEpochs} epochs never happens, because no trial has more ` +
-            `than ${mostEpochs} epochs; lower minEpochs or raise training.epochs`,
-        },
-        locate,
-      ),
-    ]);
+    const message =
+      `the first comparison after ${options.asha.minEpochs} epochs never happens, because no trial has more ` +
+      `than ${mostEpochs} epochs; lower minEpochs or raise training.epochs`;
+    throw new UserError('config', toProblems([{ path: ['asha', 'minEpochs'], what: 'value', message }], locate));
   }
   const goals = collectDirections(listOutputs(listTasks(experiment)), resolveMeasuring(experiment.evaluation));
   const { seeds } = options;

@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import * as levenshtein from 'fastest-levenshtein';
+import { describe, expect, it, vi } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
-import { UserError } from '../../src/core/errors.js';
+import { UserError, type Problem } from '../../src/core/errors.js';
+
+vi.mock('fastest-levenshtein', { spy: true });
 
 const CONFIG = `data: { train: train.csv, valid: valid.csv }
 features:
@@ -78,5 +81,30 @@ describe('fix for an unknown key', () => {
     ['no similar key', 'training: { ', 'training: { zzzzzz: 2, ', 'valid keys are epochs, batchSize, '],
   ])('names %s', (_, from, to, fix) => {
     expect(fixOf(from, to)?.slice(0, fix.length)).toBe(fix);
+  });
+});
+
+describe('many unknown keys', () => {
+  /** Returns the problems of a config with unknown keys, and the number of names that they were compared with. */
+  function countComparisons(numKeys: number): { readonly problems: readonly Problem[]; readonly comparisons: number } {
+    const before = vi.mocked(levenshtein.distance).mock.calls.length;
+    const keys = Array.from({ length: numKeys }, (_, i) => `unknown${i}: 1\n`).join('');
+    let problems: readonly Problem[] = [];
+    try {
+      parseConfig(CONFIG + keys, 'c.yaml');
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      ({ problems } = error);
+    }
+    return { problems, comparisons: vi.mocked(levenshtein.distance).mock.calls.length - before };
+  }
+
+  it('are listed up to a number, and only those are compared with all keys of the schema', () => {
+    const few = countComparisons(50);
+    expect(few.problems.map(({ where }) => where)).toEqual(Array.from({ length: 50 }, (_, i) => `c.yaml:${i + 11}:1`));
+    expect(few.comparisons).toBeGreaterThan(0);
+    const many = countComparisons(10_000);
+    expect(many.problems).toEqual([...few.problems, { message: 'and 9950 more problems' }]);
+    expect(many.comparisons).toBe(few.comparisons);
   });
 });
