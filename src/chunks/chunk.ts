@@ -25,6 +25,8 @@ export interface Place {
   readonly offset: number;
   /** Hash of content before the place, by which other content is detected. */
   readonly check: string;
+  /** Hashes of all bytes before the place, if the read computes them. */
+  readonly prefix?: { readonly blockBytes: number; readonly digests: string[] } | undefined;
 }
 
 /** A line that is not a row. */

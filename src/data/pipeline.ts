@@ -17,7 +17,7 @@ import type { RowFilter } from './rows/row-filter.js';
 // The path of rows: a reader yields chunks of columns, fields are fitted on chunks, and chunks are encoded to batches.
 
 /** Options of reading. */
-export interface ReadOptions extends Pick<PieceOptions, 'isGrowing'> {
+export interface ReadOptions extends Pick<PieceOptions, 'isGrowing' | 'hashesPrefix'> {
   /**
    * Where the read begins. It moves to the end of each chunk when the next one is requested, and to the end of each
    * batch before the batch is yielded.
@@ -53,13 +53,13 @@ interface NumberedChunk {
 export async function* readChunks(
   sources: readonly RowSource[],
   onShare: (share: number, source: RowSource) => void = () => undefined,
-  { cursor, isGrowing }: ReadOptions = {},
+  { cursor, ...options }: ReadOptions = {},
 ): AsyncGenerator<NumberedChunk> {
   for (const [file, source] of sources.entries()) {
     const { csv, columns } = source;
     const from = cursor?.positionIn(csv.path);
     let line = firstLine(csv, from);
-    for await (const piece of csv.pieces({ from, isGrowing })) {
+    for await (const piece of csv.pieces({ from, place: cursor?.placeIn(csv.path), ...options })) {
       if ('failure' in piece) throw piece.failure(line);
       for (const chunk of 'bytes' in piece ? cutLines(columns, piece) : [piece]) {
         yield { chunk, progress: piece.progress, file, line };

@@ -134,7 +134,7 @@ describe('files that grow', () => {
     [
       'a file that was replaced',
       (folder: string) => writeFileSync(join(folder, 'b.jsonl'), linesOf([7, 8])),
-      'b.jsonl:2: changed after it was read: the bytes before byte 9 differ',
+      'b.jsonl:2: changed after it was read: bytes 0 to 9 differ',
     ],
     [
       'a shorter file',
@@ -154,6 +154,55 @@ describe('files that grow', () => {
     const { cursor } = (await readRows(openGrowingFiles(folder, OPENING))).at(-1)!;
     change(folder);
     await expect(readRows(openGrowingFiles(folder, OPENING), cursor)).rejects.toThrow(message);
+  });
+
+  it.each([
+    ['a.jsonl', (id: number) => `{"id":${id},"text":"${'x'.repeat(90)}"}\n`, ''],
+    ['a.csv', (id: number) => `${id},${'x'.repeat(90)}\n`, 'id,text\n'],
+  ])('refuse a byte of %s that changed far before the position', async (name, lineOf, header) => {
+    const folder = scratchFolder();
+    const path = join(folder, name);
+    const text = header + Array.from({ length: 3000 }, (_, id) => lineOf(id)).join('');
+    writeFileSync(path, text);
+    const rows = await readRows(openGrowingFiles(folder, OPENING));
+    const { cursor } = rows[2000]!;
+    const resume = (): Promise<readonly Read[]> => readRows(openGrowingFiles(folder, OPENING), cursor);
+    const end = header.length + rows.slice(0, 2001).reduce((sum, { text: id }) => sum + lineOf(Number(id)).length, 0);
+    for (const changed of [text.indexOf('xx') + 7, end - 14_000]) {
+      const block = changed - (changed % 65536);
+      const range = `${block} to ${Math.min(end, block + 65536)}`;
+      writeFileSync(path, `${text.slice(0, changed)}y${text.slice(changed + 1)}`);
+      await expect(resume()).rejects.toThrow(`changed after it was read: bytes ${range} differ`);
+    }
+    writeFileSync(path, `${text.slice(0, -5)}y${text.slice(-4)}`);
+    expect(textsOf(await resume())).toEqual(textsOf(rows.slice(2001)));
+  });
+
+  it('are hashed on while they grow, as when they are read at once', async () => {
+    const folder = scratchFolder();
+    const path = join(folder, 'a.csv');
+    const ids = Array.from({ length: 400 }, (_, id) => String(id));
+    writeFileSync(
+      path,
+      `id,x\n${ids
+        .slice(0, 100)
+        .map((id) => `${id},${'x'.repeat(500)}\n`)
+        .join('')}`,
+    );
+    const growing = openGrowingFiles(folder, OPENING);
+    const read = readRows(growing, undefined, { count: 400, endsWhenEmpty: false });
+    for (let begin = 100; begin < 400; begin += 100) {
+      await setTimeout(30);
+      appendFileSync(
+        path,
+        ids
+          .slice(begin, begin + 100)
+          .map((id) => `${id},${'x'.repeat(500)}\n`)
+          .join(''),
+      );
+    }
+    const cursors = (rows: readonly Read[]): unknown => rows.map(({ cursor }) => cursor);
+    expect(cursors(await read)).toEqual(cursors(await readRows(openGrowingFiles(folder, OPENING))));
   });
 
   it('refuse a CSV that lacks a column', async () => {

@@ -1,4 +1,4 @@
-import type { Chunk } from '../../chunks/chunk.js';
+import type { Chunk, Place } from '../../chunks/chunk.js';
 import type { Dialect } from '../dialect.js';
 import type { Position } from './read-cursor.js';
 import type { DataStream } from './data-stream.js';
@@ -24,6 +24,13 @@ export interface PieceOptions {
   readonly numKept?: number;
   /** Position of the first row to read; default: the first row of the file. */
   readonly from?: Position | undefined;
+  /** Place of `from`, if the rows before it were read by this process. */
+  readonly place?: Place | undefined;
+  /**
+   * Whether places in a text have hashes of all bytes before them. The bytes before `from` are then read and compared,
+   * unless its place is known. Default: false.
+   */
+  readonly hashesPrefix?: boolean | undefined;
   /** Whether the file may grow, so that a last line without a line end is not a row yet. Default: false. */
   readonly isGrowing?: boolean | undefined;
 }

@@ -56,7 +56,7 @@ async function* readPieces(chunks: PlacedChunks, columns: CsvColumns, isGrowing:
   let progress = 0;
   for await (const chunk of chunks) {
     ({ progress } = chunk);
-    place ??= chunk.place;
+    place ??= chunk.start;
     const whole = joined(carry, chunk.bytes);
     const cut = lastLineEnd(whole);
     const lines = whole.subarray(0, cut);

@@ -22,10 +22,11 @@ export function* cutLines(file: FileColumns, { bytes, place }: PlainLines): Gene
   );
   const cellsOf = (row: number): string[] => cellTexts(cut.line(row), delimiter);
   try {
+    let next = place;
     for (const { isCut, begin, end } of cutRanges(cut, bytes)) {
       const own = bytes.subarray(begin, end);
-      const placeAfter =
-        place && ((numLines?: number) => placeAfterLines(place.after(bytes.subarray(0, begin)), own, numLines));
+      const start = next;
+      const placeAfter = start && ((numLines?: number) => placeAfterLines(start, own, numLines));
       if (isCut) {
         const { count: rows, lines, numLines } = cut;
         yield { rows, lines, numLines, columns, cellsOf, placeAfter };
@@ -33,6 +34,7 @@ export function* cutLines(file: FileColumns, { bytes, place }: PlainLines): Gene
         const cells = cellTexts(own.subarray(0, own.at(-2) === CR ? -2 : -1), delimiter);
         yield textChunk(file, { rows: [cells], lines: [0], numLines: 1, placeAfter });
       }
+      next = start?.after(own);
     }
   } finally {
     returnCutRows(cut);

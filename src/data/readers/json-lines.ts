@@ -160,7 +160,7 @@ async function* readPieces(
   let progress = 0;
   for await (const chunk of chunks) {
     ({ progress } = chunk);
-    place ??= chunk.place;
+    place ??= chunk.start;
     const bytes = joined(carry, chunk.bytes);
     const begin = place.offset === 0 ? markBytes(bytes) : 0;
     const lines = bytes.subarray(begin, bytes.lastIndexOf(LF) + 1);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Chunk, Place } from '../../chunks/chunk.js';
 import { UserError, userError } from '../../core/errors.js';
+import { prefixSchema } from './prefix-hash.js';
 
 /** Position between two rows of a file. JSON. */
 export const positionSchema = z.strictObject({
@@ -10,8 +11,15 @@ export const positionSchema = z.strictObject({
   line: z.int().min(1),
   /** Hash of the bytes before the offset; for Parquet, of the footer. */
   check: z.string().regex(/^[0-9a-f]{16}$/),
+  /** Hashes of all bytes before the offset, for a text of a stream. */
+  prefix: prefixSchema.optional(),
 });
 export type Position = z.output<typeof positionSchema>;
+
+/** Returns the position of a place. */
+export function positionAt({ offset, check, prefix }: Place, line: number): Position {
+  return { offset, line, check, ...(prefix && { prefix }) };
+}
 
 /** End of the rows that were read, by path; a file that it lacks was not read. JSON. */
 export const cursorSchema = z.record(z.string(), positionSchema);
@@ -30,9 +38,12 @@ export class ReadCursor {
   /** Returns the position in a file; undefined at its first row. */
   positionIn(path: string): Position | undefined {
     const end = this.#places.get(path);
-    if (end === undefined) return this.#positions.get(path);
-    const { offset, check } = end.place;
-    return { offset, line: end.line, check };
+    return end === undefined ? this.#positions.get(path) : positionAt(end.place, end.line);
+  }
+
+  /** Returns the place to which this cursor moved in a file; undefined if it did not. */
+  placeIn(path: string): Place | undefined {
+    return this.#places.get(path)?.place;
   }
 
   /**

@@ -1,6 +1,7 @@
 import { CARRY_ROOM, type ByteChunk, type ByteChunks } from './byte-chunks.js';
 import type { ByteSource } from './byte-source.js';
 import type { CellFile, Piece } from './cell-file.js';
+import { findChangedBlock, PrefixHash } from './prefix-hash.js';
 import { changedBefore, type Position } from './read-cursor.js';
 import { CHECKED_BYTES, TextPlace } from './text-place.js';
 import { readable, readFailure } from './unreadable.js';
@@ -44,12 +45,15 @@ export function textFile(
     ...(stream && { stream }),
     stats,
     fingerprint,
-    async *pieces({ numKept = 0, from, isGrowing = false } = {}) {
+    async *pieces({ numKept = 0, from, place, isGrowing = false, hashesPrefix = false } = {}) {
+      const known = place instanceof TextPlace ? place : undefined;
+      const isHashed = hashesPrefix && known === undefined;
       // The position can be checked if the bytes before it are read.
-      const begin = Math.max(0, (from?.offset ?? 0) - CHECKED_BYTES);
+      const begin = isHashed ? 0 : Math.max(0, (from?.offset ?? 0) - CHECKED_BYTES);
       try {
         const chunks = source.read({ chunkBytes, room: CARRY_ROOM, numKept }, begin);
-        yield* readPieces(placedChunks(path, chunks, begin, headerBytes, from), isGrowing);
+        const first = new TextPlace(begin, undefined, isHashed ? new PrefixHash() : undefined);
+        yield* readPieces(placedChunks(path, chunks, first, { headerBytes, from, known }), isGrowing);
       } catch (error) {
         yield { ...readFailure(path, error), progress: 1 };
       }
@@ -57,41 +61,50 @@ export function textFile(
   };
 }
 
-/** Bytes of a text with the place of each chunk. */
-export type PlacedChunks = AsyncGenerator<ByteChunk & { readonly place: TextPlace }>;
+/** Bytes of a text, with the place of the first chunk. */
+export type PlacedChunks = AsyncGenerator<ByteChunk & { readonly start: TextPlace }>;
+
+/** Where the rows of a text begin. */
+interface Beginning {
+  /** Offset of the first row. */
+  readonly headerBytes: number;
+  /** Position to begin at in place of the first row. */
+  readonly from: Position | undefined;
+  /** Place of the position, if it is known. */
+  readonly known: TextPlace | undefined;
+}
 
 /**
- * Yields the bytes of a text from its first row, or from a position on, with their places.
- * @param chunks bytes from an offset on
- * @param headerBytes offset of the first row
+ * Yields the bytes of a text from its first row, or from a position on.
+ * @param chunks bytes from a place on
  * @throws UserError (data) if the bytes before the position are not those that were read
  */
 async function* placedChunks(
   path: string,
   chunks: ByteChunks,
-  begin: number,
-  headerBytes: number,
-  from?: Position,
+  first: TextPlace,
+  { headerBytes, from, known }: Beginning,
 ): PlacedChunks {
-  const start = from?.offset ?? headerBytes;
-  let place = new TextPlace(begin);
+  const offset = from?.offset ?? headerBytes;
+  let place = first;
   let isBegun = false;
   for await (const { bytes: all, progress } of chunks) {
-    const numSkipped = Math.max(0, Math.min(all.length, start - place.offset));
-    place = place.after(all.subarray(0, numSkipped));
+    const numSkipped = isBegun ? 0 : Math.max(0, Math.min(all.length, offset - place.offset));
+    place = numSkipped === 0 ? place : place.after(all.subarray(0, numSkipped));
     const bytes = all.subarray(numSkipped);
     if (bytes.length === 0) continue;
     if (!isBegun && from !== undefined) checkPlace(path, place, from, bytes[0]);
     isBegun = true;
-    yield { bytes, progress, place };
-    place = place.after(bytes);
+    yield { bytes, progress, start: known ?? place };
   }
   if (!isBegun && from !== undefined) checkPlace(path, place, from);
 }
 
 /** @param next byte after the place, if there is one */
-function checkPlace(path: string, place: TextPlace, { offset, check }: Position, next?: number): void {
+function checkPlace(path: string, place: TextPlace, { offset, check, prefix }: Position, next?: number): void {
   if (place.offset < offset) throw changedBefore(path, `it ends at byte ${place.offset}, before byte ${offset}`);
+  const block = prefix && place.prefix && findChangedBlock(prefix, place.prefix, offset);
+  if (block !== undefined) throw changedBefore(path, `bytes ${block[0]} to ${block[1]} differ`);
   if (place.check !== check) throw changedBefore(path, `the bytes before byte ${offset} differ`);
   if (!place.isLineEnd && next !== undefined && next !== LF && next !== CR)
     throw changedBefore(path, `the line that ended at byte ${offset} was continued`);

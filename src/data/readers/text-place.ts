@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Place } from '../../chunks/chunk.js';
+import type { Prefix, PrefixHash } from './prefix-hash.js';
 import { markBytes } from './text-stream.js';
 
 const [LF, CR] = [10, 13];
@@ -16,17 +17,27 @@ export function checkOf(bytes: Uint8Array): string {
 /** A place in a text, with a copy of the bytes before it. */
 export class TextPlace implements Place {
   readonly #before: Buffer;
+  readonly #hash: PrefixHash | undefined;
 
-  /** @param before last bytes before the place; fewer than `CHECKED_BYTES` only at the beginning of a read */
+  /**
+   * @param before last bytes before the place; fewer than `CHECKED_BYTES` only at the beginning of a read
+   * @param hash hash of all bytes before the place; default: they are not hashed
+   */
   constructor(
     readonly offset: number,
     before: Buffer = Buffer.alloc(0),
+    hash?: PrefixHash,
   ) {
     this.#before = before;
+    this.#hash = hash;
   }
 
   get check(): string {
     return checkOf(this.#before);
+  }
+
+  get prefix(): Prefix | undefined {
+    return this.#hash?.prefix;
   }
 
   /** Whether a line ends here, or begins the text after a byte order mark, if there is one. */
@@ -39,7 +50,7 @@ export class TextPlace implements Place {
   after(bytes: Buffer): TextPlace {
     const isLong = bytes.length >= CHECKED_BYTES;
     const before = isLong ? Buffer.from(bytes.subarray(-CHECKED_BYTES)) : Buffer.concat([this.#before, bytes]);
-    return new TextPlace(this.offset + bytes.length, before.subarray(-CHECKED_BYTES));
+    return new TextPlace(this.offset + bytes.length, before.subarray(-CHECKED_BYTES), this.#hash?.after(bytes));
   }
 }
 

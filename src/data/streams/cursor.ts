@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Chunk } from '../../chunks/chunk.js';
 import { userError } from '../../core/errors.js';
-import type { Position } from '../readers/read-cursor.js';
+import { positionAt, type Position } from '../readers/read-cursor.js';
 import type { StreamCursor } from './record-stream.js';
 
 /**
@@ -35,6 +35,5 @@ export function linesBefore({ rows, lines, numLines }: Chunk, count: number, exc
  */
 export function positionIn(chunk: Chunk, line: number, rows: number, excludesRest = false): Position {
   const numLines = linesBefore(chunk, rows, excludesRest);
-  const { offset, check } = chunk.placeAfter!(rows === chunk.rows && !excludesRest ? undefined : numLines);
-  return { offset, line: line + numLines, check };
+  return positionAt(chunk.placeAfter!(rows === chunk.rows && !excludesRest ? undefined : numLines), line + numLines);
 }

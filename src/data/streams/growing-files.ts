@@ -62,6 +62,8 @@ class GrowingFiles implements ChunkStream {
   #end: FilesCursor | undefined;
   /** The file that was opened last. */
   #opened: { readonly path: string; readonly rows: RowSource<CellFile> } | undefined;
+  /** End of the rows that were read last, with hashes of the file before it. */
+  #reached = new ReadCursor();
 
   constructor(paths: Paths, opening: StreamOpening) {
     const [first, ...others] = [paths].flat() as [string, ...string[]];
@@ -74,6 +76,7 @@ class GrowingFiles implements ChunkStream {
 
   async *read({ from, endsWhenEmpty, signal }: StreamReading): AsyncGenerator<StreamChunk> {
     let cursor = from === undefined ? undefined : parseStreamCursor(this.name, cursorSchema, from);
+    this.#reached = new ReadCursor();
     /** Size of the file before it was read to its end. */
     let readBytes = -1;
     for (;;) {
@@ -132,8 +135,10 @@ class GrowingFiles implements ChunkStream {
     if (this.#opened?.path !== file.path)
       this.#opened = { path: file.path, rows: await openGrowingFile(file, this.#opening) };
     const { rows } = this.#opened;
-    const cursor = new ReadCursor(position === null ? {} : { [rows.csv.path]: position });
-    for await (const { chunk, line } of readChunks([rows], () => undefined, { cursor, isGrowing })) {
+    if (this.#reached.placeIn(rows.csv.path) === undefined)
+      this.#reached = new ReadCursor(position === null ? {} : { [rows.csv.path]: position });
+    const options = { cursor: this.#reached, isGrowing, hashesPrefix: true };
+    for await (const { chunk, line } of readChunks([rows], () => undefined, options)) {
       const cursorAfter = (count: number, excludesRest = false): FilesCursor => ({
         file: name,
         position: positionIn(chunk, line, count, excludesRest),

@@ -30,7 +30,11 @@ export function openStandardInput(path: string, opening: StreamOpening): ChunkSt
         const rows = await openGrowingText(isPreview ? preview(source) : source, opening);
         const begin = from === undefined ? undefined : parseStreamCursor(path, cursorSchema, from).input;
         const cursor = new ReadCursor(begin === undefined ? {} : { [path]: begin });
-        for await (const { chunk, line } of readChunks([rows], () => undefined, { cursor, isGrowing: true }))
+        for await (const { chunk, line } of readChunks([rows], () => undefined, {
+          cursor,
+          isGrowing: true,
+          hashesPrefix: true,
+        }))
           yield {
             chunk,
             columns: rows.columns,
