@@ -23,7 +23,12 @@ const historiesOf = (log: string): readonly string[] => [
 async function readTrained(run: string) {
   const { fitted, counters, program } = await readCheckpoint(lastOf(run), { withOptimizer: true });
   const tensors = [...program.weights, ...program.optimizer];
-  return { fitted, counters: [...counters], program: tensors.map(([name, { data }]) => [name, [...data]]) };
+  return {
+    fitted,
+    step: program.step,
+    counters: [...counters],
+    program: tensors.map(([name, { data }]) => [name, [...data]]),
+  };
 }
 
 describe('training on a stream with counters', () => {
@@ -40,6 +45,25 @@ describe('training on a stream with counters', () => {
     expect(stream.fitted).toEqual(file.fitted);
     expect(stream.program).toEqual(file.program);
   });
+
+  it('gives the weights of a training on the same file if it drops rows without a label', async () => {
+    const folder = scratchFolder();
+    const set = ['tasks.ctr.onMissing=drop'];
+    const records = RECORDS.map((text, r) => (r % 7 === 3 ? text.replace(/"click":\d/, '"click":null') : text));
+    const trainBoth = async (end: number) => {
+      const config = writeCountedStream(folder, records.slice(0, end));
+      await follow(config, join(folder, `stream-${end}`), { set });
+      await trainSmall(config, { runDir: join(folder, `file-${end}`), set });
+      return Promise.all([`stream-${end}`, `file-${end}`].map((run) => readTrained(join(folder, run))));
+    };
+    // Of 7 records 6 are kept, so the first number is 12 whole batches; the second leaves rows for another batch.
+    const [stream, file] = await trainBoth(7 * 128);
+    expect(stream!.fitted).toEqual(file!.fitted);
+    expect(stream!.program).toEqual(file!.program);
+    const [beforeRest, afterRest] = await trainBoth(7 * 128 + 32);
+    expect(beforeRest!.step).toBe(12);
+    expect(afterRest!.step).toBe(13);
+  }, 120_000);
 
   it('gives the same bytes if it is resumed from deltas', { timeout: 120_000 }, async () => {
     const folder = scratchFolder();
