@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -76,11 +76,45 @@ describe('a release', () => {
       'npm test',
       'npm audit --audit-level=high',
       'node bin/build-types.js',
-      expect.stringMatching(/^npm pkg set .*GITHUB_REPOSITORY/) as string,
+      'npm pkg set "repository.url=git+$REPOSITORY.git" "bugs.url=$REPOSITORY/issues" "homepage=$REPOSITORY#readme"',
       'pip install ziglang',
       'npm run build:prebuilt -- --write-dependencies',
       'for package in npm/*/; do npm publish "$package" || exit 1; done',
       'npm publish --ignore-scripts',
     ]);
+  });
+});
+
+describe('the repository', () => {
+  const workflows = join('.github', 'workflows');
+  const files = readdirSync(join(root, workflows)).map((name) => join(workflows, name));
+
+  it('is named by the package, with its issues and its page', () => {
+    const { repository, bugs, homepage } = manifest as Record<string, unknown>;
+    const [, url] = /^git\+(https:\/\/.*)\.git$/.exec((repository as { readonly url: string }).url) ?? [];
+    expect([bugs, homepage]).toEqual([{ url: `${url}/issues` }, `${url}#readme`]);
+  });
+
+  it.each(files)('runs actions of one commit each, with the version as a comment, in %s', (file) => {
+    const uses = read(file).match(/uses:.*/g) ?? [];
+    expect(uses).not.toHaveLength(0);
+    for (const action of uses) expect(action).toMatch(/^uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+  });
+
+  it('is tested on the oldest Node that the package accepts, on newer versions and on the newest', () => {
+    const { jobs } = parse(read(join(workflows, 'test.yml'))) as {
+      readonly jobs: Record<string, { readonly strategy: { readonly matrix: { readonly node: readonly string[] } } }>;
+    };
+    const { node } = jobs['test']!.strategy.matrix;
+    expect(manifest['engines']).toEqual({ node: `>=${node[0]}` });
+    expect(node.slice(1)).toEqual(['22', '24', 'latest']);
+  });
+
+  it('asks for the command, the output and the machine in a report of a bug', () => {
+    const { body } = parse(read('.github/ISSUE_TEMPLATE/bug.yml')) as {
+      readonly body: readonly { readonly id: string; readonly validations: { readonly required: boolean } }[];
+    };
+    const required = body.filter(({ validations }) => validations.required).map(({ id }) => id);
+    expect(required).toEqual(['command', 'output', 'expected', 'doctor']);
   });
 });
