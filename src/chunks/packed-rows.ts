@@ -5,13 +5,16 @@ import {
   setWords,
   wordArray,
   wordColumn,
-  wordsPerRow,
+  elementsPerRow,
+  wordsOf,
   type BlockColumn,
   type RowBlock,
+  type WordColumn,
 } from './row-block.js';
 
-// The rows of a block in one buffer, which can move between threads: one column after the other, in words of 4 bytes. A
-// bag is its offsets, then the ids and the weights of its items.
+// The rows of a block in one buffer, which can move between threads: one column after the other, in words of 4 bytes.
+// Doubles are first, since their addresses are multiples of 8. A bag is its offsets, then the ids and the weights of
+// its items.
 
 /** Capacity of a new buffer, relative to its first rows, for rows that take more. */
 const SPARE = 1.125;
@@ -21,7 +24,7 @@ const SPARE = 1.125;
  * @param memory is used if the rows fit
  */
 export function packRows(block: Batch, columns: readonly BlockColumn[], memory: ArrayBuffer): ArrayBuffer {
-  const parts = columns.flatMap((each) => {
+  const parts = inPackedOrder(columns).flatMap((each): readonly WordColumn['data'][] => {
     if (hasWords(each)) {
       const { data, width } = wordColumn(block, each);
       return [data.subarray(0, width * block.rows)];
@@ -34,7 +37,8 @@ export function packRows(block: Batch, columns: readonly BlockColumn[], memory: 
   const packed = bytes <= memory.byteLength ? memory : new ArrayBuffer(4 * Math.ceil((SPARE * bytes) / 4));
   let at = 0;
   for (const part of parts) {
-    new Uint32Array(packed, at, part.length).set(new Uint32Array(part.buffer, part.byteOffset, part.length));
+    const words = wordsOf(part);
+    new Int32Array(packed, at, words.length).set(words);
     at += part.byteLength;
   }
   return packed;
@@ -45,11 +49,17 @@ export function unpackRows(memory: ArrayBuffer, rows: number, columns: readonly 
   const block: RowBlock = { ...emptyBlock(), rows };
   const bags = new Map<string, BagColumn>();
   let at = 0;
-  const take = <Data>(Memory: new (buffer: ArrayBuffer, at: number, length: number) => Data, length: number): Data =>
-    new Memory(memory, (at += 4 * length) - 4 * length, length);
-  for (const each of columns) {
+  const take = <Data extends WordColumn['data']>(
+    Memory: new (buffer: ArrayBuffer, at: number, length: number) => Data,
+    length: number,
+  ): Data => {
+    const data = new Memory(memory, at, length);
+    at += data.byteLength;
+    return data;
+  };
+  for (const each of inPackedOrder(columns)) {
     if (hasWords(each)) {
-      setWords(block, each, take<Uint32Array | Float32Array>(wordArray(each), wordsPerRow(each) * rows));
+      setWords(block, each, take<WordColumn['data']>(wordArray(each), elementsPerRow(each) * rows));
     } else {
       const offsets = take(Uint32Array, rows + 1);
       const items = offsets[rows]!;
@@ -57,4 +67,9 @@ export function unpackRows(memory: ArrayBuffer, rows: number, columns: readonly 
     }
   }
   return { ...block, bags };
+}
+
+function inPackedOrder(columns: readonly BlockColumn[]): readonly BlockColumn[] {
+  const isDouble = ({ kind }: BlockColumn): boolean => kind === 'double';
+  return [...columns.filter(isDouble), ...columns.filter((each) => !isDouble(each))];
 }

@@ -12,24 +12,25 @@ export interface RowBlock extends Batch {
   readonly bags: Map<string, BagBuffer>;
   readonly vectors: Map<string, VectorColumn>;
   readonly keys: Map<string, Uint32Array>;
+  readonly doubles: Map<string, Float64Array>;
 }
 
 /** Storage of a column of encoded rows. */
 export interface BlockColumn {
   readonly name: string;
-  /** Bags are ids and weights with offsets; all others have the same number of words per row. */
-  readonly kind: 'id' | 'number' | 'bag' | 'label' | 'vector' | 'key';
+  /** Bags are ids and weights with offsets; all others have the same number of elements per row. */
+  readonly kind: 'id' | 'number' | 'bag' | 'label' | 'vector' | 'key' | 'double';
   /** Elements per row of a vector. */
   readonly width?: number;
 }
 
-/** The elements of a column with a fixed number of words per row. */
+/** The elements of a column with a fixed number per row. */
 export interface WordColumn {
-  readonly data: Uint32Array | Float32Array;
+  readonly data: Uint32Array | Float32Array | Float64Array;
   readonly width: number;
 }
 
-/** A column with a fixed number of words per row. */
+/** A column with a fixed number of elements per row. */
 export interface WordBlockColumn extends BlockColumn {
   readonly kind: Exclude<BlockColumn['kind'], 'bag'>;
 }
@@ -37,32 +38,38 @@ export interface WordBlockColumn extends BlockColumn {
 type Columns = ReadonlyMap<string, WordColumn['data'] | VectorColumn> | undefined;
 type Columned = Omit<Batch, 'rows' | 'bags'>;
 
-/** The map of a batch and the array of each storage with a fixed number of words per row. */
+/** The map of a batch and the array of each storage with a fixed number of elements per row. */
 const STORAGE = {
   id: { mapOf: ({ ids }: Columned): Columns => ids, Array: Uint32Array },
   number: { mapOf: ({ numbers }: Columned): Columns => numbers, Array: Float32Array },
   label: { mapOf: ({ labels }: Columned): Columns => labels, Array: Float32Array },
   vector: { mapOf: ({ vectors }: Columned): Columns => vectors, Array: Float32Array },
   key: { mapOf: ({ keys }: Columned): Columns => keys, Array: Uint32Array },
+  double: { mapOf: ({ doubles }: Columned): Columns => doubles, Array: Float64Array },
 } as const;
 
-/** Returns whether a column has a fixed number of words per row. */
+/** Returns whether a column has a fixed number of elements per row. */
 export function hasWords(each: BlockColumn): each is WordBlockColumn {
   return each.kind !== 'bag';
 }
 
-/** Returns the number of words per row. */
-export function wordsPerRow({ kind, width = 1 }: WordBlockColumn): number {
+/** Returns the number of elements per row. */
+export function elementsPerRow({ kind, width = 1 }: WordBlockColumn): number {
   return kind === 'key' ? KEY_WORDS : width;
 }
 
-/** Returns the words of a column of a batch. */
-export function wordColumn(batch: Omit<Batch, 'rows'>, each: WordBlockColumn): WordColumn {
-  const data = column(STORAGE[each.kind].mapOf(batch) ?? new Map<string, WordColumn['data']>(), each.name);
-  return ArrayBuffer.isView(data) ? { data, width: wordsPerRow(each) } : data;
+/** Returns the number of bytes per row. */
+export function bytesPerRow(each: WordBlockColumn): number {
+  return elementsPerRow(each) * wordArray(each).BYTES_PER_ELEMENT;
 }
 
-/** Sets the words of a column of a block or a batch that is being built. */
+/** Returns the elements of a column of a batch. */
+export function wordColumn(batch: Omit<Batch, 'rows'>, each: WordBlockColumn): WordColumn {
+  const data = column(STORAGE[each.kind].mapOf(batch) ?? new Map<string, WordColumn['data']>(), each.name);
+  return ArrayBuffer.isView(data) ? { data, width: elementsPerRow(each) } : data;
+}
+
+/** Sets the elements of a column of a block or a batch that is being built. */
 export function setWords(
   block: Omit<Batch, 'rows' | 'bags'>,
   { name, kind, width = 1 }: WordBlockColumn,
@@ -73,8 +80,8 @@ export function setWords(
   map.set(name, kind === 'vector' ? { width, data: data as Float32Array } : data);
 }
 
-/** Returns the type of array of a column's words. */
-export function wordArray({ kind }: WordBlockColumn): typeof Uint32Array | typeof Float32Array {
+/** Returns the type of array of a column. */
+export function wordArray({ kind }: WordBlockColumn): typeof Uint32Array | typeof Float32Array | typeof Float64Array {
   return STORAGE[kind].Array;
 }
 
@@ -83,7 +90,7 @@ const MAX_BLOCK_BYTES = 1 << 25;
 
 /** Returns the number of rows of a block: `largest`, or fewer if rows are wide. */
 export function blockRows(columns: readonly BlockColumn[], largest: number): number {
-  const rowBytes = columns.reduce((sum, each) => sum + (hasWords(each) ? 4 * wordsPerRow(each) : BAG_ROW_BYTES), 0);
+  const rowBytes = columns.reduce((sum, each) => sum + (hasWords(each) ? bytesPerRow(each) : BAG_ROW_BYTES), 0);
   return Math.max(1, Math.min(largest, Math.floor(MAX_BLOCK_BYTES / rowBytes)));
 }
 
@@ -97,6 +104,7 @@ export function emptyBlock(): RowBlock {
     bags: new Map(),
     vectors: new Map(),
     keys: new Map(),
+    doubles: new Map(),
   };
 }
 
@@ -113,7 +121,7 @@ export function createRowBlock(
   for (const each of columns) {
     if (hasWords(each)) {
       const Words: new (memory: ArrayBufferLike) => WordColumn['data'] = wordArray(each);
-      setWords(block, each, new Words(new Memory(4 * wordsPerRow(each) * capacity)));
+      setWords(block, each, new Words(new Memory(bytesPerRow(each) * capacity)));
     } else block.bags.set(each.name, new BagBuffer(capacity));
   }
   return block;
@@ -150,8 +158,8 @@ export function gatherRows(
   target.rows = count;
   for (const each of columns) {
     if (hasWords(each)) {
-      const { data, width } = wordColumn(target, each);
-      gatherWords(wordsOf(wordColumn(source, each).data), order, count, width, wordsOf(data));
+      const from = wordsOf(wordColumn(source, each).data);
+      gatherWords(from, order, count, bytesPerRow(each) / WORD_BYTES, wordsOf(wordColumn(target, each).data));
     } else column(target.bags, each.name).gather(column(source.bags, each.name), order, 0, count);
   }
 }
@@ -166,8 +174,8 @@ export function compactRows(
 ): void {
   for (const each of columns) {
     if (hasWords(each)) {
-      const { data, width } = wordColumn(block, each);
-      const words = wordsOf(data).subarray(width * first);
+      const width = bytesPerRow(each) / WORD_BYTES;
+      const words = wordsOf(wordColumn(block, each).data).subarray(width * first);
       // Each row is read before another one replaces it.
       gatherWords(words, kept, count, width, words);
     } else column(block.bags, each.name).compact(first, kept, count);
@@ -184,9 +192,11 @@ export function reserveRows(block: RowBlock, columns: readonly BlockColumn[], ca
   }
 }
 
-/** Returns the words of an array as signed integers, so that loops have a single type of array. */
-export function wordsOf(data: Uint32Array | Float32Array): Int32Array {
-  return new Int32Array(data.buffer, data.byteOffset, data.length);
+const WORD_BYTES = 4;
+
+/** Returns the words of 32 bits of an array as signed integers, so that loops have a single type of array. */
+export function wordsOf({ buffer, byteOffset, byteLength }: WordColumn['data']): Int32Array {
+  return new Int32Array(buffer, byteOffset, byteLength / WORD_BYTES);
 }
 
 /** Counts the ids that are 0; a function of its own, since V8 deoptimizes code after a loop that it optimizes. */

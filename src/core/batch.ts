@@ -14,6 +14,8 @@ export interface Batch {
   readonly labels: ReadonlyMap<string, Float32Array>;
   /** Two words per row for a raw value, per key column (`keyColumn`); absent if there is none. */
   readonly keys?: ReadonlyMap<string, Uint32Array>;
+  /** Numbers that need 64 bits, such as times; absent if there is none. */
+  readonly doubles?: ReadonlyMap<string, Float64Array>;
 }
 
 /** The vectors of a batch's rows, concatenated. */
@@ -49,11 +51,11 @@ export function column<Data>(columns: ReadonlyMap<string, Data>, name: string): 
 
 /** Returns rows `begin` to `end` of a block as a batch that shares its memory. */
 export function sliceRows(
-  { ids, numbers, labels, bags, vectors, keys }: Omit<Batch, 'rows'>,
+  { ids, numbers, labels, bags, vectors, keys, doubles }: Omit<Batch, 'rows'>,
   begin: number,
   end: number,
 ): Batch {
-  const cut = <Data extends Uint32Array | Float32Array>(
+  const cut = <Data extends Uint32Array | Float32Array | Float64Array>(
     columns: ReadonlyMap<string, Data>,
     part: (data: Data) => Data,
   ): Map<string, Data> => {
@@ -79,6 +81,7 @@ export function sliceRows(
     labels: cut(labels, (data) => data.subarray(begin, end)),
     bags: sliced,
     ...(keys !== undefined && { keys: cut(keys, (data) => data.subarray(KEY_WORDS * begin, KEY_WORDS * end)) }),
+    ...(doubles !== undefined && { doubles: cut(doubles, (data) => data.subarray(begin, end)) }),
     ...(vectors !== undefined && {
       vectors: new Map(
         Array.from(vectors, ([name, { width, data }]) => [

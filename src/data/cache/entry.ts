@@ -13,7 +13,7 @@ import {
 } from '../readers/fingerprint.js';
 
 /** Version of the cache: entries of other versions are not used. */
-export const VERSION = 6;
+export const VERSION = 7;
 /** File of an entry that describes it. */
 export const ENTRY = 'entry.json';
 

@@ -39,9 +39,6 @@ export interface RawColumn {
   readonly cells: readonly CellOptions[];
 }
 
-/** Words of a 64-bit number. */
-const NUMBER_WORDS = 2;
-
 /** Lists the data columns of a format with their form. */
 export function rawColumns(format: RowFormat): readonly RawColumn[] {
   const fits = startFits(format);
@@ -77,7 +74,7 @@ export function rawColumns(format: RowFormat): readonly RawColumn[] {
 export function rawStorage(columns: readonly RawColumn[]): readonly BlockColumn[] {
   return columns.map(({ name, form }): BlockColumn => {
     if (form === 'text') return { name, kind: 'id' };
-    return form === 'number' ? { name, kind: 'vector', width: NUMBER_WORDS } : { name, kind: 'bag' };
+    return { name, kind: form === 'number' ? 'double' : 'bag' };
   });
 }
 
@@ -132,13 +129,8 @@ function numbering(counter: TextCounter): Parameters<typeof oneValueReader>[1] {
 function numberWriter({ name, cells }: RawColumn): ReadColumns {
   const cleaners = cells.map((each) => createCleaner(each) ?? ((text: string) => text));
   const encode = (text: string): number => (cleaners.some((clean) => clean(text) === '') ? NaN : Number(text));
-  return oneValueReader([name], { encode, direct: { cell: 'number' }, numberColumns: [name] }, ({ vectors }) =>
-    doublesOf(columnOf(vectors, name).data),
-  );
-}
-
-function doublesOf({ buffer, byteOffset, length }: Float32Array): Float64Array {
-  return new Float64Array(buffer, byteOffset, length / NUMBER_WORDS);
+  const reading = { encode, direct: { cell: 'number' as const }, numberColumns: [name] };
+  return oneValueReader([name], reading, ({ doubles }) => columnOf(doubles, name));
 }
 
 /** Creates a writer of lists: of texts, which `counter` numbers, or of numbers. */
@@ -233,7 +225,7 @@ function readColumn(
       return { ...column, ...numberTextOf(isNumber ? undefined : dialect?.decimal, column.text) };
     }
     case 'number': {
-      const values = doublesOf(columnOf(block.vectors, name).data);
+      const values = columnOf(block.doubles, name);
       const text = (row: number): string => (Number.isNaN(values[row]) ? '' : String(values[row]));
       return { type, text, numbers: { values, isWhole: true } };
     }

@@ -29,7 +29,7 @@ export function eventStorage(fields: readonly Field[]): readonly BlockColumn[] {
   return [...listLogs(fields).keys()].map(storedNames).flatMap(({ user, length, time }): readonly BlockColumn[] => [
     { name: user, kind: 'id' },
     { name: length, kind: 'id' },
-    { name: time, kind: 'key' },
+    { name: time, kind: 'double' },
   ]);
 }
 
@@ -66,7 +66,7 @@ export function eventReaders(fields: readonly Field[], cells: CellOptions = {}):
       const found = find(rows);
       column(block.ids, user).set(found.users, block.rows);
       column(block.ids, length).set(found.lengths, block.rows);
-      timesOf(block, time).set(found.times, block.rows);
+      column(block.doubles, time).set(found.times, block.rows);
     };
   });
 }
@@ -74,14 +74,6 @@ export function eventReaders(fields: readonly Field[], cells: CellOptions = {}):
 /** Returns the number of events of each row of a batch before `keep` limits them. */
 export function eventCounts({ ids }: Batch, { name }: LoggedItems): Uint32Array {
   return column(ids, storedNames(name).length);
-}
-
-/** Returns times that are stored as keys; a copy if they are packed after other words. */
-function timesOf({ keys }: Pick<Batch, 'keys'>, name: string): Float64Array {
-  const words = column(keys!, name);
-  const isAligned = words.byteOffset % Float64Array.BYTES_PER_ELEMENT === 0;
-  const { buffer, byteOffset, length } = isAligned ? words : words.slice();
-  return new Float64Array(buffer, byteOffset, length / 2);
 }
 
 /** Adds the items of event logs to a batch, valid until the next call. */
@@ -113,7 +105,7 @@ function itemsReader(field: EncodedField, logged: LoggedItems): (batch: Batch, e
   const encode = listEncoder(field);
   const { time } = storedNames(logged.name);
   const times = eventColumn(log, items).numbers!.values as Float64Array;
-  return (batch, events) => encode(gatherAges({ items: times, rows: timesOf(batch, time) }, events));
+  return (batch, events) => encode(gatherAges({ items: times, rows: column(batch.doubles!, time) }, events));
 }
 
 function findEvents(batch: Batch, { name, log, last }: LoggedItems): NewestEvents {

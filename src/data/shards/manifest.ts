@@ -25,6 +25,7 @@ const columnSchema = z.discriminatedUnion('kind', [
   z.strictObject({ name, kind: z.literal('label') }),
   z.strictObject({ name, kind: z.literal('vector'), width: z.int().min(1) }),
   z.strictObject({ name, kind: z.literal('key') }),
+  z.strictObject({ name, kind: z.literal('double') }),
 ]);
 
 const shardSchema = z

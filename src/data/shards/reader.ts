@@ -2,6 +2,7 @@ import { isAbsolute, join } from 'node:path';
 import { quoted, type UserError } from '../../core/errors.js';
 import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../io/safetensors.js';
 import {
+  bytesPerRow,
   hasWords,
   wordColumn,
   wordsOf,
@@ -140,12 +141,15 @@ async function readParts(parts: readonly Part[], columns: readonly BlockColumn[]
   if (bags.length > 0) await readItems(parts, bags, block);
 }
 
-/** Returns the read of a column with a fixed number of words per row, into a block from row `row`. */
+/** Returns the read of a column with a fixed number of elements per row, into a block from row `row`. */
 function wordRead(part: Part, each: WordBlockColumn, block: RowBlock, row: number): TensorRead {
   const { dtype, width: columns } = tensorShape(each);
   const { position } = findTensor(part, each.name, dtype, part.fileRows, columns);
   const { data, width } = wordColumn(block, each);
-  return { position: position + 4 * width * part.begin, into: data.subarray(width * row, width * (row + part.rows)) };
+  return {
+    position: position + bytesPerRow(each) * part.begin,
+    into: data.subarray(width * row, width * (row + part.rows)),
+  };
 }
 
 /** Returns the read of the offsets of a bag column, before they are those of a block. */

@@ -1,24 +1,32 @@
 import {
   hasWords,
-  wordArray,
+  elementsPerRow,
   wordColumn,
-  wordsPerRow,
   type BlockColumn,
   type WordBlockColumn,
 } from '../../chunks/row-block.js';
 import { column, type Batch } from '../../core/batch.js';
 import type { ElementType, StoredTensor } from '../../io/safetensors.js';
 
+const DTYPES = {
+  id: 'U32',
+  key: 'U32',
+  number: 'F32',
+  label: 'F32',
+  vector: 'F32',
+  double: 'F64',
+} as const satisfies Record<WordBlockColumn['kind'], ElementType>;
+
 /**
- * Returns the element type and the number of columns of the tensor of a column with a fixed number of words per row. A
- * tensor with one element per row has one dimension, and `width` is undefined.
+ * Returns the element type and the number of columns of the tensor of a column with a fixed number of elements per
+ * row. A tensor with one element per row has one dimension, and `width` is undefined.
  */
 export function tensorShape(each: WordBlockColumn): {
   readonly dtype: ElementType;
   readonly width: number | undefined;
 } {
   const isWide = each.kind === 'vector' || each.kind === 'key';
-  return { dtype: wordArray(each) === Uint32Array ? 'U32' : 'F32', width: isWide ? wordsPerRow(each) : undefined };
+  return { dtype: DTYPES[each.kind], width: isWide ? elementsPerRow(each) : undefined };
 }
 
 /** Returns the names of the tensors of a bag column: offsets of rows, ids and weights of items. */
@@ -29,7 +37,7 @@ export function bagTensors(name: string): { readonly offsets: string; readonly i
 /** Returns the tensors of a block's rows; valid until the block changes. */
 export function tensorsOf(block: Batch, columns: readonly BlockColumn[]): Map<string, StoredTensor> {
   const tensors = new Map<string, StoredTensor>();
-  const add = (name: string, data: Uint32Array | Float32Array, shape: readonly number[] = [data.length]): void => {
+  const add = (name: string, data: StoredTensor['data'], shape: readonly number[] = [data.length]): void => {
     if (tensors.has(name)) throw new Error(`two columns would be tensor '${name}'`);
     tensors.set(name, { shape, data });
   };

@@ -241,7 +241,7 @@ export function shardColumn(
   vocabulary: string | undefined,
 ): ShardColumn {
   if (kind === 'vector') return { name, kind, width };
-  if (kind === 'number' || kind === 'label' || kind === 'key') return { name, kind };
+  if (kind !== 'id' && kind !== 'bag') return { name, kind };
   const size = details.sizes.get(name);
   if (size === undefined) throw new Error(`no size for the ids of column '${name}'`);
   return { name, kind, size, ...(vocabulary !== undefined && { vocabulary }) };

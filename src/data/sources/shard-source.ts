@@ -290,7 +290,7 @@ function checkTargets({ fields }: RowFormat, { about }: Shards['manifest'], wher
 
 /** Describes the values of a column. */
 const shapeOf = (kind: BlockColumn['kind']): string =>
-  kind === 'bag' || kind === 'key' ? `a ${kind}` : kind === 'vector' ? 'a vector' : 'one value per row';
+  kind === 'id' || kind === 'number' || kind === 'label' ? 'one value per row' : `a ${kind}`;
 
 /**
  * Checks that shards can be read by a format: their labels are final, and fields have columns of a suitable kind.
