@@ -61,7 +61,7 @@ describe('a config with events among the rows', () => {
 
     // The library and mtl serve load the events of files on request, of the config or of another file.
     const requests = later.map(({ user, item, at }) => ({ user, item, at }));
-    expect(() => model.predict(requests)).toThrow(/"clicks\.item".*is missing/);
+    expect(() => model.predict(requests)).toThrow(/"clicks\.item".*are missing/);
     const logged = await loadModel(run, { histories: true });
     onTestFinished(() => logged.dispose());
     expect([...logged.predict(requests)['ctr']!]).toEqual(found);

@@ -159,7 +159,7 @@ describe('explain', () => {
     );
     await expect(explainRow({ data: join(folder, 'absent.csv') })).rejects.toThrow('absent.csv');
     expect(() => model.explain({ ...rows[0]!, hist_item: 'i1' })).toThrow('lists of equal length, instead of');
-    expect(() => model.explain({})).toThrow('is missing');
+    expect(() => model.explain({})).toThrow('are missing');
   });
 
   it('lists weights per encoder, and items without weights for others', async () => {
