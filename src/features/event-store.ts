@@ -233,18 +233,30 @@ export class EventStore {
   }
 
   /**
-   * Adds the events of a checkpoint: those of a full one to an empty store, or those of a delta after the ones before.
-   * @throws Error if they do not follow each other, or have other columns
+   * Verifies that `append` can add the events of a checkpoint.
+   * @throws Error if they do not follow those before, or have other columns
    */
-  append({ place, users, lengths, records, times, columns }: StoredEvents): void {
+  assertNext({ place, columns }: StoredEvents): void {
     if (place.first !== this.#count || place.last !== this.last)
       throw new Error(
         `expected the events after number ${this.#count} for ${this.last} items, found those after ` +
           `${place.first} for ${place.last}`,
       );
-    const read = this.#values.map(({ name, isNumber }): ((event: number) => string | number) => {
+    for (const { name, isNumber } of this.#values) {
       const values = columns.get(name);
       if (values === undefined || 'numbers' in values !== isNumber) throw new Error(`other values of '${name}'`);
+    }
+  }
+
+  /**
+   * Adds the events of a checkpoint: those of a full one to an empty store, or those of a delta after the ones before.
+   * @throws Error as `assertNext` does
+   */
+  append(stored: StoredEvents): void {
+    this.assertNext(stored);
+    const { place, users, lengths, records, times, columns } = stored;
+    const read = this.#values.map(({ name }): ((event: number) => string | number) => {
+      const values = columns.get(name)!;
       if ('numbers' in values) return (event) => values.numbers[event]!;
       const text = textReader(values.texts);
       return (event) => (values.codes[event] === 0 ? '' : text(values.codes[event]!));

@@ -153,16 +153,6 @@ export interface DeltaSince extends DeltaFolder {
 }
 
 /**
- * Whether what leads to a checkpoint from the one before has counters: a delta, or the update of a full checkpoint.
- * @throws UserError (checkpoint) for a manifest that is missing or invalid
- */
-export async function changesCounters(folder: string): Promise<boolean> {
-  const { previous, files } = await readManifest(folder);
-  const changed = previous === undefined ? (await readUpdate(folder))?.manifest.files : files;
-  return changed?.[FILES.counters] !== undefined;
-}
-
-/**
  * Lists the deltas from one checkpoint to a later one, in order; undefined if the later one must be read whole. The
  * earlier one may no longer exist.
  * @param sha256 digest of the manifest of the earlier checkpoint

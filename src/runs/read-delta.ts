@@ -14,8 +14,6 @@ export interface DeltaContent {
   /** Number of optimizer steps. */
   readonly step: number;
   readonly sections: Sections;
-  /** The resolved config, YAML. */
-  readonly config: string;
   /** What changes of each tensor, in shared memory unless `allocate` returned other memory. */
   readonly changes: ReadonlyMap<string, Change>;
   /** What changes of the tokens of growing vocabularies, by field; empty without any. */
@@ -23,7 +21,7 @@ export interface DeltaContent {
 }
 
 /**
- * Reads a delta, and verifies each file against its manifest.
+ * Reads a delta without its config, and verifies each file against its manifest.
  * @param weights of the checkpoint before it; only their shapes are read
  * @param allocate returns memory for the tensors (`TensorReading`)
  * @throws UserError (checkpoint) for a missing or invalid file, or tensors or rows that `weights` does not have
@@ -41,7 +39,6 @@ export async function readDelta(
   return {
     step: own.step,
     sections,
-    config: await readText(folder, FILES.config, files),
     changes: listChanges(weights, 'weights', await readDeltaTensors(delta, 'weights', { isShared: true, allocate })),
     tokens: (await readGrowth(delta, listTokenChanges)) ?? new Map<string, TokenChanges>(),
   };

@@ -129,10 +129,7 @@ export interface TableWriterSpec {
   readonly raw: boolean | undefined;
 }
 
-/**
- * A delta whose rows are in spare rows, with all other weights. A prediction thread switches to it, and replies with
- * its new facts.
- */
+/** A delta whose rows are in spare rows, with all other weights. A prediction thread switches to it. */
 export interface PreparedDelta extends Pick<Checkpoint, 'program' | 'sections'> {
   readonly folder: string;
   readonly savedMs: number;
@@ -161,6 +158,11 @@ export interface ModelFacts {
   readonly outputs: readonly string[];
   /** Training config in YAML. A checkpoint in use may no longer exist: training removes old ones. */
   readonly config: string;
+}
+
+/** Returns the facts of a model after a delta. */
+export function factsAfter(facts: ModelFacts, { program, folder, savedMs }: PreparedDelta): ModelFacts {
+  return { ...facts, version: String(program.step), checkpoint: folder, savedMs };
 }
 
 /** Requests that a model answered since the server started. */

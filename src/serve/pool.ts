@@ -1,15 +1,12 @@
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { LiveCounters } from '../data/counters/live-counters.js';
 import type { EventSources } from '../data/objects/event-source.js';
-import type { LiveEvents } from '../data/objects/live-events.js';
 import { readCheckpoint, type Checkpoint } from '../runs/checkpoint.js';
-import { loadCounters } from '../trained-model/load-counters.js';
-import { loadEvents, readEventChanges } from '../trained-model/load-events.js';
-import { changesCounters } from '../runs/delta.js';
 import { manifestDigest, readSavedMs } from '../runs/manifest.js';
 import type { EventLogs } from '../trained-model/read-histories.js';
 import { BUG } from './answer-bundle.js';
 import { DeltaFollower } from './delta-follower.js';
+import { LiveState } from './live-state.js';
 import {
   packRequests,
   type Answered,
@@ -19,7 +16,6 @@ import {
   type ModelFacts,
   type PredictorSpec,
   type Question,
-  type Supplement,
   type TableWriterSpec,
 } from './messages.js';
 import { PredictThreads, type PredictThread } from './predict-threads.js';
@@ -67,10 +63,7 @@ const LATE = buildAnswer(
  * busy are bundled.
  */
 export class Pool {
-  #counters: LiveCounters | undefined;
-  readonly #events: LiveEvents | undefined;
-  /** Digest of the manifest of the checkpoint whose events these are. */
-  #eventsSha256 = '';
+  readonly #state: LiveState;
   readonly #options: PoolOptions;
   readonly #queue: Waiting[] = [];
   #threads!: PredictThreads;
@@ -80,10 +73,9 @@ export class Pool {
   #isPlanned = false;
   #onIdle: (() => void) | undefined;
 
-  private constructor(options: PoolOptions, counters: LiveCounters | undefined, events: LiveEvents | undefined) {
+  private constructor(options: PoolOptions, state: LiveState) {
     this.#options = options;
-    this.#counters = counters;
-    this.#events = events;
+    this.#state = state;
   }
 
   /**
@@ -96,13 +88,12 @@ export class Pool {
     const { isReloaded, workers } = options;
     const sha256 = await manifestDigest(folder);
     const savedMs = await readSavedMs(folder);
-    const events = await loadEvents(folder);
-    const pool = new Pool(options, await loadCounters(folder), events);
-    pool.#eventsSha256 = sha256;
+    const state = await LiveState.load(folder);
+    const pool = new Pool(options, state);
     const memory = { isShared: true, hasSpare: isReloaded, tables };
     const loaded = await readCheckpoint(folder, { withCounters: false, withHistories: false, ...memory });
     const { stored, tokens } = await reserveRows(folder, loaded, { isReloaded, raw });
-    const streamed: EventSources = events?.remoteSources ?? new Map();
+    const streamed = state.sources;
     const logs = await readLogs(spec, stored, streamed, options);
     const threads = await PredictThreads.open({ ...spec, stored, savedMs, logs, streamed }, workers, {
       onWarning: (text) => options.onWarning(text),
@@ -112,7 +103,11 @@ export class Pool {
     const { program, sections, config, tableFormat } = stored;
     const written = { program, sections, config, tableFormat };
     const writer: TableWriterSpec = { stored: written, tables: threads.tables, tokens, raw };
-    if (isReloaded) pool.#follower = new DeltaFollower(writer, sha256, (delta) => threads.switchTo(delta));
+    if (isReloaded)
+      pool.#follower = new DeltaFollower(writer, sha256, {
+        prepare: (delta) => state.prepare(delta),
+        switchThreads: (delta) => threads.switchTo(delta),
+      });
     return pool;
   }
 
@@ -122,21 +117,12 @@ export class Pool {
    * @throws UserError (checkpoint) for a delta that is missing or invalid; those before it are applied
    */
   async follow(folder: string): Promise<boolean> {
-    // Read first: training may remove deltas once a later one is there.
-    const added = this.#events && (await readEventChanges(this.#eventsSha256, folder));
-    if (this.#events !== undefined && added === undefined) return false;
-    const isFollowed = (await this.#follower?.follow(folder)) ?? false;
-    if (!isFollowed) return false;
-    // Training on a stream counts events too.
-    if (this.#counters !== undefined && (await changesCounters(folder))) this.#counters = await loadCounters(folder);
-    for (const changes of added?.changes ?? []) this.#events!.append(changes);
-    this.#eventsSha256 = added?.sha256 ?? this.#eventsSha256;
-    return true;
+    return (await this.#follower?.follow(folder)) ?? false;
   }
 
   /** Counters of the model, which all threads share; undefined for a model without any. */
   get counters(): LiveCounters | undefined {
-    return this.#counters;
+    return this.#state.counters;
   }
 
   get facts(): ModelFacts {
@@ -242,13 +228,8 @@ export class Pool {
   async #askThread({ thread }: PredictThread, bundle: Bundle): Promise<AnsweredBundle> {
     const reply = (await thread.ask(bundle, [bundle.bytes.buffer as ArrayBuffer])) as AnsweredBundle | Question;
     if (!('id' in reply)) return reply;
-    const { id, counters, histories } = reply;
-    const supplement: Supplement = {
-      supplements: id,
-      counters: counters && this.#counters!.read(counters),
-      histories: histories && this.#events!.find(histories),
-    };
-    return (await thread.ask(supplement)) as AnsweredBundle;
+    // Read and sent at once: the thread answers by the version whose state this is.
+    return (await thread.ask(this.#state.supply(reply))) as AnsweredBundle;
   }
 }
 

@@ -1,6 +1,12 @@
 import { startThread, type Thread } from '../system/thread.js';
 import { UserError } from '../core/errors.js';
-import type { ModelFacts, PredictorReady, PredictThreadSpec, PreparedDelta } from './messages.js';
+import {
+  factsAfter,
+  type ModelFacts,
+  type PredictorReady,
+  type PredictThreadSpec,
+  type PreparedDelta,
+} from './messages.js';
 
 /** A prediction thread and its number of pending bundles. */
 export interface PredictThread {
@@ -88,11 +94,13 @@ export class PredictThreads {
   }
 
   /**
-   * Switches all threads to a delta. When it resolves, no thread predicts with anything else.
+   * Switches facts and all threads to a delta, by messages that are sent before this returns. When it resolves, no
+   * thread predicts with anything else.
    * @throws what a thread throws, unless it has ended
    */
   async switchTo(delta: PreparedDelta): Promise<void> {
     this.#current = delta;
+    this.#facts = factsAfter(this.facts, delta);
     const outcomes = await Promise.allSettled(this.#ready.map((each) => this.#switch(each, delta)));
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
@@ -124,7 +132,7 @@ export class PredictThreads {
 
   async #switch(each: PredictThread, delta: PreparedDelta): Promise<void> {
     try {
-      this.#facts = (await each.thread.ask(delta)) as ModelFacts;
+      await each.thread.ask(delta);
     } catch (error) {
       // Only the end of a thread is an error of that kind.
       if (!(error instanceof UserError && error.kind === 'thread')) throw error;

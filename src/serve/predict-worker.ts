@@ -7,15 +7,16 @@ import { logSource } from '../data/objects/event-source.js';
 import type { UnlistedRows } from '../data/objects/given-histories.js';
 import { answerWith, type Answer } from '../system/thread.js';
 import { answerBundle, readBundle, type ReadBundle } from './answer-bundle.js';
-import type {
-  AnsweredBundle,
-  Bundle,
-  ModelFacts,
-  PredictorReady,
-  PredictThreadSpec,
-  PreparedDelta,
-  Question,
-  Supplement,
+import {
+  factsAfter,
+  type AnsweredBundle,
+  type Bundle,
+  type ModelFacts,
+  type PredictorReady,
+  type PredictThreadSpec,
+  type PreparedDelta,
+  type Question,
+  type Supplement,
 } from './messages.js';
 
 // Prediction thread: loads a model and answers bundles of requests.
@@ -45,8 +46,8 @@ answerWith(async (request) => {
   // Rows are predicted at once, so that no bundle has rows of two versions.
   if ('moved' in message) {
     model.switchTo(message, message.moved, message.tokens);
-    loaded.facts = toFacts(model, message.savedMs);
-    return { result: loaded.facts };
+    loaded.facts = factsAfter(loaded.facts, message);
+    return { result: undefined };
   }
   const { facts } = loaded;
   if ('supplements' in message) {
@@ -68,7 +69,7 @@ async function load(): Promise<{ readonly model: GivenModel; facts: ModelFacts }
   const { fields } = trained.format;
   const ofFiles = [...(logs ?? [])].map(([log, events]) => [log, logSource(log, events, fields)] as const);
   const model = await compileGivenModel(trained, { events: new Map([...ofFiles, ...streamed]), precision, raw });
-  return { model, facts: toFacts(model, savedMs) };
+  return { model, facts: toFacts(model) };
 }
 
 /** Adds what rows lack. */
@@ -81,7 +82,7 @@ function supplement(
   return unlisted?.fill(histories!, counted) ?? counted;
 }
 
-function toFacts(model: GivenModel, savedMs: number): ModelFacts {
+function toFacts(model: GivenModel): ModelFacts {
   const { step, checkpoint, inputs, outputs } = model;
   const { config } = stored;
   return { name: name ?? model.name, version: String(step), checkpoint, savedMs, inputs, outputs, config };

@@ -24,7 +24,7 @@ export class TableWriter {
   readonly #tokens: TokenWriter;
   readonly #format: TableFormat;
   readonly #memory = new ReusedMemory();
-  #checkpoint: Pick<Checkpoint, 'program' | 'sections' | 'config'>;
+  #checkpoint: Pick<Checkpoint, 'program' | 'sections'>;
   /** Rows in spare rows, by the ids of tables. */
   #moved = new Map<string, Uint32Array>();
 
@@ -37,8 +37,8 @@ export class TableWriter {
   }
 
   /**
-   * Reads the next delta, and writes its rows to spare rows.
-   * @returns undefined if its model is another one than the loaded one, or tables have too few spare rows or tokens; no
+   * Reads the next delta, of the same config, and writes its rows to spare rows.
+   * @returns undefined if its labels have other scales, or tables have too few spare rows or tokens; no
    * further delta can be prepared then
    * @throws UserError (checkpoint) for a missing or invalid file, a calibration of other weights, or an element that is
    * not finite in the format of tables
@@ -53,8 +53,8 @@ export class TableWriter {
     const allocate = (name: string, bytes: number): ArrayBuffer | undefined =>
       ofTables.has(name) ? this.#memory.take(bytes) : undefined;
     const content = await readDelta(delta, program.weights, allocate);
-    const { step, sections, config, changes } = content;
-    if (!this.#isSameModel(content)) return undefined;
+    const { step, sections, changes } = content;
+    if (scalesOf(sections) !== scalesOf(this.#checkpoint.sections)) return undefined;
     if (!this.#raw) calibrateOutputs([], { program: { ...program, step }, sections }, folder);
     const moved = new Map<string, Uint32Array>();
     if (this.#tables.some(({ tensor }) => changes.get(tensor)?.whole !== program.weights.get(tensor))) return undefined;
@@ -71,7 +71,7 @@ export class TableWriter {
     const weights = new Map(
       Array.from(program.weights, ([name, tensor]) => [name, ofTables.has(name) ? tensor : changes.get(name)!.whole]),
     );
-    this.#checkpoint = { program: { ...program, step, weights }, sections, config };
+    this.#checkpoint = { program: { ...program, step, weights }, sections };
     this.#moved = moved;
     const dense = new Map([...weights].filter(([name]) => !ofTables.has(name)));
     return { folder: checkpoint, savedMs, program: { ...program, step, weights: dense }, sections, moved, tokens };
@@ -123,13 +123,6 @@ export class TableWriter {
     }
     return true;
   }
-
-  /** Whether graph and labels are those of the loaded checkpoint. */
-  #isSameModel({ config, sections }: Pick<DeltaContent, 'config' | 'sections'>): boolean {
-    const scalesOf = ({ [dataSection.name]: data }: DeltaContent['sections']): string =>
-      JSON.stringify((data as { readonly labelScales?: unknown } | undefined)?.labelScales);
-    return config === this.#checkpoint.config && scalesOf(sections) === scalesOf(this.#checkpoint.sections);
-  }
 }
 
 /** Memory that is used again: allocation and first use of new memory take longer than the work in it. */
@@ -149,6 +142,11 @@ class ReusedMemory {
     if (known !== undefined && known.byteLength >= bytes) return known;
     return (this.#buffers[at] = new ArrayBuffer(Math.ceil(1.5 * bytes)));
   }
+}
+
+/** Scales of labels, as JSON. */
+function scalesOf({ [dataSection.name]: data }: DeltaContent['sections']): string {
+  return JSON.stringify((data as { readonly labelScales?: unknown } | undefined)?.labelScales);
 }
 
 function patchesOf(changes: DeltaContent['changes'], tensor: string): Change['patches'] {

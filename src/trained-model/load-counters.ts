@@ -4,7 +4,9 @@ import { userError, type UserError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
 import { splitStates } from '../data/counters/counter-start.js';
 import { LiveCounters } from '../data/counters/live-counters.js';
+import { readTensors } from '../runs/checkpoint-tensors.js';
 import { readCheckpointCounters } from '../runs/checkpoint.js';
+import type { DeltaFolder } from '../runs/delta.js';
 import { FILES } from '../runs/manifest.js';
 
 /**
@@ -16,6 +18,19 @@ export async function loadCounters(folder: string): Promise<LiveCounters | undef
   const { config, counters } = await readCheckpointCounters(folder);
   const { data } = storedExperiment(config, join(folder, FILES.config));
   return data.counters && new LiveCounters(new CounterPlan(data.counters, data), splitStates(counters), data.decimal);
+}
+
+/**
+ * Reads the counters after a delta; undefined if it does not change them.
+ * @param counters of the same config
+ * @throws UserError (checkpoint) for a missing or invalid file
+ */
+export async function readCounterChanges(
+  counters: LiveCounters,
+  { folder, manifest: { files } }: DeltaFolder,
+): Promise<LiveCounters | undefined> {
+  if (files[FILES.counters] === undefined) return undefined;
+  return readTensors(folder, FILES.counters, files, (tensors) => counters.startAt(splitStates(tensors)), false);
 }
 
 /** Creates the error of events for a model without counters. */

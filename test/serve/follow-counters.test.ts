@@ -40,8 +40,7 @@ it('answers with the counters of each delta of a training on a stream', { timeou
       return predictions.map((each) => Math.fround(each.ctr));
     };
     while (server.models[0]!.version !== String(Number(/\d+/.exec(name)![0]))) await wait(5);
-    // Counters follow the weights.
-    await expect.poll(ask, { timeout: 20_000 }).toEqual(expected);
+    expect(await ask()).toEqual(expected);
   }
   expect(deltas).toBeGreaterThan(2);
 });

@@ -107,7 +107,7 @@ async function countWrong(late: 'none' | 'to the spare rows' | 'back to the own 
   onTestFinished(() => readers.close());
   const spec = { stored, tables: [{ tensor: TENSOR, ids: 't' }], tokens: new Map<string, never>(), raw: true };
   let due: PreparedDelta | undefined;
-  const follower = new DeltaFollower(spec, sha256, async (delta) => {
+  const switchThreads = async (delta: PreparedDelta): Promise<void> => {
     await readers.read();
     if (due !== undefined) await readers.switchTo(due);
     due = undefined;
@@ -115,7 +115,8 @@ async function countWrong(late: 'none' | 'to the spare rows' | 'back to the own 
     if (isLate) due = delta;
     else await readers.switchTo(delta);
     await readers.read();
-  });
+  };
+  const follower = new DeltaFollower(spec, sha256, { prepare: () => Promise.resolve(() => undefined), switchThreads });
   onTestFinished(() => follower.close());
   await readers.read();
   expect(await follower.follow(folder)).toBe(true);

@@ -33,6 +33,14 @@ export class LiveCounters {
     this.#beginMs = this.#set.clock;
   }
 
+  /**
+   * Returns the same counters at another state.
+   * @throws Error if the state is not one of these counters
+   */
+  startAt(state: RunCounters): LiveCounters {
+    return new LiveCounters(this.#plan, state, this.#decimal);
+  }
+
   /** Returns the values of each counter by row; NaN for a row before the time of the state. */
   read({ times, keys }: CounterQuery): readonly Float32Array[] {
     const values = this.#plan.names.map(() => new Float32Array(times.length));

@@ -9,6 +9,9 @@ export interface StreamLog extends Omit<EventSource, 'find'> {
   readonly store: EventStore;
 }
 
+/** Events of a delta, by log. */
+export type EventChanges = ReadonlyMap<string, StoredEvents>;
+
 /** Events of a trained model, by log, from those of its checkpoint. They change with the events of deltas alone. */
 export class LiveEvents {
   readonly #logs: ReadonlyMap<string, StreamLog>;
@@ -36,10 +39,19 @@ export class LiveEvents {
   }
 
   /**
-   * Adds the events of a delta.
-   * @throws Error if they do not follow those so far
+   * Verifies that `append` can add the events of a delta.
+   * @throws Error if they do not follow those so far, or are of another log
    */
-  append(changes: ReadonlyMap<string, StoredEvents>): void {
+  assertNext(changes: EventChanges): void {
+    for (const [name, events] of changes) {
+      const log = this.#logs.get(name);
+      if (log === undefined) throw new Error(`the checkpoint before has no '${name}'`);
+      log.store.assertNext(events);
+    }
+  }
+
+  /** Adds the events of a delta, which follow those so far. */
+  append(changes: EventChanges): void {
     for (const [name, events] of changes) this.#logs.get(name)!.store.append(events);
   }
 }
