@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { monotonicMs } from '../system/clock.js';
 import { lowerPriority } from '../system/priority.js';
+import { isReadyMessage } from '../system/ready.js';
 
 /** A process that is started again when it ends. */
 export interface SupervisedCommand {
@@ -26,15 +27,6 @@ export interface Supervision {
   onLine(name: string, line: string): void;
   /** Called before a pause after which the process starts again. */
   onRestart(name: string, reason: string, pauseMs: number): void;
-}
-
-/** Message of a supervised process to its supervisor. */
-const READY = 'ready';
-
-/** Reports to a supervising process, if there is one, that this process accepts work. */
-export function reportReady(): void {
-  // A supervisor that has ended has closed the channel, which ends this process by itself.
-  process.send?.(READY, undefined, undefined, () => undefined);
 }
 
 /** Pauses double from the first to the last. */
@@ -67,7 +59,7 @@ export async function supervise(
       windowsHide: true,
     });
     child.on('message', (message) => {
-      if (message === READY) onReady?.();
+      if (isReadyMessage(message)) onReady?.();
     });
     if (isBackground && child.pid !== undefined) lowerPriority(child.pid);
     const code = await untilEnd(child, signal, (line) => onLine(name, line));
