@@ -100,7 +100,8 @@ const TITLES: Readonly<Record<string, string>> = {
   'more text in a field than a vocabulary can hold': 'rejects more bytes than its limit, with a fix',
   'a CSV row with a misplaced quote, with `onBadRow: skip`':
     'with misplaced quotes has the other rows of csv-parse, for any chunk size',
-  'an unclosed quote, or a row above a megabyte': 'with %s is rejected with its line',
+  'an unclosed quote': 'with %s is rejected with its line',
+  'a row above a megabyte, in a file or a stream': 'is an invalid record of a growing file, and a read continues',
   'bytes that are not UTF-8': 'with %s loses and reports only that row',
   'a socket or device instead of data': 'must not be a socket or device',
   'a stream that ends within a compressed member or a row': 'with %s is rejected and leaves nothing in the cache',

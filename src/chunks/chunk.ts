@@ -37,6 +37,8 @@ export interface InvalidLine {
   readonly line: number;
   readonly expected: string;
   readonly cells: readonly string[];
+  /** Fix, if it is not to correct or to skip the line. */
+  readonly cure?: string | undefined;
 }
 
 /** Why a row of a chunk is invalid. */

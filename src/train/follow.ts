@@ -296,7 +296,7 @@ function openFollowedStream(
     histories,
     options,
     batchRows: stepRows(experiment.training),
-    letters: new DeadLetters(join(folder, REJECTS), state, Math.floor(options.maxRejects * options.windowRows)),
+    letters: new DeadLetters(join(folder, REJECTS), state, Math.floor(options.maxRejects * options.windowRows), warn),
     state,
     onSchemaChange: (change) => {
       log.event('schema', change);

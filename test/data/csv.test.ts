@@ -79,17 +79,17 @@ describe('CSV', () => {
     [
       'a row without an end',
       `a,b\n1,2\n"${'x'.repeat(2_000_000)}`,
-      /data\.csv:3: a quoted value is not closed within 1048576 characters/,
+      /data\.csv:3: expected a quoted value to be closed within 1048576 bytes/,
     ],
     [
       'a row that is too long',
       `a,b\n1,2\n${'x'.repeat(2_000_000)}\n3,4\n`,
-      /data\.csv:3: a row exceeds the maximum of 1048576 characters/,
+      /data\.csv:3: expected a row of at most 1048576 bytes/,
     ],
     [
       'a row that is too long, with quotes',
       `a,b\n1,2\n"${'x'.repeat(600_000)}","${'x'.repeat(600_000)}"\n3,4\n`,
-      /data\.csv:3: a row exceeds the maximum of 1048576 characters/,
+      /data\.csv:3: expected a row of at most 1048576 bytes/,
     ],
     ['truncated gzip', gzipSync('a,b\n1,2\n').subarray(0, 20), /is truncated: the gzip data ends early/],
     ['damaged gzip', Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0, 255, 255), /is damaged: invalid gzip data/],

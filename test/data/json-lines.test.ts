@@ -214,7 +214,7 @@ describe('JSON Lines', () => {
       'a long line',
       `{"a":1}\n{"a":"${'x'.repeat(2_000_000)}"}\n`,
       ['a'],
-      /data\.jsonl:2: a line exceeds the maximum of 1048576 bytes/,
+      /data\.jsonl:2: expected a row of at most 1048576 bytes/,
     ],
     [
       'a long first line',

@@ -4,16 +4,18 @@ import { quoted, userError } from '../../core/errors.js';
 import { PLAIN_CSV, quoteOf, type Dialect } from '../dialect.js';
 import type { InvalidLine } from '../../chunks/chunk.js';
 import { MAX_ROW_BYTES } from './cell-file.js';
+import { longLine } from './long-row.js';
 import { cellText } from '../../features/cell-text.js';
 
 const [LF, CR] = [10, 13];
 
+/** csv-parse's code for a row beyond the limit. */
+const TOO_LONG = 'CSV_MAX_RECORD_SIZE';
 /** Messages by the codes of csv-parse. */
 const PARSE_ERRORS: Readonly<Record<string, string>> = {
   CSV_QUOTE_NOT_CLOSED: 'a quoted value is never closed',
-  CSV_MAX_RECORD_SIZE: `a row exceeds the maximum of ${MAX_ROW_BYTES} characters`,
+  [TOO_LONG]: `a row exceeds the maximum of ${MAX_ROW_BYTES} characters`,
 };
-const NOT_CLOSED_SOON = `a quoted value is not closed within ${MAX_ROW_BYTES} characters`;
 const CLOSE_QUOTE = 'close it, or set data.quote: none if the file does not quote values';
 /** Expectations by the codes for misplaced quotes. */
 const QUOTE_ERRORS: Readonly<Record<string, (dialect: Dialect) => string>> = {
@@ -96,13 +98,17 @@ export function parseCells(
 }
 
 /**
- * Parses whole lines up to a row with a misplaced quote on its first line: that row ends with its line. A row whose
- * quote is not closed has no such end.
+ * Parses whole lines up to a row that is too long or has a misplaced quote on its first line: that row ends with its
+ * line. A row whose quote is not closed has no such end.
  */
 export function parseLeniently(bytes: Buffer, line: number, dialect: Dialect): LenientCells {
   const parsed = parseCells(bytes, line, dialect);
   if (parsed.error === undefined) return parsed;
   const end = lineEndAfter(bytes, parsed.errorStart);
+  if (parsed.error.code === TOO_LONG) {
+    const bad = longLine(bytes.subarray(parsed.errorStart, end), parsed.errorLine);
+    return { ...parsed, bad: { ...bad, ...openForLong(bytes.subarray(parsed.errorStart, end), dialect), end } };
+  }
   const { error } = parseCells(bytes.subarray(parsed.errorStart, end), 1, dialect);
   const expected = error && QUOTE_ERRORS[error.code]?.(dialect);
   if (expected === undefined) return parsed;
@@ -126,18 +132,25 @@ export function parseFailure(
   const expected = QUOTE_ERRORS[error.code]?.(dialect);
   const message =
     expected === undefined ? (PARSE_ERRORS[error.code] ?? `not a CSV (${error.code})`) : `expected ${expected}`;
-  const isOpenForLong = error.code === 'CSV_MAX_RECORD_SIZE' && isQuoteOpen(bytes.subarray(errorStart), dialect);
-  const isOpen = isOpenForLong || error.code === 'CSV_QUOTE_NOT_CLOSED';
+  const isOpen =
+    error.code === 'CSV_QUOTE_NOT_CLOSED' ||
+    (error.code === TOO_LONG && isQuoteOpen(bytes.subarray(errorStart), dialect));
   return (linesBefore) =>
     userError(
       'data',
       {
         where: `${path}:${linesBefore + errorLine}`,
-        message: isOpenForLong ? NOT_CLOSED_SOON : message,
+        message,
         ...(isOpen && { fix: CLOSE_QUOTE }),
       },
       error,
     );
+}
+
+/** Describes a row beyond the limit, or the beginning of one, whose quote is not closed; empty for any other row. */
+export function openForLong(bytes: Buffer, dialect: Dialect): Partial<Pick<InvalidLine, 'expected' | 'cure'>> {
+  if (!isQuoteOpen(bytes, dialect)) return {};
+  return { expected: `a quoted value to be closed within ${MAX_ROW_BYTES} bytes`, cure: CLOSE_QUOTE };
 }
 
 /** Returns whether the first row has a quote that is not closed. */

@@ -6,12 +6,14 @@ import {
   countLines,
   lineEndAfter,
   mayHaveComments,
+  openForLong,
   parseCells,
   parseFailure,
   parseLeniently,
   type LenientCells,
 } from './csv-cells.js';
 import { readHeader } from './csv-header.js';
+import { LongRow } from './long-row.js';
 import { textChunk } from './text-chunk.js';
 import { readBeginning, textFile, type PlacedChunks } from './text-file.js';
 import { placeAfterLines, type TextPlace } from './text-place.js';
@@ -48,16 +50,34 @@ interface CsvColumns extends FileColumns {
   readonly dialect: Dialect;
 }
 
-/** Reads rows. Lines that chunks cut are joined; lines that are not plain are parsed. */
+/**
+ * Reads rows. Lines that chunks cut are joined; lines that are not plain are parsed. A row that is too long is invalid,
+ * and ends with its line.
+ */
 async function* readPieces(chunks: PlacedChunks, columns: CsvColumns, isGrowing: boolean): AsyncGenerator<Piece> {
   /** The beginning of a line, or of a quoted value of several lines. */
   let carry: Buffer = Buffer.alloc(0);
+  let long: LongRow | undefined;
   let place: TextPlace | undefined;
   let progress = 0;
+  const longPiece = (row: LongRow): Piece => {
+    const placeAfter = (numLines?: number): TextPlace => row.placeAfter(numLines);
+    return { ...textChunk(columns, { rows: [], lines: [], numLines: 1, placeAfter, bad: row.line }), progress };
+  };
   for await (const chunk of chunks) {
     ({ progress } = chunk);
     place ??= chunk.start;
-    const whole = joined(carry, chunk.bytes);
+    let { bytes } = chunk;
+    if (long !== undefined) {
+      const end = endOfLongRow(long, bytes);
+      long.skip(bytes.subarray(0, end));
+      if (end === undefined) continue;
+      yield longPiece(long);
+      place = long.end;
+      long = undefined;
+      bytes = bytes.subarray(end);
+    }
+    const whole = joined(carry, bytes);
     const cut = lastLineEnd(whole);
     const lines = whole.subarray(0, cut);
     if (cut > 0 && isPlain(lines, columns.dialect)) {
@@ -72,18 +92,21 @@ async function* readPieces(chunks: PlacedChunks, columns: CsvColumns, isGrowing:
     yield { ...textChunk(columns, { rows: [], lines: [], numLines: 0, placeAfter: () => here }), progress };
     let numRead = 0;
     if (cut > 0) numRead = cut - (yield* parsePieces(columns, here, carry.subarray(0, cut), progress, 'whole lines'));
-    else if (whole.length > MAX_ROW_BYTES)
-      numRead = carry.length - (yield* parsePieces(columns, here, carry, progress, 'begun'));
+    else if (whole.length > MAX_ROW_BYTES && parseCells(carry, 0, columns.dialect).error !== undefined) {
+      long = new LongRow(here, carry, openForLong(carry, columns.dialect));
+      numRead = carry.length;
+    }
     place = here.after(carry.subarray(0, numRead));
     carry = carry.subarray(numRead);
   }
+  if (long !== undefined && !isGrowing) yield longPiece(long);
   if (place !== undefined && carry.length > 0 && !isGrowing) yield* parsePieces(columns, place, carry, progress, 'all');
 }
 
 /**
  * Parses rows. Bytes that the next chunk may continue are left.
  * @param begin place of the first byte
- * @param extent whether the bytes are the beginning of a line, whole lines, or the rest of the file
+ * @param extent whether the bytes are whole lines, or the rest of the file
  * @returns the number of bytes that are left
  */
 function* parsePieces(
@@ -91,18 +114,14 @@ function* parsePieces(
   begin: TextPlace,
   lines: Buffer,
   progress: number,
-  extent: 'begun' | 'whole lines' | 'all',
+  extent: 'whole lines' | 'all',
 ): Generator<Piece, number> {
   const { path, dialect } = columns;
   let place = begin;
   for (let bytes = lines; ;) {
-    const parsed: LenientCells = extent === 'begun' ? parseCells(bytes, 0, dialect) : parseLeniently(bytes, 0, dialect);
-    // The next bytes may close a quote or end a line, unless the row is too long already.
-    const isOpen =
-      parsed.error === undefined
-        ? extent === 'begun'
-        : parsed.error.code === 'CSV_QUOTE_NOT_CLOSED' && extent !== 'all';
-    if (isOpen) return bytes.length;
+    const parsed: LenientCells = parseLeniently(bytes, 0, dialect);
+    // The next bytes may close a quote, unless the row is too long already.
+    if (parsed.error?.code === 'CSV_QUOTE_NOT_CLOSED' && extent !== 'all') return bytes.length;
     const { bad } = parsed;
     const numLines = bad === undefined ? countLines(bytes, 0, bytes.length) : bad.line + 1;
     const own = bytes.subarray(0, bad?.end);
@@ -117,6 +136,14 @@ function* parsePieces(
     place = place.after(own);
     bytes = bytes.subarray(bad.end);
   }
+}
+
+/** Returns the offset after the end of a row's line in more of its bytes; undefined if the line may continue. */
+function endOfLongRow(row: LongRow, bytes: Buffer): number | undefined {
+  if (row.endsInReturn) return bytes[0] === LF ? 1 : 0;
+  const end = lineEndAfter(bytes, 0);
+  const last = bytes[end - 1];
+  return last === LF || (last === CR && end < bytes.length) ? end : undefined;
 }
 
 /** Returns the offset after the last complete line. A final carriage return may be continued by a line feed. */

@@ -4,6 +4,7 @@ import type { DialectOptions } from '../dialect.js';
 import { joined, type ByteChunks } from './byte-chunks.js';
 import type { ByteSource } from './byte-source.js';
 import { MAX_ROW_BYTES, type CellFile, type Piece } from './cell-file.js';
+import { longLine, LongRow } from './long-row.js';
 import { BadJson, columnNames, isObject, JsonScanner } from './json-scanner.js';
 import { readBeginning, textFile, type PlacedChunks } from './text-file.js';
 import { placeAfterLines, type TextPlace } from './text-place.js';
@@ -62,7 +63,7 @@ export function openGrowingLines(file: ByteSource, columns: readonly string[]): 
 /** @param open returns the function that scans the lines of one read */
 function openLines(file: ByteSource, header: readonly string[], open: () => LineScan, chunkBytes: number): CellFile {
   const text = textFile(file, { kind: 'JSON Lines', header }, 0, chunkBytes, (chunks, isGrowing) =>
-    readPieces(file.path, chunks, isGrowing, open()),
+    readPieces(chunks, isGrowing, open()),
   );
   // No piece has the memory of a chunk.
   return { ...text, pieces: (options) => text.pieces({ ...options, numKept: 0 }) };
@@ -148,34 +149,48 @@ function namesIn(line: string): readonly string[] | undefined {
   }
 }
 
-/** Reads all lines. A line that continues in the next chunk is joined. */
-async function* readPieces(
-  path: string,
-  chunks: PlacedChunks,
-  isGrowing: boolean,
-  scan: LineScan,
-): AsyncGenerator<Piece> {
+/** Reads all lines. A line that continues in the next chunk is joined, unless it is too long, which is invalid. */
+async function* readPieces(chunks: PlacedChunks, isGrowing: boolean, scan: LineScan): AsyncGenerator<Piece> {
   let carry: Buffer = Buffer.alloc(0);
+  let long: LongRow | undefined;
   let place: TextPlace | undefined;
   let progress = 0;
   for await (const chunk of chunks) {
     ({ progress } = chunk);
     place ??= chunk.start;
-    const bytes = joined(carry, chunk.bytes);
+    const end = long === undefined ? 0 : chunk.bytes.indexOf(LF) + 1 || chunk.bytes.length;
+    long?.skip(chunk.bytes.subarray(0, end));
+    if (long !== undefined) {
+      if (chunk.bytes[end - 1] !== LF) continue;
+      yield* longPieces(long, scan, progress);
+      place = long.end;
+      long = undefined;
+    }
+    const bytes = joined(carry, chunk.bytes.subarray(end));
     const begin = place.offset === 0 ? markBytes(bytes) : 0;
     const lines = bytes.subarray(begin, bytes.lastIndexOf(LF) + 1);
     place = place.after(bytes.subarray(0, begin));
     for (const rows of scan(lines, place)) yield { ...rows, progress };
     place = place.after(lines);
     carry = Buffer.from(bytes.subarray(begin + lines.length));
-    if (carry.length > MAX_ROW_BYTES) yield { failure: (line) => tooLong(path, line), progress };
+    if (carry.length <= MAX_ROW_BYTES) continue;
+    long = new LongRow(place, carry);
+    carry = Buffer.alloc(0);
   }
+  if (long !== undefined && !isGrowing) yield* longPieces(long, scan, progress);
   if (place === undefined || carry.length === 0 || isGrowing) return;
   const [begin, last] = [place, carry];
   for (const rows of scan(Buffer.concat([last, Buffer.of(LF)]), begin)) {
     const placeAfter = (numLines?: number): TextPlace => (numLines === 0 ? begin : begin.after(last));
     yield { ...rows, numLines: 0, placeAfter, progress };
   }
+}
+
+/** Yields a chunk without rows, with the line that is too long: the columns are those of a blank line. */
+function* longPieces(long: LongRow, scan: LineScan, progress: number): Generator<Piece> {
+  const invalid = [{ before: 0, ...long.line }];
+  for (const blank of scan(Buffer.of(LF), long.begin))
+    yield { ...blank, invalid, placeAfter: (numLines) => long.placeAfter(numLines), progress };
 }
 
 function tooLong(path: string, line: number): Error {
@@ -203,16 +218,19 @@ function* scanLines(bytes: Buffer, start: TextPlace, scanner: JsonScanner, names
     scanner.start(bytes);
     for (; begin < bytes.length && scanner.rows < CHUNK_ROWS; numLines++) {
       const end = bytes.indexOf(LF, begin);
-      try {
-        if (scanner.scanLine(begin, end)) {
-          if (lines.length === 0) firstRow = begin;
-          lines.push(numLines);
+      if (end - begin > MAX_ROW_BYTES)
+        invalid.push({ before: scanner.rows, ...longLine(bytes.subarray(begin, end + 1), numLines) });
+      else
+        try {
+          if (scanner.scanLine(begin, end)) {
+            if (lines.length === 0) firstRow = begin;
+            lines.push(numLines);
+          }
+        } catch (error) {
+          if (!(error instanceof BadJson)) throw error;
+          const expected = `${error.expected}, in column ${error.at + 1}`;
+          invalid.push({ before: scanner.rows, line: numLines, expected, cells: [bytes.toString('utf8', begin, end)] });
         }
-      } catch (error) {
-        if (!(error instanceof BadJson)) throw error;
-        const expected = `${error.expected}, in column ${error.at + 1}`;
-        invalid.push({ before: scanner.rows, line: numLines, expected, cells: [bytes.toString('utf8', begin, end)] });
-      }
       begin = end + 1;
     }
     const columns = new Map(names.columns.map((name, c) => [name, scanner.column(c)]));

@@ -14,6 +14,11 @@ export function checkOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex').slice(0, CHECK_DIGITS);
 }
 
+/** Returns the line end that ends some bytes; empty if there is none. */
+export function lineEndOf(bytes: Buffer): string {
+  return /\r?\n?$/.exec(bytes.toString('latin1', Math.max(0, bytes.length - 2)))![0];
+}
+
 /** A place in a text, with a copy of the bytes before it. */
 export class TextPlace implements Place {
   readonly #before: Buffer;
@@ -44,6 +49,11 @@ export class TextPlace implements Place {
   get isLineEnd(): boolean {
     const last = this.#before.at(-1);
     return this.offset === markBytes(this.#before) || last === LF || last === CR;
+  }
+
+  /** The line end before the place; empty within a line. */
+  get lineEnd(): string {
+    return lineEndOf(this.#before);
   }
 
   /** Returns the place after bytes that follow this one. */

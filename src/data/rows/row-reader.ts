@@ -110,9 +110,9 @@ export function invalidRows(rows: ChunkRows, chunk: Chunk, file: FileColumns, li
       cure: problem.error.cure,
     },
   }));
-  const lines = (chunk.invalid ?? []).map(({ before, line: own, expected, cells }) => ({
+  const lines = (chunk.invalid ?? []).map(({ before, line: own, ...bad }) => ({
     row: before - 0.5,
-    bad: { path, line: line + own, column: undefined, value: undefined, expected, cells },
+    bad: { path, line: line + own, column: undefined, value: undefined, ...bad },
   }));
   return [...problems, ...lines].sort((a, b) => a.row - b.row).map(({ bad }) => bad);
 }
