@@ -15,8 +15,8 @@ export function refuseOtherTensors(
   live: { readonly weights: Shapes; readonly optimizer: Shapes },
   saved: ProgramState,
 ): void {
-  const problems = differences(live.weights, saved.weights, 'weights');
-  if (saved.optimizer.size > 0) problems.push(...differences(live.optimizer, saved.optimizer, 'optimizer'));
+  const problems = differences(live.weights, saved.weights, 'weights.safetensors');
+  if (saved.optimizer.size > 0) problems.push(...differences(live.optimizer, saved.optimizer, 'optimizer.safetensors'));
   if (problems.length > 0) throw new UserError('checkpoint', problems);
 }
 

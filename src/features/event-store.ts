@@ -1,4 +1,5 @@
 import { grown } from '../core/grown.js';
+import { tensorError } from '../io/named-tensor.js';
 import type { EventValues } from './event-log.js';
 import { SeenEvents } from './seen-events.js';
 import type { StoredColumn, StoredEvents, StorePlace } from './stored-events.js';
@@ -67,7 +68,10 @@ export class EventStore {
   #found = new Uint32Array(0);
 
   /** @param name of the log, for errors */
-  constructor(name: string, { columns, last }: EventStoreOptions) {
+  constructor(
+    readonly name: string,
+    { columns, last }: EventStoreOptions,
+  ) {
     this.columns = [...columns].sort((a, b) => (a.name < b.name ? -1 : 1));
     this.last = last;
     this.#users = new TextCounter(name);
@@ -244,7 +248,8 @@ export class EventStore {
       );
     for (const { name, isNumber } of this.#values) {
       const values = columns.get(name);
-      if (values === undefined || 'numbers' in values !== isNumber) throw new Error(`other values of '${name}'`);
+      if (values === undefined || 'numbers' in values !== isNumber)
+        throw tensorError(`${this.name}.${isNumber ? 'numbers' : 'codes'}.${name}`, 'the tensor is missing');
     }
   }
 

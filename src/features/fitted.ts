@@ -1,4 +1,6 @@
+import { z } from 'zod';
 import { hashTensors } from '../io/hash-tensors.js';
+import { tensorError } from '../io/named-tensor.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import type { Fitted } from './feature-types.js';
 import { createTextTable, isTextTable } from './vocabulary/text-table.js';
@@ -9,6 +11,9 @@ import { listStrings, textsFrom, textsOfTensors, textTensors } from './vocabular
 
 /** Longer vocabularies are stored as tensors. */
 const READABLE_BYTES = 1 << 16;
+
+/** Value in JSON of parameters that are stored as tensors. */
+const inTensors = z.union([z.strictObject({ texts: z.int() }), z.strictObject({ elements: z.int() })]);
 
 /** Stored form of fitted parameters. */
 export interface StoredFitted {
@@ -41,7 +46,9 @@ export function storedFitted(fitted: Fitted): StoredFitted {
 export function loadedFitted({ json, tensors }: StoredFitted): Fitted {
   return mapTexts(json, (name, value) => {
     const texts = textsOfTensors(tensors, name) ?? (isLongList(value) ? textsFrom(value) : undefined);
-    return texts === undefined ? (tensors.get(name)?.data ?? value) : createTextTable(texts);
+    if (texts !== undefined) return createTextTable(texts);
+    if (inTensors.safeParse(value).success && !tensors.has(name)) throw tensorError(name, 'the tensor is missing');
+    return tensors.get(name)?.data ?? value;
   });
 }
 

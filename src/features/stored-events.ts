@@ -1,3 +1,4 @@
+import { readVector, refuseOthers, tensorError } from '../io/named-tensor.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import type { EventValues } from './event-log.js';
 import { textsOfTensors, textTensors, type StringPool } from './vocabulary/string-pool.js';
@@ -65,50 +66,37 @@ export function eventTensors({
 
 /**
  * Converts tensors to events.
- * @throws Error if they are invalid
+ * @throws UserError (checkpoint) for a missing, invalid or unexpected tensor
  */
 export function eventsOfTensors(tensors: ReadonlyMap<string, StoredTensor>): StoredEvents {
-  const numbers = doublesOf(tensors, 'place');
-  if (numbers.length !== PLACE.length) throw new Error("'place' has another length");
+  const numbers = readVector(tensors, 'place', 'F64', PLACE.length);
   const [last, position, end, first, count] = [...numbers] as [number, number, number, number, number];
   const users = poolOf(tensors, 'users');
-  const lengths = wordsOf(tensors, 'lengths');
-  const records = doublesOf(tensors, 'records');
+  const lengths = readVector(tensors, 'lengths', 'U32');
+  const records = readVector(tensors, 'records', 'F64');
   const numEvents = records.length;
   if (lengths.length !== users.offsets.length - 1 || lengths.reduce((sum, own) => sum + own, 0) !== numEvents)
-    throw new Error("'lengths' are not those of the users");
-  const times = doublesOf(tensors, 'times', numEvents);
+    throw tensorError('lengths', 'expected the numbers of events of the users');
+  const times = readVector(tensors, 'times', 'F64', numEvents);
   const columns = new Map<string, EventValues>();
   const names = [...tensors.keys()].flatMap((name) => /^(?:numbers|codes)\.(.*)$/s.exec(name)?.[1] ?? []);
   for (const name of names.sort()) columns.set(name, valuesOf(tensors, name, numEvents));
-  return { place: { last, position, end, first, count }, users, lengths, records, times, columns };
+  const events = { place: { last, position, end, first, count }, users, lengths, records, times, columns };
+  refuseOthers(tensors, new Set(eventTensors(events).keys()));
+  return events;
 }
 
 function valuesOf(tensors: ReadonlyMap<string, StoredTensor>, name: string, numEvents: number): EventValues {
-  if (tensors.has(NUMBERS + name)) return { numbers: doublesOf(tensors, NUMBERS + name, numEvents) };
-  const codes = wordsOf(tensors, CODES + name, numEvents);
+  if (tensors.has(NUMBERS + name)) return { numbers: readVector(tensors, NUMBERS + name, 'F64', numEvents) };
+  const codes = readVector(tensors, CODES + name, 'U32', numEvents);
   const texts = poolOf(tensors, TEXTS + name);
   if (codes.some((code) => code >= texts.offsets.length - 1))
-    throw new Error(`'${CODES}${name}' has a code without a text`);
+    throw tensorError(CODES + name, 'the tensor has a code without a text');
   return { texts, codes };
 }
 
 function poolOf(tensors: ReadonlyMap<string, StoredTensor>, name: string): StringPool {
   const pool = textsOfTensors(tensors, name);
-  if (pool === undefined) throw new Error(`'${name}' is missing`);
+  if (pool === undefined) throw tensorError(name, 'the tensors are missing');
   return pool;
-}
-
-function doublesOf(tensors: ReadonlyMap<string, StoredTensor>, name: string, length?: number): Float64Array {
-  const data = tensors.get(name)?.data;
-  if (!(data instanceof Float64Array) || data.length !== (length ?? data.length))
-    throw new Error(`'${name}' is not a tensor of ${length ?? ''} doubles`);
-  return data;
-}
-
-function wordsOf(tensors: ReadonlyMap<string, StoredTensor>, name: string, length?: number): Uint32Array {
-  const data = tensors.get(name)?.data;
-  if (!(data instanceof Uint32Array) || data.length !== (length ?? data.length))
-    throw new Error(`'${name}' is not a tensor of ${length ?? ''} words`);
-  return data;
 }

@@ -1,3 +1,4 @@
+import { locateTensors } from '../io/named-tensor.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import { EventStore } from './event-store.js';
 import { eventsOfTensors, eventTensors, type StoredEvents } from './stored-events.js';
@@ -16,7 +17,7 @@ export function joinHistories(logs: Iterable<readonly [name: string, events: Sto
 
 /**
  * Converts tensors to the events of logs, by name.
- * @throws Error if they are invalid
+ * @throws UserError (checkpoint) if they are invalid
  */
 export function splitHistories(tensors: HistoryTensors): ReadonlyMap<string, StoredEvents> {
   const logs = new Map<string, Map<string, StoredTensor>>();
@@ -26,7 +27,9 @@ export function splitHistories(tensors: HistoryTensors): ReadonlyMap<string, Sto
     const log = logs.get(name.slice(0, dot)) ?? new Map<string, StoredTensor>();
     logs.set(name.slice(0, dot), log.set(name.slice(dot + 1), tensor));
   }
-  return new Map(Array.from(logs, ([name, own]) => [name, eventsOfTensors(own)]));
+  return new Map(
+    Array.from(logs, ([name, own]) => [name, locateTensors({ prefix: `${name}.` }, () => eventsOfTensors(own))]),
+  );
 }
 
 /**
@@ -35,8 +38,9 @@ export function splitHistories(tensors: HistoryTensors): ReadonlyMap<string, Sto
  * @throws Error if they do not follow each other
  */
 export function mergeHistories(full: HistoryTensors, deltas: readonly HistoryTensors[]): HistoryTensors {
+  const logs = splitHistories(full);
   if (deltas.length === 0) return full;
-  const stores = new Map(Array.from(splitHistories(full), ([name, events]) => [name, EventStore.of(name, events)]));
+  const stores = new Map(Array.from(logs, ([name, events]) => [name, EventStore.of(name, events)]));
   for (const delta of deltas)
     for (const [name, events] of splitHistories(delta)) {
       const store = stores.get(name);

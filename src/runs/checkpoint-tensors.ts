@@ -5,7 +5,9 @@ import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted } from '../features/fitted.js';
 import { FittedPatcher } from '../features/growing-vocabularies.js';
 import { mergeHistories, type HistoryTensors } from '../features/stored-histories.js';
+import { UserError } from '../core/errors.js';
 import type { FileDigest } from '../io/disk.js';
+import { locateTensors } from '../io/named-tensor.js';
 import { readSafetensors, type StoredTensor } from '../io/safetensors.js';
 import { appendWindow, type WindowRows } from '../training/window-rows.js';
 import {
@@ -139,8 +141,9 @@ function convertTensors<Content>(
   convert: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
 ): Content {
   try {
-    return convert(tensors);
+    return locateTensors({ file: path }, () => convert(tensors));
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw damaged(path, `invalid content (${String(error)})`, error);
   }
 }

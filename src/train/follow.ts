@@ -29,8 +29,10 @@ import type { Engine } from '../engines/engine.js';
 import { growthSection, type GrowthState } from '../features/growing-vocabularies.js';
 import { openStreamInputs, type StreamInputs } from '../inputs/open-stream-inputs.js';
 import { cutFile, onDisk } from '../io/disk.js';
+import { locateTensors } from '../io/named-tensor.js';
 import { readPretrained } from '../pretrained/read-vectors.js';
 import type { Checkpointer } from '../runs/checkpointer.js';
+import { FILES } from '../runs/manifest.js';
 import type { CheckpointOptions } from '../runs/options.js';
 import type { OpenRun } from '../runs/open-run.js';
 import { REJECTS } from '../runs/run-log.js';
@@ -139,7 +141,10 @@ function openCounters(
 ): FollowedCounters | undefined {
   if (data.counters === undefined) return undefined;
   const plan = new CounterPlan(data.counters, data);
-  if (resumed !== undefined) return FollowedCounters.resume(plan, splitStates(resumed.counters));
+  if (resumed !== undefined)
+    return readCheckpointed(resumed, FILES.counters, () =>
+      FollowedCounters.resume(plan, splitStates(resumed.counters)),
+    );
   const earlier = start.counters?.();
   if (earlier === undefined) return new FollowedCounters(plan);
   return new FollowedCounters(plan, (first) => {
@@ -150,11 +155,16 @@ function openCounters(
   });
 }
 
+/** Calls `read`, and adds the file of the checkpoint to errors of its tensors. */
+function readCheckpointed<Content>(resumed: OpenRun['resumed'], name: string, read: () => Content): Content {
+  return locateTensors(resumed === undefined ? {} : { file: join(resumed.checkpoint, name) }, read);
+}
+
 /** Creates the histories of a run, which continue from its checkpoint. */
 function openHistories({ inputs }: StreamSession, { resumed }: OpenRun): FollowedHistories | undefined {
   const { histories: plans, join } = inputs;
   if (plans.length === 0) return undefined;
-  return new FollowedHistories(plans, join, resumed?.histories);
+  return readCheckpointed(resumed, FILES.histories, () => new FollowedHistories(plans, join, resumed?.histories));
 }
 
 /** Takes what is fitted from the checkpoint or the run to start from, or fits it on the first records. */
@@ -211,12 +221,11 @@ async function trainModel(
   const followed = openFollowedStream(session, run, data, state);
   const windows = run.state.of(progressiveSection, firstProgressiveState);
   const outputs = onFirstSamples(inputs.measured.outputs, inputs.tasks);
-  const progressive = new ProgressiveValidation(
-    outputs,
-    settings.windowRows,
-    settings.alarms,
-    windows,
-    run.resumed?.window,
+  const { windowRows, alarms } = settings;
+  const progressive = readCheckpointed(
+    run.resumed,
+    FILES.window,
+    () => new ProgressiveValidation(outputs, windowRows, alarms, windows, run.resumed?.window),
   );
   const checkpointer = await openStreamCheckpointer(session, run, data, model, loop, progressive);
   progress.checkpointer = checkpointer;

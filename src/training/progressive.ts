@@ -9,6 +9,7 @@ import type { Output } from '../evaluation/outputs.js';
 import { pcoc } from '../evaluation/pcoc.js';
 import type { Block } from '../evaluation/row-store.js';
 import { FieldDrift, fieldGroupsSchema, type Drift } from './field-drift.js';
+import { tensorError } from '../io/named-tensor.js';
 import { countWindowRows, restoreWindow, storeWindow, type WindowRows } from './window-rows.js';
 
 /** Number of windows before one that it is compared with. */
@@ -184,7 +185,15 @@ export class ProgressiveValidation {
     const { rows, predictions, labels } = this.#state;
     if (predictions !== undefined && labels !== undefined)
       return restoreColumns({ rows, predictions, labels }, this.#classLabels());
-    if (countWindowRows(window) === rows) return restoreWindow(window);
+    if (countWindowRows(window) === rows) {
+      const block = restoreWindow(window);
+      for (const { factors, label } of this.#outputs) {
+        for (const task of factors)
+          if (!block.predictions.has(task)) throw tensorError(`predictions.${task}`, 'the tensor is missing');
+        if (!block.labels.has(label)) throw tensorError(`labels.${label}`, 'the tensor is missing');
+      }
+      return block;
+    }
     throw userError('checkpoint', {
       key: 'window',
       message: `expected ${rows} rows of the current window, found ${countWindowRows(window)}`,

@@ -1,4 +1,5 @@
 import type { Block } from '../evaluation/row-store.js';
+import { readVector, refuseOthers } from '../io/named-tensor.js';
 import type { StoredTensor, TensorData } from '../io/safetensors.js';
 
 /**
@@ -52,21 +53,29 @@ export function appendWindow(before: WindowRows, after: WindowRows): WindowRows 
 
 /** Counts the rows of a window, of which all were stored or appended. */
 export function countWindowRows(window: WindowRows): number {
-  return [...window].find(([name]) => name !== FIRST)?.[1].data.length ?? 0;
+  return [...window].find(([name]) => name.startsWith(PREDICTIONS))?.[1].data.length ?? 0;
 }
 
 /**
  * Restores the rows of a window, of which all were stored or appended.
- * @throws Error for a column of another type
+ * @throws UserError (checkpoint) for a missing, invalid or unexpected tensor
  */
 export function restoreWindow(window: WindowRows): Block {
-  const ofKind = (prefix: string): readonly (readonly [string, TensorData])[] =>
-    [...window].flatMap(([name, { data }]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), data]] : []));
+  const rows = countWindowRows(window);
+  readVector(window, FIRST, 'U32', 1);
+  const names = [...window.keys()].filter((name) => name !== FIRST);
+  refuseOthers(window, new Set([FIRST, ...names.filter((name) => /^(predictions|labels)\./.test(name))]));
+  const ofKind = (prefix: string): readonly string[] => names.filter((name) => name.startsWith(prefix));
   return {
-    rows: countWindowRows(window),
-    predictions: new Map(ofKind(PREDICTIONS).map(([name, data]) => [name, floatsOf(name, data)])),
+    rows,
+    predictions: new Map(
+      ofKind(PREDICTIONS).map((name) => [name.slice(PREDICTIONS.length), readVector(window, name, 'F32', rows)]),
+    ),
     labels: new Map(
-      ofKind(LABELS).map(([name, data]) => [name, data instanceof Uint8Array ? data : floatsOf(name, data)]),
+      ofKind(LABELS).map((name) => [
+        name.slice(LABELS.length),
+        readVector(window, name, window.get(name)!.data instanceof Uint8Array ? 'U8' : 'F32', rows),
+      ]),
     ),
   };
 }
@@ -87,9 +96,4 @@ function append(name: string, before: TensorData, after: WindowRows): StoredTens
 
 function createLike(data: TensorData, length: number): Float32Array | Uint8Array {
   return data instanceof Uint8Array ? new Uint8Array(length) : new Float32Array(length);
-}
-
-function floatsOf(name: string, data: TensorData): Float32Array {
-  if (!(data instanceof Float32Array)) throw new Error(`'${name}' is not a tensor of floats`);
-  return data;
 }

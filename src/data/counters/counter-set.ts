@@ -1,4 +1,5 @@
 import { listStrings, textsFrom, textsOfTensors, textTensors } from '../../features/vocabulary/string-pool.js';
+import { tensorError } from '../../io/named-tensor.js';
 import type { StoredTensor } from '../../io/safetensors.js';
 import { bytes as sizeText } from '../../text/number-text.js';
 import type { CounterPlan } from './counter-plan.js';
@@ -188,12 +189,13 @@ export class CounterSet {
     const set = new CounterSet(plan);
     const continued = new Set(plan.continuedFrom(saved));
     ({ begin: set.#begin, clock: set.#clock } = timesOf(state));
+    tensorOf(state, 'content');
     for (const { table, counters } of set.#groups) {
       const known = counters.filter((i) => continued.has(plan.names[i]!));
       if (known.length === 0) continue;
       const group = `keys.${saved.groupOf[saved.names.indexOf(plan.names[known[0]!]!)]}`;
       const pool = textsOfTensors(state, group);
-      if (pool === undefined) throw new Error(`the state of counters has no tensors '${group}'`);
+      if (pool === undefined) throw tensorError(group, 'the tensors are missing');
       const texts = listStrings(pool);
       const ids = new Int32Array(texts.length).fill(-1);
       // Keys without events of these counters are not added.
@@ -222,6 +224,15 @@ export function contentOf(state: CounterState): string {
 
 function tensorOf(state: CounterState, name: string): StoredTensor['data'] {
   const tensor = state.get(name);
-  if (tensor === undefined) throw new Error(`the state of counters has no tensor '${name}'`);
-  return tensor.data;
+  if (tensor === undefined) throw tensorError(name, 'the tensor is missing');
+  const { data, shape } = tensor;
+  if (
+    shape.length !== 1 ||
+    !(data instanceof Float64Array || data instanceof Uint32Array || data instanceof Uint8Array)
+  )
+    throw tensorError(
+      name,
+      `expected a vector of F64, U32 or U8, found ${data.constructor.name} of shape [${shape.join(', ')}]`,
+    );
+  return data;
 }

@@ -19,7 +19,7 @@ export async function readVocabulary(path: string): Promise<StringPool> {
     const texts = textsOfTensors(await readSafetensors(path, undefined, { blame: BLAME_DATA }), VOCABULARY);
     if (texts !== undefined) return texts;
   } catch (error) {
-    throw error instanceof UserError ? error : vocabularyError(path, error);
+    throw error instanceof UserError && error.kind !== 'checkpoint' ? error : vocabularyError(path, error);
   }
   throw vocabularyError(path);
 }

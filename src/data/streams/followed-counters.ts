@@ -1,3 +1,4 @@
+import { tensorError } from '../../io/named-tensor.js';
 import { createHash } from 'node:crypto';
 import type { Chunk } from '../../chunks/chunk.js';
 import { grown } from '../../core/grown.js';
@@ -52,7 +53,12 @@ export class FollowedCounters {
     const state = ends.at(-1);
     if (state === undefined) return counters;
     counters.#set = startSet(plan, state);
-    counters.#ahead = (state.get(AHEAD)?.data.slice() as Float32Array | undefined) ?? counters.#ahead;
+    // Absent if no value is ahead.
+    const ahead = state.get(AHEAD);
+    if (ahead === undefined) return counters;
+    if (!(ahead.data instanceof Float32Array) || ahead.shape.length !== 2)
+      throw tensorError(AHEAD, 'expected a matrix of F32');
+    counters.#ahead = ahead.data.slice();
     counters.#aheadEnd = counters.#ahead.length;
     return counters;
   }

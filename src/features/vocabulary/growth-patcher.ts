@@ -14,7 +14,7 @@ import {
   type StoredGrowth,
   type StoredTexts,
 } from './growth-state.js';
-import { doublesOf, wordsOf } from './growth-tensors.js';
+import { readVector } from '../../io/named-tensor.js';
 import type { Moment, RecentTexts } from './recent-texts.js';
 
 /** Applies the changes of successive deltas to a stored vocabulary. */
@@ -48,7 +48,7 @@ export class GrowthPatcher {
     }
     if (changes.has(`${name}.pending.order`)) this.#pending.apply(`${name}.pending`, changes);
     else this.#pending = new TextPatcher(storeTexts(NO_TEXTS), false);
-    const [batch, timeMs, age] = doublesOf(changes, name + NOW);
+    const [batch, timeMs, age] = readVector(changes, name + NOW, 'F64');
     this.#now = { batch: batch!, timeMs: timeMs! };
     this.#age = age;
   }
@@ -77,10 +77,10 @@ class TextPatcher {
 
   apply(of: string, changes: ReadonlyMap<string, StoredTensor>): void {
     const { removed, used: order, texts: pool } = readTexts(of, changes);
-    const [batches, counts] = [wordsOf(changes, `${of}.batches`), wordsOf(changes, `${of}.counts`)];
-    const times = doublesOf(changes, `${of}.times`);
+    const [batches, counts] = [readVector(changes, `${of}.batches`, 'U32'), readVector(changes, `${of}.counts`, 'U32')];
+    const times = readVector(changes, `${of}.times`, 'F64');
     // Deltas of earlier versions have none.
-    const keys = changes.has(`${of}.keys`) ? doublesOf(changes, `${of}.keys`) : NO_DOUBLES;
+    const keys = changes.has(`${of}.keys`) ? readVector(changes, `${of}.keys`, 'F64') : NO_DOUBLES;
     if (batches.length !== order.length || counts.length !== order.length)
       throw new Error(`'${of}' has not one batch and count per slot`);
     const highest = [order, removed].reduce((most, slots) => slots.reduce((max, slot) => Math.max(max, slot), most), 0);
@@ -103,6 +103,6 @@ class TextPatcher {
 }
 
 function readSketch(of: string, changes: ReadonlyMap<string, StoredTensor>): SketchChanges {
-  const [blocks, words, ages] = ['blocks', 'words', 'ages'].map((key) => wordsOf(changes, `${of}.${key}`));
-  return { blocks: blocks!, words: words!, ages: ages!, clock: doublesOf(changes, `${of}.clock`) };
+  const [blocks, words, ages] = ['blocks', 'words', 'ages'].map((key) => readVector(changes, `${of}.${key}`, 'U32'));
+  return { blocks: blocks!, words: words!, ages: ages!, clock: readVector(changes, `${of}.clock`, 'F64') };
 }

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import type { StoredTensor } from '../../io/safetensors.js';
 import type { Admission, AdmissionStart, RareText } from '../admissions/admission.js';
 import type { StoredSketch } from './count-sketch.js';
-import { namedTensors, wordsOf } from './growth-tensors.js';
+import { readVector } from '../../io/named-tensor.js';
+import { namedTensors } from './growth-tensors.js';
 import { GrowingVocabulary, type GrowthOptions } from './growing-vocabulary.js';
 import type { CountedTexts } from './rare-texts.js';
 import { RecentTexts, type Moment, type SlotValues } from './recent-texts.js';
@@ -237,7 +238,7 @@ export const NO_TEXTS = new RecentTexts(1, { hasTimes: false });
 
 /** Reads the changes of slots named `of`. */
 export function readTexts(of: string, changes: ReadonlyMap<string, StoredTensor>): TokenChanges {
-  const [used, removed] = [wordsOf(changes, `${of}.order`), wordsOf(changes, `${of}.removed`)];
+  const [used, removed] = [readVector(changes, `${of}.order`, 'U32'), readVector(changes, `${of}.removed`, 'U32')];
   const texts = textsOfTensors(changes, of);
   if (texts?.offsets.length !== used.length + 1) throw new Error(`'${of}' has not one text per slot`);
   return { removed, used, texts };

@@ -1,3 +1,4 @@
+import { readVector, tensorError } from '../../io/named-tensor.js';
 import type { StoredTensor } from '../../io/safetensors.js';
 
 /** Suffixes of the tensor names of a pool. */
@@ -70,10 +71,11 @@ export function textTensors({ bytes, offsets }: StringPool, name: string): Reado
  * @throws Error if they are invalid
  */
 export function textsOfTensors(tensors: ReadonlyMap<string, StoredTensor>, name: string): StringPool | undefined {
-  const [bytes, offsets] = TENSORS.map((tensor) => tensors.get(`${name}.${tensor}`)?.data);
-  if (bytes === undefined && offsets === undefined) return undefined;
-  if (!(bytes instanceof Uint8Array && offsets instanceof Uint32Array && areOffsets(offsets, bytes.length)))
-    throw new Error(`'${name}' is not the bytes and the offsets of texts`);
+  const [bytesName, offsetsName] = [`${name}.${TENSORS[0]}`, `${name}.${TENSORS[1]}`];
+  if (!tensors.has(bytesName) && !tensors.has(offsetsName)) return undefined;
+  const bytes = readVector(tensors, bytesName, 'U8');
+  const offsets = readVector(tensors, offsetsName, 'U32');
+  if (!areOffsets(offsets, bytes.length)) throw tensorError(offsetsName, 'expected the offsets of texts');
   return { bytes, offsets };
 }
 
