@@ -5,24 +5,11 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { check } from '../../src/check.js';
 import { problemLine, UserError } from '../../src/core/errors.js';
-import { brokenConfigs } from '../support/broken-configs.js';
+import { brokenConfigs, VALID_CONFIG } from '../support/broken-configs.js';
 import { brokenFiles } from '../support/broken-files.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 
 // Every input that training rejects: `check` and `train` report the same first problem and exit code.
-
-const CONFIG = `seed: 11
-runs: runs
-data: { train: train.csv, valid: valid.csv, test: test.csv }
-features:
-  user: { type: categorical, fields: [101, 121, 122], width: 4 }
-  item: { type: categorical, fields: [205, 206], width: 4, encoding: { name: tokens, minCount: 2 } }
-tasks:
-  ctr: { label: click }
-  cvr: { label: purchase, given: click }
-model: { name: esmm, ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] } }
-training: { epochs: 1, batchSize: 64 }
-`;
 
 let world: string;
 let lines: readonly string[];
@@ -66,20 +53,20 @@ describe('check and train report the same first problem', () => {
     const config = edits.reduce((text, [from, to]) => {
       expect(text).toContain(from);
       return text.replace(from, to);
-    }, CONFIG);
+    }, VALID_CONFIG);
     await expectSame(config, problem);
   });
 
   it.each(brokenFiles)('for a file with $title', async ({ name, content, data, group, problem }) => {
     writeFileSync(join(world, name), content(lines));
-    const config = CONFIG.replace('train: train.csv', `train: ${name}${data === undefined ? '' : `, ${data}`}`);
+    const config = VALID_CONFIG.replace('train: train.csv', `train: ${name}${data === undefined ? '' : `, ${data}`}`);
     await expectSame(group === undefined ? config : config.replace('tasks:', `  ${group}\ntasks:`), problem);
   });
 
   it('for an empty validation file', async () => {
     writeFileSync(join(world, 'header.csv'), `${lines[0]!}\n`);
     await expectSame(
-      CONFIG.replace('valid: valid.csv', 'valid: header.csv'),
+      VALID_CONFIG.replace('valid: valid.csv', 'valid: header.csv'),
       'expected at least one usable row after the header',
     );
   });

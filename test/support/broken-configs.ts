@@ -20,6 +20,20 @@ const one = (title: string, problem: string, ...edits: BrokenConfig['edits']): B
   problem,
 });
 
+/** The config that edits make invalid. */
+export const VALID_CONFIG = `seed: 11
+runs: runs
+data: { train: train.csv, valid: valid.csv, test: test.csv }
+features:
+  user: { type: categorical, fields: [101, 121, 122], width: 4 }
+  item: { type: categorical, fields: [205, 206], width: 4, encoding: { name: tokens, minCount: 2 } }
+tasks:
+  ctr: { label: click }
+  cvr: { label: purchase, given: click }
+model: { name: esmm, ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] } }
+training: { epochs: 1, batchSize: 64 }
+`;
+
 /** Invalid configs, from typing errors to errors that only the data shows. */
 export const brokenConfigs: readonly BrokenConfig[] = [
   one('an unknown section', "modle: unknown key; did you mean 'model'?", section('modle: { name: esmm }')),
