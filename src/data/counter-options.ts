@@ -29,7 +29,7 @@ export const countersOptions = z
     delay: durationText.default('0s').describe('Time after which the label of a row is known'),
     tolerance: durationText
       .default('0s')
-      .describe('Maximum time by which a row may be late; counters lag by it, so that none sees a later row'),
+      .describe('Maximum time by which a row may be late; counters lag its time by it, so that none sees a later row'),
     count: z
       .record(z.string().min(1), counterOptions)
       .describe('Counters by name, each a numeric column that features may use'),

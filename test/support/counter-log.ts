@@ -25,30 +25,56 @@ export const NAMES = Object.keys(COUNT);
 export const counters = (given: object = {}) =>
   countersOptions.parse({ time: 'time', format: 'seconds', delay: '2h', count: COUNT, ...given });
 
-/** Computes the counters of each row from all rows, by the definition. */
+/**
+ * Computes the counters of each row by the definition, which looks at all rows at their own times, in whatever order
+ * they are.
+ */
 export function oracle(rows: readonly LogRow[], options = counters(), tolerance = 0): number[][] {
-  let clock = -Infinity;
-  const clocks = rows.map(({ time }) => (clock = Math.max(clock, time)));
-  return rows.map((row, r) =>
+  return rows.map((row) =>
     resolveCounters(options).map(({ by, of, withinMs, delayMs, slotMs, prior }) => {
-      const now = clocks[r]! - tolerance;
+      const now = row.time - tolerance;
       const keyOf = (each: LogRow): string =>
         by.map((name) => each[name as 'item' | 'user']).some((text) => text === '')
           ? ''
           : by.map((name) => each[name as 'item' | 'user']).join('|');
-      const events = rows.slice(0, r).flatMap((event, e) => {
+      const events = rows.flatMap((event) => {
         const value = of === undefined ? 0 : event.click;
-        const at = clocks[e]!;
+        const at = event.time;
         const counts = at + delayMs < now && Math.floor(at / slotMs) >= Math.floor((now - withinMs) / slotMs);
         return counts && value !== undefined && keyOf(event) !== '' ? [{ key: keyOf(event), value }] : [];
       });
       const own = events.filter(({ key }) => key === keyOf(row));
-      const sum = (of: typeof events): number => of.reduce((total, { value }) => total + value, 0);
-      if (prior === undefined) return of === undefined ? own.length : sum(own);
+      const sum = (of: typeof events): number => sumExactly(of.map(({ value }) => value));
+      if (prior === undefined) return of === undefined ? own.length : Math.fround(sum(own));
       const mean = events.length === 0 ? 0 : sum(events) / events.length;
       return Math.fround((sum(own) + prior * mean) / (own.length + prior));
     }),
   );
+}
+
+/** Returns the exact sum of numbers, rounded once, with integers of any size. */
+export function sumExactly(values: readonly number[]): number {
+  const parts = values.filter((value) => value !== 0).map(toFraction);
+  const exponent = Math.min(0, ...parts.map((part) => part.exponent));
+  const total = parts.reduce((sum, part) => sum + (part.integer << BigInt(part.exponent - exponent)), 0n);
+  return toNumber(total, exponent);
+}
+
+/** Returns integers for which a number is `integer * 2 ** exponent`. */
+function toFraction(value: number): { readonly integer: bigint; readonly exponent: number } {
+  let [integer, exponent] = [value, 0];
+  for (; !Number.isInteger(integer); exponent--) integer *= 2;
+  return { integer: BigInt(integer), exponent };
+}
+
+/** Rounds `integer * 2 ** exponent` to the nearest number: `Number` rounds an integer so, and to even for a tie. */
+function toNumber(integer: bigint, exponent: number): number {
+  const size = integer < 0n ? -integer : integer;
+  // 80 bits, and one that is set if any of the others is, decide how a number of 53 bits is rounded.
+  const dropped = BigInt(Math.max(0, size.toString(2).length - 80));
+  const rest = (size >> dropped) << dropped === size ? 0n : 1n;
+  const rounded = (Number(((size >> dropped) << 1n) | rest) / 2) * 2 ** (exponent + Number(dropped));
+  return integer < 0n ? -rounded : rounded;
 }
 
 const logRow = fc.record({

@@ -9,6 +9,9 @@ import { WindowCounter } from './window-counter.js';
 /** Counters that use more memory are reported. */
 const MANY_BYTES = 2 ** 30;
 
+/** Value of an invalid label, and of the counters of its row; sums of valid labels are finite. */
+export const INVALID_LABEL = Infinity;
+
 /** Tensors of the state of counters, by name. */
 export type CounterState = ReadonlyMap<string, StoredTensor>;
 
@@ -18,7 +21,7 @@ export interface CounterRow {
   readonly time: number;
   /** Key of each group of counters; empty if a value is missing. */
   readonly keys: readonly string[];
-  /** Value of each label column, NaN if it is missing. */
+  /** Value of each label column, NaN if it is missing, `INVALID_LABEL` if it is invalid. */
   readonly labels: ArrayLike<number>;
 }
 
@@ -30,8 +33,9 @@ interface KeyGroup {
 }
 
 /**
- * All counters of a config after some rows. A row is read before it is added, and an event counts only for rows that
- * are later than it and its delay, so that no row sees itself, a row of the same time, or a later one.
+ * All counters of a config after some rows. An event counts for a row if it is earlier by more than the delay and the
+ * tolerance, so that no row sees itself, a row of the same time, or a later one. Such an event is also earlier in the
+ * log, since rows are late by at most the tolerance, so that the counters of a row do not depend on their order.
  */
 export class CounterSet {
   readonly #plan: CounterPlan;
@@ -80,54 +84,58 @@ export class CounterSet {
     return time < this.#clock - this.#plan.toleranceMs;
   }
 
-  /** Writes the counters of a row to `into[counter][row]`, and then adds its events. The row is not late. */
+  /**
+   * Writes the counters of a row to `into[counter][row]`, and then adds its events. The row is not late. If a label is
+   * invalid, all counters are `INVALID_LABEL`, and the label adds no event.
+   */
   count({ time, keys, labels }: CounterRow, into: readonly Float32Array[], row: number): void {
     this.#begin = Math.min(this.#begin, time);
-    this.#clock = Math.max(this.#clock, time);
-    const now = this.#clock - this.#plan.toleranceMs;
-    for (const counter of this.#counters) counter.advance(now);
+    if (time > this.#clock) {
+      this.#clock = time;
+      for (const counter of this.#counters) counter.advance(this.#endOfWindow(time));
+    }
+    const now = time - this.#plan.toleranceMs;
+    let isValid = true;
+    for (let l = 0; l < labels.length; l++) if (labels[l] === INVALID_LABEL) isValid = false;
     for (let g = 0; g < this.#groups.length; g++) {
       const { table, counters } = this.#groups[g]!;
       const text = keys[g]!;
       let key = text === '' ? undefined : table.find(text);
-      for (const i of counters) into[i]![row] = this.#counters[i]!.read(key);
+      for (const i of counters) into[i]![row] = isValid ? this.#counters[i]!.read(key, now) : INVALID_LABEL;
       if (text === '') continue;
       for (const i of counters) {
         const value = this.#valueOf(i, labels);
-        if (Number.isNaN(value)) continue;
-        this.#counters[i]!.add(this.#clock, (key ??= table.add(text)), value);
+        if (Number.isFinite(value)) this.#counters[i]!.add(time, (key ??= table.add(text)), value);
       }
     }
-  }
-
-  /** Prepares `read`, in memory per event and key. */
-  link(): void {
-    for (const counter of this.#counters) counter.link();
   }
 
   /**
-   * Writes the counters of a row to `into[counter][row]`, and changes nothing: the row adds no event. If it is earlier
-   * than the latest event of a counter, the counter is that at the time of the event.
+   * Writes the counters of a row to `into[counter][row]`, and changes nothing: the row adds no event. If it is late,
+   * the counters are those of the earliest row that is not.
    */
   read({ time, keys }: Omit<CounterRow, 'labels'>, into: readonly Float32Array[], row: number): void {
+    const { toleranceMs } = this.#plan;
     for (const [g, { table, counters }] of this.#groups.entries()) {
       const key = keys[g] === '' ? undefined : table.find(keys[g]!);
-      for (const i of counters) {
-        const now = Math.max(time, this.clockOf(i)) - this.#plan.toleranceMs;
-        into[i]![row] = this.#counters[i]!.readAt(key, now);
-      }
+      for (const i of counters)
+        into[i]![row] = this.#counters[i]!.read(key, Math.max(time, this.clockOf(i) - toleranceMs) - toleranceMs);
     }
   }
 
-  /** Adds the events of a row to a counter, of which it is not late. Calls of different counters have any order. */
+  /** Adds the events of a valid row to a counter that it is not late for. Calls of counters have any order. */
   add(i: number, { time, keys, labels }: CounterRow): void {
     this.#clocks ??= new Float64Array(this.#counters.length).fill(this.#clock);
-    const clock = (this.#clocks[i] = Math.max(time, this.#clocks[i]!));
     const counter = this.#counters[i]!;
-    counter.advance(clock - this.#plan.toleranceMs);
+    if (time > this.#clocks[i]!) counter.advance(this.#endOfWindow((this.#clocks[i] = time)));
     const g = this.#plan.groupOf[i]!;
     const value = this.#valueOf(i, labels);
-    if (keys[g] !== '' && !Number.isNaN(value)) counter.add(clock, this.#groups[g]!.table.add(keys[g]!), value);
+    if (keys[g] !== '' && Number.isFinite(value)) counter.add(time, this.#groups[g]!.table.add(keys[g]!), value);
+  }
+
+  /** Returns the end of the window of the earliest row that may follow a row of some time. */
+  #endOfWindow(time: number): number {
+    return time - 2 * this.#plan.toleranceMs;
   }
 
   /** Returns the time of the latest event of a counter. */
@@ -158,7 +166,7 @@ export class CounterSet {
       const pool = textsFrom(texts.map((text) => Buffer.from(text).toString()));
       for (const [name, tensor] of textTensors(pool, `keys.${g}`)) tensors.set(name, tensor);
       for (const i of counters)
-        for (const [name, tensor] of this.#counters[i]!.save(numbers, texts.length))
+        for (const [name, tensor] of this.#counters[i]!.save(numbers))
           tensors.set(`${this.#plan.specs[i]!.name}.${name}`, tensor);
     }
     return tensors;

@@ -1,141 +1,201 @@
 import { grown } from '../../core/grown.js';
+import { ExactSums } from './exact-sums.js';
 
 const FIRST_CAPACITY = 64;
 
-/** Events in order of time, oldest first, in memory that grows. An index is a position since the first event. */
+/** Numbers of events by index, and sums of their values. */
+export class Totals {
+  /** Undefined if events have no values. */
+  readonly #sums: ExactSums | undefined;
+  /** Modulo 2^32; only differences are used. */
+  #rows = new Uint32Array(0);
+
+  constructor(hasValues: boolean) {
+    this.#sums = hasValues ? new ExactSums() : undefined;
+  }
+
+  get bytes(): number {
+    return this.#rows.byteLength + (this.#sums?.bytes ?? 0);
+  }
+
+  reserve(size: number): void {
+    this.#rows = grown(this.#rows, size);
+    this.#sums?.reserve(this.#rows.length);
+  }
+
+  add(index: number, sum: number, rows: number): void {
+    this.#rows[index]! += rows;
+    this.#sums?.add(index, sum);
+  }
+
+  copy(index: number, from: Totals, source: number): void {
+    this.#rows[index] = from.#rows[source]!;
+    this.#sums?.copy(index, from.#sums!, source);
+  }
+
+  clear(index: number): void {
+    this.#rows[index] = 0;
+    this.#sums?.clear(index);
+  }
+
+  moveToFront(begin: number, end: number): void {
+    this.#rows.copyWithin(0, begin, end);
+    this.#sums?.moveToFront(begin, end);
+  }
+
+  /** Returns the rows of totals minus those of others. */
+  rowsMinus(index: number, other: Totals, source: number): number {
+    return (this.#rows[index]! - other.#rows[source]!) >>> 0;
+  }
+
+  /** Returns the sum of totals minus that of others, rounded once. */
+  sumMinus(index: number, other: Totals, source: number): number {
+    return this.#sums?.minus(index, other.#sums!, source) ?? 0;
+  }
+
+  /** Returns numbers whose exact sum is the sum of totals minus that of others. */
+  partsOfDifference(index: number, other: Totals, source: number): readonly number[] {
+    return this.#sums?.partsOfDifference(index, other.#sums!, source) ?? [];
+  }
+}
+
+/**
+ * Events in order of time, each with the totals of its key up to it, in memory that grows. An index is a position since
+ * the first event; 0 is none. The events of a key are linked, and found by time in logarithmic time: an event links
+ * to the previous one, and to one further back (Myers 1983).
+ */
 export class EventQueue {
   /** Index of the oldest event. */
   head = 1;
   /** Index after the newest event. */
   tail = 1;
+  /** Totals of the key of each event, up to it, by position. */
+  readonly totals: Totals;
+  /** Index of the event at position 0. */
+  #first = 1;
   /** Time of an event, or number of the slot of several. */
-  times = new Float64Array(FIRST_CAPACITY);
-  keys = new Uint32Array(FIRST_CAPACITY);
-  sums = new Float64Array(FIRST_CAPACITY);
-  rows = new Uint32Array(FIRST_CAPACITY);
-  #links: KeyLinks | undefined;
+  #times = new Float64Array(0);
+  #keys = new Uint32Array(0);
+  /** Distances to the previous event of the key, and to one further back; 0 for none. */
+  #previous = new Uint32Array(0);
+  #jumps = new Uint32Array(0);
+  /** Number of events of the key before an event. */
+  #depths = new Uint32Array(0);
+  /** Index of the newest event of each key, which may have been removed. */
+  #newest = new Float64Array(0);
+
+  constructor(hasValues: boolean) {
+    this.totals = new Totals(hasValues);
+  }
 
   get bytes(): number {
-    return this.times.length * (8 + 4 + 8 + 4) + (this.#links?.bytes ?? 0);
+    return this.#times.length * (8 + 4 * 4) + this.totals.bytes + this.#newest.byteLength;
   }
 
-  /** Returns the position of an event in the arrays. */
+  get isEmpty(): boolean {
+    return this.head === this.tail;
+  }
+
+  /** Returns the position of an event in the totals. */
   at(index: number): number {
-    return index & (this.times.length - 1);
+    return index - this.#first;
   }
 
-  push(time: number, key: number, sum: number, rows: number): void {
-    if (this.tail - this.head === this.times.length) this.#reserve(2 * this.times.length);
-    const at = this.at(this.tail);
-    this.times[at] = time;
-    this.keys[at] = key;
-    this.sums[at] = sum;
-    this.rows[at] = rows;
-    this.tail++;
-    this.#links?.push(this.tail - 1);
+  timeOf(index: number): number {
+    return this.#times[index - this.#first]!;
+  }
+
+  keyOf(index: number): number {
+    return this.#keys[index - this.#first]!;
+  }
+
+  /** Returns the index of the newest event of a key. */
+  newestOf(key: number): number {
+    const newest = this.#newest[key] ?? 0;
+    return newest < this.head ? 0 : newest;
+  }
+
+  /** Returns the index of the previous event of the key. */
+  previousOf(index: number): number {
+    return this.#back(index, this.#previous);
+  }
+
+  /** Adds the newest event, with the totals of its key. */
+  push(time: number, key: number, from: Totals, source: number): void {
+    if (this.tail - this.#first === this.#times.length) this.#reserve();
+    if (key >= this.#newest.length) this.#newest = grown(this.#newest, key + 1);
+    const index = this.tail++;
+    const at = index - this.#first;
+    const previous = this.newestOf(key);
+    this.#times[at] = time;
+    this.#keys[at] = key;
+    this.#newest[key] = index;
+    this.totals.copy(at, from, source);
+    if (previous === 0) this.#previous[at] = this.#jumps[at] = this.#depths[at] = 0;
+    else {
+      this.#previous[at] = index - previous;
+      this.#jumps[at] = index - this.#jumpFrom(previous);
+      this.#depths[at] = this.#depths[previous - this.#first]! + 1;
+    }
   }
 
   /** Removes the oldest event. */
-  pop(): void {
-    this.#links?.pop();
+  popOldest(): void {
     this.head++;
   }
 
-  /** Links the events of each key, also later ones. */
-  link(): void {
-    this.#links = new KeyLinks(this);
+  /** Removes the newest event. */
+  popNewest(): void {
+    const index = this.tail - 1;
+    this.#newest[this.keyOf(index)] = this.previousOf(index);
+    this.tail--;
   }
 
-  /** The events of each key, which are linked. */
-  get links(): KeyLinks {
-    return this.#links!;
+  /**
+   * Returns the index of the latest event of a key before a time.
+   * @param unit of the time, which the times of events are divided by
+   */
+  findBefore(key: number, time: number, unit = 1): number {
+    const [first, head, times] = [this.#first, this.head, this.#times];
+    if (head === this.tail || times[head - first]! / unit >= time) return 0;
+    let index = this.newestOf(key);
+    while (index > 0 && times[index - first]! / unit >= time) {
+      const further = this.#back(index, this.#jumps);
+      index = further > 0 && times[further - first]! / unit >= time ? further : this.#back(index, this.#previous);
+    }
+    return index;
   }
 
-  /** Copies a column, oldest first. */
-  list<Values extends Float64Array | Uint32Array>(column: Values): Values {
-    const values = column.slice(0, this.tail - this.head) as Values;
-    for (let i = this.head; i < this.tail; i++) values[i - this.head] = column[this.at(i)]!;
-    return values;
+  /** Returns the event that the next event of a key jumps to: two jumps of equal length become one. */
+  #jumpFrom(previous: number): number {
+    const [depths, begin] = [this.#depths, this.#first];
+    const first = this.#back(previous, this.#jumps);
+    const second = first === 0 ? 0 : this.#back(first, this.#jumps);
+    if (second === 0) return previous;
+    const depth = depths[first - begin]!;
+    return depths[previous - begin]! - depth === depth - depths[second - begin]! ? second : previous;
   }
 
-  #reserve(capacity: number): void {
-    const { times, keys, sums, rows, head, tail } = this;
-    const copyTo = <Values extends Float64Array | Uint32Array>(larger: Values, values: Values): Values => {
-      for (let i = head; i < tail; i++) larger[i & (capacity - 1)] = values[i & (values.length - 1)]!;
-      return larger;
-    };
-    this.times = copyTo(new Float64Array(capacity), times);
-    this.keys = copyTo(new Uint32Array(capacity), keys);
-    this.sums = copyTo(new Float64Array(capacity), sums);
-    this.rows = copyTo(new Uint32Array(capacity), rows);
-    if (this.#links !== undefined) this.link();
-  }
-}
-
-/** The events of each key of a queue, as a list in order of time, and their totals. Index 0 is no event. */
-class KeyLinks {
-  readonly #queue: EventQueue;
-  /** Distance to the next event of the key and to the previous one, by position in the queue; 0 for none. */
-  readonly #next: Uint32Array;
-  readonly #previous: Uint32Array;
-  // By key, which may be larger than those of all events: index of the oldest and of the newest event, and totals.
-  oldest = new Float64Array(0);
-  newest = new Float64Array(0);
-  sums = new Float64Array(0);
-  rows = new Float64Array(0);
-
-  constructor(queue: EventQueue) {
-    this.#queue = queue;
-    this.#next = new Uint32Array(queue.times.length);
-    this.#previous = new Uint32Array(queue.times.length);
-    for (let i = queue.head; i < queue.tail; i++) this.push(i);
+  #back(index: number, distances: Uint32Array): number {
+    const distance = distances[index - this.#first]!;
+    return distance === 0 || index - distance < this.head ? 0 : index - distance;
   }
 
-  get bytes(): number {
-    return 2 * this.#next.byteLength + 4 * this.oldest.byteLength;
-  }
-
-  /** Returns the index of the next event of the same key. */
-  next(index: number): number {
-    const distance = this.#next[this.#queue.at(index)]!;
-    return distance === 0 ? 0 : index + distance;
-  }
-
-  /** Returns the index of the previous event of the same key, which is not the oldest one. */
-  previous(index: number): number {
-    return index - this.#previous[this.#queue.at(index)]!;
-  }
-
-  /** Adds the newest event of the queue. */
-  push(index: number): void {
-    const queue = this.#queue;
-    const at = queue.at(index);
-    const key = queue.keys[at]!;
-    if (key >= this.oldest.length) this.#enlarge(key + 1);
-    const newest = this.newest[key]!;
-    if (newest === 0) this.oldest[key] = index;
-    else this.#next[queue.at(newest)] = index - newest;
-    this.#next[at] = 0;
-    this.#previous[at] = newest === 0 ? 0 : index - newest;
-    this.newest[key] = index;
-    this.sums[key]! += queue.sums[at]!;
-    this.rows[key]! += queue.rows[at]!;
-  }
-
-  /** Removes the oldest event of the queue. */
-  pop(): void {
-    const { head, keys, sums, rows } = this.#queue;
-    const at = this.#queue.at(head);
-    const key = keys[at]!;
-    this.oldest[key] = this.next(head);
-    if (this.oldest[key] === 0) this.newest[key] = 0;
-    this.rows[key]! -= rows[at]!;
-    // No rounding error outlives the events of a key.
-    this.sums[key] = this.rows[key] === 0 ? 0 : this.sums[key]! - sums[at]!;
-  }
-
-  #enlarge(size: number): void {
-    [this.oldest, this.newest] = [grown(this.oldest, size), grown(this.newest, size)];
-    [this.sums, this.rows] = [grown(this.sums, size), grown(this.rows, size)];
+  /** Makes memory for one more event: that of removed ones if they are at least half of it. */
+  #reserve(): void {
+    const begin = this.head - this.#first;
+    const end = this.tail - this.#first;
+    for (const column of [this.#times, this.#keys, this.#previous, this.#jumps, this.#depths])
+      column.copyWithin(0, begin, end);
+    this.totals.moveToFront(begin, end);
+    this.#first = this.head;
+    if (2 * (end - begin) < end) return;
+    const capacity = Math.max(FIRST_CAPACITY, 2 * end);
+    this.#times = grown(this.#times, capacity);
+    this.#keys = grown(this.#keys, capacity);
+    this.#previous = grown(this.#previous, capacity);
+    this.#jumps = grown(this.#jumps, capacity);
+    this.#depths = grown(this.#depths, capacity);
+    this.totals.reserve(capacity);
   }
 }

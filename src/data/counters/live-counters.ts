@@ -29,7 +29,6 @@ export class LiveCounters {
     this.#plan = plan;
     this.#decimal = decimal;
     this.#set = startSet(plan, ends.at(-1));
-    this.#set.link();
     this.#beginMs = this.#set.clock;
   }
 

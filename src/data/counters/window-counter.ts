@@ -1,153 +1,135 @@
-import { grown } from '../../core/grown.js';
 import type { StoredTensor } from '../../io/safetensors.js';
 import type { CounterSpec } from '../counter-options.js';
-import { EventQueue } from './event-queue.js';
+import { EventQueue, Totals } from './event-queue.js';
 import type { KeyTable } from './key-table.js';
+import { OpenEvents } from './open-events.js';
+
+/** Key of all events of a counter that divides by their mean; no event has it. */
+const ALL_KEYS = '';
+
+/** Totals of a key up to some event. */
+interface Place {
+  totals: Totals;
+  index: number;
+}
 
 /**
  * Sums the events of each key in a window before a time. An event counts from `delayMs` after it, and until its whole
  * slot is older than the window: the window is exact at its end, and up to one slot longer at its start. Events of a
  * key and a slot are stored together, so that memory is bounded by the events in the window and by slots times keys.
+ *
+ * A sum is the difference of two totals of the key, which are exact, so that it depends on the events in the window
+ * alone, and not on their order.
  */
 export class WindowCounter {
   readonly #spec: CounterSpec;
   readonly #table: KeyTable;
-  /** Events that are not known yet, by time. */
-  readonly #pending = new EventQueue();
-  /** Events that count, by slot. */
-  readonly #window = new EventQueue();
-  /** By key: index of its newest event in the window, and totals of the window. */
-  #newest = new Float64Array(0);
-  #sums = new Float64Array(0);
-  #rows = new Float64Array(0);
-  #allSums = 0;
-  #allRows = 0;
-  #later: LaterTotals | undefined;
+  readonly #all: number | undefined;
+  /** Events that earlier ones may follow. */
+  readonly #open = new OpenEvents();
+  /** Events after these that no earlier one follows, by time. */
+  readonly #recent: EventQueue;
+  /** Events that every window contains or is later than, by slot. */
+  readonly #window: EventQueue;
+  /** By key: totals up to the newest event of `#recent`, and up to the newest one that was removed. */
+  readonly #totals: Totals;
+  readonly #removed: Totals;
+  #numKeys = 0;
+  /** Events before it are not open. */
+  #closedMs = -Infinity;
+  /** Events before it are in `#window`. */
+  #settledMs = -Infinity;
+  readonly #begin: Place;
+  readonly #end: Place;
 
   /** @param table keys of the counter, which other counters may share */
   constructor(spec: CounterSpec, table: KeyTable) {
     this.#spec = spec;
     this.#table = table;
+    const hasValues = spec.of !== undefined;
+    [this.#recent, this.#window] = [new EventQueue(hasValues), new EventQueue(hasValues)];
+    [this.#totals, this.#removed] = [new Totals(hasValues), new Totals(hasValues)];
+    this.#begin = { totals: this.#removed, index: 0 };
+    this.#end = { totals: this.#removed, index: 0 };
+    if (spec.prior === undefined) return;
+    this.#all = table.add(ALL_KEYS);
+    table.use(this.#all);
   }
 
   get bytes(): number {
-    return this.#pending.bytes + this.#window.bytes + 3 * this.#sums.byteLength;
+    return [this.#open, this.#recent, this.#window, this.#totals, this.#removed].reduce((n, { bytes }) => n + bytes, 0);
   }
 
-  /** Moves the window so that it ends before `now`, which never decreases. */
+  /** Removes the events that no window contains which ends before `now` or later, and stores others by slot. */
   advance(now: number): void {
-    const [pending, window] = [this.#pending, this.#window];
-    while (pending.head < pending.tail) {
-      const at = pending.at(pending.head);
-      if (!this.#isKnown(pending.times[at]!, now)) break;
-      pending.pop();
-      this.#count(this.#slotOf(pending.times[at]!), pending.keys[at]!, pending.sums[at]!, pending.rows[at]!);
+    const [recent, window] = [this.#recent, this.#window];
+    const settled = now - this.#spec.delayMs;
+    this.#settledMs = settled;
+    for (; !recent.isEmpty && recent.timeOf(recent.head) < settled; recent.popOldest()) {
+      const { head, totals } = recent;
+      this.#settle(this.#slotOf(recent.timeOf(head)), recent.keyOf(head), totals, recent.at(head));
     }
+    this.#close(settled);
     const oldest = this.#oldestSlot(now);
-    while (window.head < window.tail) {
-      const at = window.at(window.head);
-      if (window.times[at]! >= oldest) break;
-      window.pop();
-      this.#addTotals(window.keys[at]!, -window.sums[at]!, -window.rows[at]!);
-      this.#table.release(window.keys[at]!);
-    }
-  }
-
-  /** Returns the value of a key in the window; `key` is undefined for one without events. */
-  read(key: number | undefined): number {
-    const isKnown = key !== undefined && key < this.#sums.length;
-    return this.#value(isKnown ? this.#sums[key]! : 0, isKnown ? this.#rows[key]! : 0, this.#allSums, this.#allRows);
-  }
-
-  /** Prepares `readAt`. */
-  link(): void {
-    for (const queue of [this.#pending, this.#window]) queue.link();
+    for (; !window.isEmpty && window.timeOf(window.head) < oldest; window.popOldest()) this.#remove(window.head);
   }
 
   /**
-   * Returns the value of a key in a window that ends before `now`, without moving the window.
-   * @param now not before the end of the window
+   * Returns the value of a key in a window that ends before `now`; `key` is undefined for one without events.
+   * @param now not before that of `advance`
    */
-  readAt(key: number | undefined, now: number): number {
-    const own = new Totals();
-    if (key !== undefined) {
-      own.add(this.#sums[key] ?? 0, this.#rows[key] ?? 0);
-      this.#addKnown(own, key, now);
-      const oldest = this.#oldestSlot(now);
-      const { links: pending } = this.#pending;
-      const { links: window } = this.#window;
-      const isPast = (time: number): boolean => this.#isKnown(time, now) && this.#slotOf(time) < oldest;
-      own.addWhile(-1, this.#pending, pending.oldest[key] ?? 0, isPast, (i) => pending.next(i));
-      own.addWhile(
-        -1,
-        this.#window,
-        window.oldest[key] ?? 0,
-        (slot) => slot < oldest,
-        (i) => window.next(i),
-      );
-    }
-    if (this.#spec.prior === undefined) return this.#value(own.sum, own.rows, 0, 0);
-    const all = this.#allAt(now);
-    return this.#value(own.sum, own.rows, all.sum, all.rows);
+  read(key: number | undefined, now: number): number {
+    this.#close(now - this.#spec.delayMs);
+    const { of, prior } = this.#spec;
+    const rows = this.#find(key, now) ? this.#rowsFound() : 0;
+    if (prior === undefined && of === undefined) return rows;
+    const sum = rows === 0 ? 0 : this.#sumFound();
+    if (prior === undefined) return sum;
+    const allRows = this.#find(this.#all, now) ? this.#rowsFound() : 0;
+    const mean = allRows === 0 ? 0 : this.#sumFound() / allRows;
+    return rows + prior === 0 ? mean : (sum + prior * mean) / (rows + prior);
   }
 
-  /** Adds the pending events of a key that are known at `now`. Visits these or the others, likely the fewer ones. */
-  #addKnown(own: Totals, key: number, now: number): void {
-    const pending = this.#pending;
-    const { links } = pending;
-    const [oldest = 0, newest = 0] = [links.oldest[key], links.newest[key]];
-    const timeOf = (index: number): number => pending.times[pending.at(index)]!;
-    const isKnown = (time: number): boolean => this.#isKnown(time, now);
-    if (oldest === 0 || !isKnown(timeOf(oldest))) return;
-    const end = now - this.#spec.delayMs;
-    if (end - timeOf(oldest) < timeOf(newest) - end) own.addWhile(1, pending, oldest, isKnown, (i) => links.next(i));
-    else {
-      own.add(links.sums[key]!, links.rows[key]!);
-      own.addWhile(
-        -1,
-        pending,
-        newest,
-        (time) => !isKnown(time),
-        (i) => links.previous(i),
-      );
-    }
-  }
-
-  /** Adds an event, which is not older than earlier ones. */
+  /** Adds an event, which is not before the `now` of `advance` minus the delay. */
   add(time: number, key: number, value: number): void {
+    if (time < this.#closedMs) this.#reopen(time);
     this.#table.use(key);
-    this.#pending.push(time, key, value, 1);
+    this.#open.push(time, key, value);
   }
 
   /** Calls `visit` with the key of each event, in the order in which `restore` reads them. */
   eachKey(visit: (key: number) => void): void {
-    for (const queue of [this.#pending, this.#window])
-      for (let i = queue.head; i < queue.tail; i++) visit(queue.keys[queue.at(i)]!);
+    this.#eachSlot((_, key) => visit(key));
+    this.#eachEvent((_, key) => visit(key));
   }
 
   /**
    * Returns the state as tensors.
-   * @param numbers number of each key in the state, by id; -1 for a key without events
-   * @param keys number of keys
+   * @param numbers number of each key in the state, by id
    */
-  save(numbers: Int32Array, keys: number): ReadonlyMap<string, StoredTensor> {
-    const tensors = new Map<string, StoredTensor>();
-    const add = (name: string, data: Float64Array | Uint32Array): void =>
-      void tensors.set(name, { shape: [data.length], data });
-    const queues = [
-      ['pending', this.#pending],
-      ['window', this.#window],
-    ] as const;
-    for (const [name, queue] of queues)
-      for (const column of COLUMNS) {
-        const values = queue.list<Float64Array | Uint32Array>(queue[column]);
-        add(`${name}.${column}`, column === 'keys' ? values.map((key) => numbers[key]!) : values);
+  save(numbers: Int32Array): ReadonlyMap<string, StoredTensor> {
+    const slots = { numbers: [] as number[], keys: [] as number[], sums: [] as number[], rows: [] as number[] };
+    this.#eachSlot((slot, key, sums, rows) => {
+      for (let i = 0; i < Math.max(1, sums.length); i++) {
+        slots.numbers.push(slot);
+        slots.keys.push(numbers[key]!);
+        slots.sums.push(sums[i] ?? 0);
+        slots.rows.push(i === 0 ? rows : 0);
       }
-    // Totals are stored, since sums of fractions depend on their order.
-    const sums = new Float64Array(keys + 1);
-    for (const [id, key] of numbers.entries()) if (key >= 0) sums[key] = this.#sums[id] ?? 0;
-    sums[keys] = this.#allSums;
-    add('sums', sums);
+    });
+    const events = { times: [] as number[], keys: [] as number[], values: [] as number[] };
+    this.#eachEvent((time, key, value) => {
+      events.times.push(time);
+      events.keys.push(numbers[key]!);
+      events.values.push(value);
+    });
+    const tensors = new Map<string, StoredTensor>();
+    for (const [kind, columns] of Object.entries({ slots, events }))
+      for (const [name, values] of Object.entries(columns)) {
+        const isInteger = name === 'keys' || name === 'rows';
+        const data = isInteger ? Uint32Array.from(values) : Float64Array.from(values);
+        tensors.set(`${kind}.${name}`, { shape: [data.length], data });
+      }
     return tensors;
   }
 
@@ -156,29 +138,17 @@ export class WindowCounter {
    * @param idOf returns the id of a key of the state
    */
   restore(read: (name: string) => StoredTensor['data'], idOf: (key: number) => number): void {
-    const totals = read('sums');
-    for (const [name, queue] of [
-      ['pending', this.#pending],
-      ['window', this.#window],
-    ] as const) {
-      const [times, keys, sums, rows] = COLUMNS.map((column) => read(`${name}.${column}`));
-      for (let i = 0; i < keys!.length; i++) {
-        const id = idOf(keys![i]!);
-        this.#table.use(id);
-        queue.push(times![i]!, id, sums![i]!, rows![i]!);
-        if (name === 'pending') continue;
-        this.#reserve(id + 1);
-        this.#newest[id] = queue.tail - 1;
-        this.#rows[id]! += rows![i]!;
-        this.#sums[id] = totals[keys![i]!]!;
-        this.#allRows += rows![i]!;
+    const [slots, keys, sums, rows] = ['numbers', 'keys', 'sums', 'rows'].map((name) => read(`slots.${name}`));
+    for (let i = 0; i < keys!.length; i++) {
+      const key = idOf(keys![i]!);
+      for (const each of this.#all === undefined ? [key] : [key, this.#all]) {
+        this.#table.use(each);
+        this.#addTotals(each, sums![i]!, rows![i]!);
+        this.#settle(slots![i]!, each, this.#totals, each);
       }
     }
-    this.#allSums = totals.at(-1)!;
-  }
-
-  #isKnown(time: number, now: number): boolean {
-    return time + this.#spec.delayMs < now;
+    const [times, eventKeys, values] = ['times', 'keys', 'values'].map((name) => read(`events.${name}`));
+    for (let i = 0; i < times!.length; i++) this.add(times![i]!, idOf(eventKeys![i]!), values![i]!);
   }
 
   #slotOf(time: number): number {
@@ -190,114 +160,124 @@ export class WindowCounter {
     return this.#slotOf(now - this.#spec.withinMs);
   }
 
-  #value(sum: number, rows: number, allSum: number, allRows: number): number {
-    const { of, prior } = this.#spec;
-    if (prior === undefined) return of === undefined ? rows : sum;
-    const mean = allRows === 0 ? 0 : allSum / allRows;
-    return rows + prior === 0 ? mean : (sum + prior * mean) / (rows + prior);
-  }
-
-  /** Returns the totals of all keys in a window that ends before `now`, from those of the last call if possible. */
-  #allAt(now: number): Totals {
-    const [pending, window, oldest] = [this.#pending, this.#window, this.#oldestSlot(now)];
-    let later = this.#later;
-    if (later === undefined || !this.#isUsable(later, now)) {
-      later = { now, known: pending.head, expired: window.head, dropped: 0, head: pending.head, totals: new Totals() };
-      later.totals.add(this.#allSums, this.#allRows);
-      this.#later = later;
+  /** Closes the open events before a time, which no earlier one follows. */
+  #close(time: number): void {
+    const open = this.#open;
+    while (open.firstTime < time) {
+      open.pop();
+      this.#closeEvent(open.time, open.key, open.value);
+      if (this.#all === undefined) continue;
+      this.#table.use(this.#all);
+      this.#closeEvent(open.time, this.#all, open.value);
     }
-    const { totals } = later;
-    later.now = now;
-    later.known = totals.addWhile(1, pending, later.known, (time) => this.#isKnown(time, now));
-    later.expired = totals.addWhile(-1, window, later.expired, (slot) => slot < oldest);
-    const isPast = (time: number): boolean => this.#isKnown(time, now) && this.#slotOf(time) < oldest;
-    later.dropped = totals.addWhile(-1, pending, pending.head + later.dropped, isPast) - pending.head;
-    return totals;
+    if (time > this.#closedMs) this.#closedMs = time;
   }
 
-  /** Returns whether totals are a part of those at `now`: they are not later, and no event that they lack was moved. */
-  #isUsable({ now: before, known, expired, dropped, head }: LaterTotals, now: number): boolean {
-    const [pending, window] = [this.#pending, this.#window];
-    return now >= before && known >= pending.head && expired >= window.head && (dropped === 0 || head === pending.head);
+  #closeEvent(time: number, key: number, value: number): void {
+    this.#addTotals(key, value, 1);
+    if (time < this.#settledMs) this.#settle(this.#slotOf(time), key, this.#totals, key);
+    else this.#recent.push(time, key, this.#totals, key);
   }
 
-  /** Adds an event to the window, with its use of the key. */
-  #count(slot: number, key: number, sum: number, rows: number): void {
-    this.#reserve(key + 1);
-    this.#addTotals(key, sum, rows);
+  /** Opens the recent events after a time, since an event of that time follows them. */
+  #reopen(time: number): void {
+    const recent = this.#recent;
+    for (; !recent.isEmpty && recent.timeOf(recent.tail - 1) > time; recent.popNewest()) {
+      const index = recent.tail - 1;
+      const key = recent.keyOf(index);
+      const value = this.#valueOf(index);
+      this.#totals.copy(key, this.#begin.totals, this.#begin.index);
+      if (key === this.#all) this.#table.release(key);
+      else this.#open.push(recent.timeOf(index), key, value);
+    }
+    this.#closedMs = time;
+  }
+
+  /** Stores an event by slot, with its use of the key. */
+  #settle(slot: number, key: number, from: Totals, source: number): void {
     const window = this.#window;
-    const newest = this.#newest[key]!;
-    const at = window.at(newest);
-    if (newest >= window.head && window.times[at] === slot) {
-      window.sums[at]! += sum;
-      window.rows[at]! += rows;
+    const newest = window.newestOf(key);
+    if (newest > 0 && window.timeOf(newest) === slot) {
+      window.totals.copy(window.at(newest), from, source);
       this.#table.release(key);
-      return;
+    } else window.push(slot, key, from, source);
+  }
+
+  /** Removes the oldest event of the window, and the totals of a key without others. */
+  #remove(index: number): void {
+    const [window, totals, removed] = [this.#window, this.#totals, this.#removed];
+    const key = window.keyOf(index);
+    removed.copy(key, window.totals, window.at(index));
+    if (totals.rowsMinus(key, removed, key) === 0) {
+      totals.clear(key);
+      removed.clear(key);
     }
-    this.#newest[key] = window.tail;
-    window.push(slot, key, sum, rows);
+    this.#table.release(key);
   }
 
   #addTotals(key: number, sum: number, rows: number): void {
-    this.#rows[key]! += rows;
-    this.#allRows += rows;
-    // No rounding error outlives the events of a key.
-    this.#sums[key] = this.#rows[key] === 0 ? 0 : this.#sums[key]! + sum;
-    this.#allSums = this.#allRows === 0 ? 0 : this.#allSums + sum;
-  }
-
-  #reserve(keys: number): void {
-    if (keys <= this.#sums.length) return;
-    this.#newest = grown(this.#newest, keys);
-    [this.#sums, this.#rows] = [grown(this.#sums, keys), grown(this.#rows, keys)];
-  }
-}
-
-/** Columns of the events of a queue, as they are stored. */
-const COLUMNS = ['times', 'keys', 'sums', 'rows'] as const;
-
-/** Totals of events. */
-class Totals {
-  sum = 0;
-  rows = 0;
-
-  add(sum: number, rows: number): void {
-    this.rows += rows;
-    this.sum = this.rows === 0 ? 0 : this.sum + sum;
-  }
-
-  /**
-   * Adds or subtracts the events of a queue from one on, while they are included.
-   * @param next returns the index of the next event; 0 for none
-   * @returns the index of the first other event, or that after the last one
-   */
-  addWhile(
-    sign: 1 | -1,
-    queue: EventQueue,
-    first: number,
-    isIncluded: (time: number) => boolean,
-    next = (index: number): number => index + 1,
-  ): number {
-    let index = first;
-    for (; index > 0 && index < queue.tail; index = next(index)) {
-      const at = queue.at(index);
-      if (!isIncluded(queue.times[at]!)) break;
-      this.add(sign * queue.sums[at]!, sign * queue.rows[at]!);
+    if (key >= this.#numKeys) {
+      this.#numKeys = Math.max(key + 1, 2 * this.#numKeys);
+      for (const totals of [this.#totals, this.#removed]) totals.reserve(this.#numKeys);
     }
-    return index;
+    this.#totals.add(key, sum, rows);
   }
-}
 
-/** Totals of all keys in a later window, and the events of the queues that they differ by. */
-interface LaterTotals {
-  now: number;
-  /** Index of the first pending event that is not known. */
-  known: number;
-  /** Index of the first event of the window that remains in it. */
-  expired: number;
-  /** Number of known events, from the first pending one on, that are older than the window. */
-  dropped: number;
-  /** Index of the first pending event if `dropped` is not 0. */
-  readonly head: number;
-  readonly totals: Totals;
+  /** Finds the totals at the begin and at the end of a window; returns whether the key has any. */
+  #find(key: number | undefined, now: number): boolean {
+    if (key === undefined || key >= this.#numKeys) return false;
+    const { delayMs, slotMs } = this.#spec;
+    const [recent, window, oldest] = [this.#recent, this.#window, this.#oldestSlot(now)];
+    this.#seek(this.#begin, key, recent.findBefore(key, oldest, slotMs), window.findBefore(key, oldest));
+    this.#seek(this.#end, key, recent.findBefore(key, now - delayMs), window.newestOf(key));
+    return true;
+  }
+
+  /** Sets the totals of a key to those of a recent event, else of an event of the window, else of removed events. */
+  #seek(place: Place, key: number, recent: number, window: number): void {
+    if (recent === 0 && window === 0) {
+      place.totals = this.#removed;
+      place.index = key;
+      return;
+    }
+    const queue = recent > 0 ? this.#recent : this.#window;
+    place.totals = queue.totals;
+    place.index = queue.at(recent > 0 ? recent : window);
+  }
+
+  #rowsFound(): number {
+    return this.#end.totals.rowsMinus(this.#end.index, this.#begin.totals, this.#begin.index);
+  }
+
+  #sumFound(): number {
+    return this.#end.totals.sumMinus(this.#end.index, this.#begin.totals, this.#begin.index);
+  }
+
+  /** Returns the value of a recent event; `#begin` becomes the totals before it. */
+  #valueOf(index: number): number {
+    const key = this.#recent.keyOf(index);
+    this.#seek(this.#begin, key, this.#recent.previousOf(index), this.#window.newestOf(key));
+    return this.#recent.totals.sumMinus(this.#recent.at(index), this.#begin.totals, this.#begin.index);
+  }
+
+  /** Calls `visit` with each event that is not stored by slot, in order. */
+  #eachEvent(visit: (time: number, key: number, value: number) => void): void {
+    const recent = this.#recent;
+    for (let i = recent.head; i < recent.tail; i++)
+      if (recent.keyOf(i) !== this.#all) visit(recent.timeOf(i), recent.keyOf(i), this.#valueOf(i));
+    this.#open.each(visit);
+  }
+
+  /** Calls `visit` with the events of each slot and key: numbers whose sum is that of their values, and their count. */
+  #eachSlot(visit: (slot: number, key: number, sums: readonly number[], rows: number) => void): void {
+    const window = this.#window;
+    for (let i = window.head; i < window.tail; i++) {
+      const key = window.keyOf(i);
+      if (key === this.#all) continue;
+      this.#seek(this.#begin, key, 0, window.previousOf(i));
+      const at = window.at(i);
+      const sums = window.totals.partsOfDifference(at, this.#begin.totals, this.#begin.index);
+      visit(window.timeOf(i), key, sums, window.totals.rowsMinus(at, this.#begin.totals, this.#begin.index));
+    }
+  }
 }

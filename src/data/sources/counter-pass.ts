@@ -30,7 +30,7 @@ import type { Reading } from './source.js';
 /** File of a cache entry with the counters after its last row. */
 const STATE = 'counters.safetensors';
 /** Version of the stored values. */
-const LAYOUT = 2;
+const LAYOUT = 3;
 
 /** Files that are counted together; their content is the key of their rows and of all before them. */
 interface CountedPart extends StoredPart {
