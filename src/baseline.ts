@@ -98,7 +98,7 @@ export async function trainTrees(loaded: LoadedConfig, options: BaselineOptions)
   const { onProgress, verifyData, threads } = options;
   const access = { cache: { folder: data.cache, onWarning }, onProgress, verifyData, signal };
   const plan = await planRows(experiment, { access });
-  const counters = CounterPass.of(data);
+  const counters = CounterPass.of(data, plan.tasks);
   const sources = await openData(data, plan.format, { compute: counters?.compute });
   const earlier = counters && initFrom && (await readStartCounters(initFrom));
   const run = await openTreeRun(loaded, options, python, source);

@@ -142,7 +142,7 @@ function mapSplits<Value>(
  * @throws UserError (data) with the problems of all files; (usage) if the config has no set to measure
  */
 export async function openMeasured(
-  { checkpoint, experiment: { data: options }, format }: TrainedModel,
+  { checkpoint, experiment: { data: options }, format, tasks }: TrainedModel,
   data: Paths | undefined,
   verb: string,
 ): Promise<Splits<SplitFiles>> {
@@ -154,7 +154,7 @@ export async function openMeasured(
     data === undefined ? 'name other data with --data' : 'paths are taken from the working directory',
     dialectOf(options),
     rows,
-    { compute: CounterPass.of(options, splitStates(checkpoint.counters))?.compute },
+    { compute: CounterPass.of(options, tasks, splitStates(checkpoint.counters))?.compute },
   );
 }
 

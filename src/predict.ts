@@ -217,9 +217,9 @@ function refuseCursor(): UserError {
 }
 
 /** Creates the counters of a model, which continue after the rows that it was trained on. */
-function countersOf({ checkpoint, experiment: { data } }: TrainedModel): ComputedColumns | undefined {
-  if (data.counters === undefined) return undefined;
-  return streamCounters(new CounterPlan(data.counters, data), splitStates(checkpoint.counters));
+function countersOf({ checkpoint, experiment, tasks }: TrainedModel): ComputedColumns | undefined {
+  const plan = CounterPlan.of(experiment.data, tasks);
+  return plan && streamCounters(plan, splitStates(checkpoint.counters));
 }
 
 /** Replaces fixes that change the config, since the model is already trained. */

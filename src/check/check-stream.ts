@@ -1,5 +1,5 @@
 import { stepRows } from '../training/step-plan.js';
-import type { Experiment } from '../config/experiment.js';
+import { listTasks, type Experiment } from '../config/experiment.js';
 import { userError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
 import type { FollowOptions } from '../data/follow-options.js';
@@ -64,7 +64,7 @@ export async function checkStream(
   });
   for await (const { chunk } of stream.read({ ...reading, from: undefined })) if (chunk.rows > 0) break;
   if (stream.records === 0) return { description: describe(firstStreamState()), step: undefined };
-  const counters = countersOf(experiment.data);
+  const counters = countersOf(experiment);
   const histories = (): FollowedHistories | undefined =>
     inputs.histories.length === 0 ? undefined : new FollowedHistories(inputs.histories, inputs.join);
   const before = { counters: counters(), histories: histories() };
@@ -93,8 +93,8 @@ export async function checkStream(
 }
 
 /** Returns a function that starts the counters of a config, once for each read; it returns undefined without any. */
-function countersOf(data: Experiment['data']): () => FollowedCounters | undefined {
-  const plan = data.counters === undefined ? undefined : new CounterPlan(data.counters, data);
+function countersOf(experiment: Experiment): () => FollowedCounters | undefined {
+  const plan = CounterPlan.of(experiment.data, listTasks(experiment));
   return () => plan && new FollowedCounters(plan);
 }
 

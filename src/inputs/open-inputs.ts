@@ -79,7 +79,7 @@ export async function openInputs(experiment: Experiment, options: InputOptions =
   checkUnjoined(experiment);
   const rows = await peers.rankZeroFirst(() => planRows(experiment, options));
   if (peers.size > 1) checkSharedData(experiment.data);
-  const counters = CounterPass.of(experiment.data);
+  const counters = CounterPass.of(experiment.data, rows.tasks);
   const teachers = createTeachers(experiment, options);
   const compute = joinComputed([counters?.compute, ...(isTaught ? [teachers.compute] : [])]);
   const sources = await openData(experiment.data, rows.format, { open, compute });

@@ -170,6 +170,7 @@ async function createTeacher(
 }
 
 /** Computes the counters of a model, which continue after the rows that it was trained on. */
-function countersOf({ counters, experiment: { data } }: TeacherModel, dialect: DialectOptions): ComputeColumns {
-  return joinComputed([CounterPass.of(data, splitStates(counters), dialect)?.compute]);
+function countersOf({ counters, experiment }: TeacherModel, dialect: DialectOptions): ComputeColumns {
+  const pass = CounterPass.of(experiment.data, listTasks(experiment), splitStates(counters), dialect);
+  return joinComputed([pass?.compute]);
 }

@@ -136,16 +136,16 @@ function startStream({ folder, resumed }: OpenRun): StreamState {
 
 /** Creates the counters of a run, which continue from its checkpoint or from the run to start from. */
 function openCounters(
-  { experiment: { data }, inputs: { start }, warn }: StreamSession,
+  { experiment, inputs, warn }: StreamSession,
   { resumed, log }: OpenRun,
 ): FollowedCounters | undefined {
-  if (data.counters === undefined) return undefined;
-  const plan = new CounterPlan(data.counters, data);
+  const plan = CounterPlan.of(experiment.data, inputs.tasks);
+  if (plan === undefined) return undefined;
   if (resumed !== undefined)
     return readCheckpointed(resumed, FILES.counters, () =>
       FollowedCounters.resume(plan, splitStates(resumed.counters)),
     );
-  const earlier = start.counters?.();
+  const earlier = inputs.start.counters?.();
   if (earlier === undefined) return new FollowedCounters(plan);
   return new FollowedCounters(plan, (first) => {
     const { state, notice } = continueCounters(plan, earlier, first);

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { listTasks } from '../config/experiment.js';
 import { storedExperiment } from '../config/stored.js';
 import { userError, type UserError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
@@ -16,8 +17,9 @@ import { FILES } from '../runs/manifest.js';
  */
 export async function loadCounters(folder: string): Promise<LiveCounters | undefined> {
   const { config, counters } = await readCheckpointCounters(folder);
-  const { data } = storedExperiment(config, join(folder, FILES.config));
-  return data.counters && new LiveCounters(new CounterPlan(data.counters, data), splitStates(counters), data.decimal);
+  const experiment = storedExperiment(config, join(folder, FILES.config));
+  const plan = CounterPlan.of(experiment.data, listTasks(experiment));
+  return plan && new LiveCounters(plan, splitStates(counters), experiment.data.decimal);
 }
 
 /**

@@ -129,8 +129,8 @@ export interface Model {
   /**
    * Adds events to the counters of the model, in order of time; none if a row is invalid. They count for predictions at
    * later times, as rows of a file do.
-   * @throws UserError (data) for a row that is earlier than previous ones by more than `data.counters.tolerance`, or
-   * lacks a key, and if the model has no counters
+   * @throws UserError (data) for a row that is earlier than previous ones by more than `data.counters.tolerance`, lacks
+   * a key, or has an invalid label, and if the model has no counters
    */
   addEvents(rows: readonly Row[], options?: EventOptions): void;
   /** Frees its memory. Further predictions throw. */
@@ -277,7 +277,7 @@ class CompiledModel implements GivenModel {
     this.#trained = trained;
     this.#raw = raw;
     this.#outputs = listPredictedOutputs(trained.outputs);
-    this.#plan = data.counters && new CounterPlan(data.counters, data);
+    this.#plan = CounterPlan.of(data, trained.tasks);
     this.#counterNames = this.#plan === undefined ? [] : listReadCounters(this.#plan, fields);
     this.#reader = new ObjectReader(fields, data.decimal);
     this.#histories = new GivenHistories(fields, events, { cells: format.spec.cells, decimal: data.decimal });

@@ -170,8 +170,8 @@ export async function readStartCounters(initFrom: InitFromOptions): Promise<Earl
   return earlierCounters(folder, storedExperiment(config, join(folder, FILES.config)), counters);
 }
 
-function earlierCounters(folder: string, { data }: Experiment, saved: Checkpoint['counters']): EarlierCounters {
-  return { ...splitStates(saved), plan: data.counters && new CounterPlan(data.counters, data), path: folder };
+function earlierCounters(folder: string, experiment: Experiment, saved: Checkpoint['counters']): EarlierCounters {
+  return { ...splitStates(saved), plan: CounterPlan.of(experiment.data, listTasks(experiment)), path: folder };
 }
 
 interface OpenedSource {

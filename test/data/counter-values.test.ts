@@ -1,17 +1,27 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { taskOptions } from '../../src/core/tasks.js';
 import type { CountersOptions } from '../../src/data/counter-options.js';
 import { CounterPlan } from '../../src/data/counters/counter-plan.js';
 import { CounterSet } from '../../src/data/counters/counter-set.js';
 import { LiveCounters } from '../../src/data/counters/live-counters.js';
-import { rowsOfObjects } from '../../src/data/objects/given-rows.js';
+import { rowsOfObjects, type Row } from '../../src/data/objects/given-rows.js';
+import { dataOptions } from '../../src/data/options.js';
+import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
+import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { openData } from '../../src/data/sources/splits.js';
+import { featureTypes } from '../../src/features/feature-types.js';
 import { counters, HOUR, oracle, type LogRow } from '../support/counter-log.js';
+import { scratchFolder } from '../support/scratch.js';
 
-// Sums of outliers, and late rows.
+// Sums of outliers, late rows, and invalid labels.
 
 const MINUTE = 60_000;
 const BEGIN = 1_750_000_000_000;
-const planOf = (options: CountersOptions): CounterPlan => new CounterPlan(options, {});
+const ctr = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
+const planOf = (options: CountersOptions): CounterPlan => new CounterPlan(options, {}, []);
 const keysOf = ({ user, item }: LogRow): readonly string[] => [
   item,
   user === '' || item === '' ? '' : `${user}\u001f${item}`,
@@ -136,5 +146,62 @@ describe('late events', () => {
         expect(shuffled.map((row) => values[rows.indexOf(row)])).toEqual(others);
       }),
     );
+  });
+});
+
+describe('invalid labels', () => {
+  const count = {
+    clicks: { by: 'item', of: 'click', within: '1d' },
+    spend: { by: 'item', of: 'price', within: '1d' },
+    shows: { by: 'item', within: '1d' },
+  };
+  const options = counters({ delay: '0s', count });
+  const NAMES = Object.keys(count);
+  const format = rowFormatOf({
+    tasks: ctr,
+    groups: [featureTypes.schema.parse({ type: 'numeric', fields: NAMES, scaling: 'none' })],
+  });
+
+  /** Reads the counters of the rows of a file. */
+  async function read(rows: readonly string[], policy: RejectPolicy): Promise<number[][]> {
+    const path = join(scratchFolder(), 'log.csv');
+    writeFileSync(path, ['time,item,click,price', ...rows, ''].join('\n'));
+    const opened = await openData(dataOptions.parse({ train: path, counters: options }), format);
+    const dataset = await opened.train.dataset(encodedFormat(format, {}), { policy });
+    const found: number[][] = [];
+    for await (const { batch } of dataset.batches(64))
+      for (let r = 0; r < batch.rows; r++) found.push(NAMES.map((name) => batch.numbers.get(name)![r]!));
+    await dataset.close();
+    return found;
+  }
+
+  it('are reported with their row, and do not count', async () => {
+    const rows = ['10,a,1,5', '20,a,2,5', '30,a,0,1e308', '40,a,0,-3e30', '50,a,0,much', '60,a,0,'];
+    for (const [r, expected] of [
+      [1, /log\.csv:2: column "click": expected 0 or 1, found "2"/],
+      [2, /log\.csv:2: column "clicks": .*unknown, since click or price of the row is invalid/],
+      [3, /log\.csv:2: column "clicks": .*unknown, since click or price of the row is invalid/],
+    ] as const)
+      await expect(read(rows.slice(r), refuseBadRows)).rejects.toThrow(expected);
+    const policy = skipBadRows(undefined, 10);
+    expect(await read(rows, policy)).toEqual([
+      [0, 0, 0],
+      [1, 10, 5],
+    ]);
+    expect(policy.count).toBe(4);
+  });
+
+  it('of events are rejected by name before any event is added', () => {
+    const live = new LiveCounters(new CounterPlan(options, {}, ctr), { ends: [] });
+    const add = (rows: readonly Row[], of?: readonly string[]) => (): void => live.add(rowsOfObjects(rows), of);
+    const valid = { time: 10, item: 'a', click: 1, price: 5 };
+    const problem = /rows\[1\]: column "(click|price)": expected /;
+    expect(add([valid, { ...valid, click: 2 }])).toThrow('rows[1]: column "click": expected 0 or 1, found 2');
+    for (const price of [1e308, -1e25, 'much']) expect(add([valid, { ...valid, price }])).toThrow(problem);
+    expect(live.latest).toBe(null);
+    // Others do not read it.
+    add([{ ...valid, click: 2 }], ['price'])();
+    const [clicks, spend] = live.read({ times: Float64Array.of(20_000), keys: [['a']] });
+    expect([clicks![0], spend![0]]).toEqual([0, 5]);
   });
 });

@@ -23,8 +23,8 @@ import { scratchFolder } from '../support/scratch.js';
 // Counters of earlier events against a definition that looks at every earlier event of every row.
 
 /** Counts rows without files. */
-function count(rows: readonly LogRow[], options = counters(), set = new CounterSet(new CounterPlan(options, {}))) {
-  const plan = new CounterPlan(options, {});
+function count(rows: readonly LogRow[], options = counters(), set = new CounterSet(new CounterPlan(options, {}, []))) {
+  const plan = new CounterPlan(options, {}, []);
   const into = plan.specs.map(() => new Float32Array(rows.length));
   for (const [row, { time, item, user, click }] of rows.entries()) {
     const keys = plan.groups.map((by) =>
@@ -90,7 +90,7 @@ describe('counters', () => {
       fc.property(logs, fc.nat(), (rows, drawn) => {
         const cut = drawn % (rows.length + 1);
         const before = count(rows.slice(0, cut));
-        const restored = CounterSet.restore(new CounterPlan(counters(), {}), before.set.save('00'));
+        const restored = CounterSet.restore(new CounterPlan(counters(), {}, []), before.set.save('00'));
         expect(count(rows.slice(cut), counters(), restored).values).toEqual(count(rows).values.slice(cut));
       }),
     );
@@ -120,7 +120,7 @@ async function readSplits(
   start: (pass: CounterPass) => void = () => undefined,
 ): Promise<Record<string, number[][]>> {
   const options = dataOptions.parse(data);
-  const pass = CounterPass.of(options)!;
+  const pass = CounterPass.of(options, tasks)!;
   start(pass);
   const opened = await openData(options, format, { compute: pass.compute });
   const all: Reading = { policy: refuseBadRows, ...reading };
@@ -264,7 +264,7 @@ describe('counters of files', () => {
       valid: writeLog(join(folder, 'b.csv'), LOG.slice(300, 440)),
       counters: counters(),
     });
-    const pass = CounterPass.of(options)!;
+    const pass = CounterPass.of(options, tasks)!;
     await openData(options, format, { compute: pass.compute });
     const states = await pass.states({ policy: refuseBadRows });
     const stream = async (rows: readonly LogRow[]): Promise<number[][]> => {

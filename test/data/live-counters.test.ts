@@ -17,7 +17,7 @@ const toRow = ({ time, item, user, click }: LogRow): Row => ({
   user: user === '' ? null : user,
   click: click ?? null,
 });
-const planOf = (options = counters()): CounterPlan => new CounterPlan(options, {});
+const planOf = (options = counters()): CounterPlan => new CounterPlan(options, {}, []);
 
 /** Counts rows as a file; returns the state after them. */
 function stateOf(rows: readonly LogRow[], plan = planOf()): CounterState {

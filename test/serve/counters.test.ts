@@ -202,6 +202,13 @@ describe('a served model with counters', () => {
       400,
       expect.stringContaining('rows[1]: column "time": is 2025'),
     ]);
+    const before = await ask(server, NEXT.slice(20, 40).map(toRequest));
+    for (const click of [2, 1e308, 'yes'])
+      expect(await errorOf('/events', [toEvent(NEXT[0]!), { ...toEvent(NEXT[0]!), click }])).toEqual([
+        400,
+        expect.stringContaining('rows[1]: column "click": expected 0 or 1, found'),
+      ]);
+    expect(await ask(server, NEXT.slice(20, 40).map(toRequest))).toEqual(before);
     expect(await errorOf('/events?off=click', [])).toEqual([400, expect.stringContaining('did you mean')]);
     expect((await post(server, '/models/config/events?of=', [toEvent(NEXT[5]!)])).statusCode).toBe(200);
     // Those with labels may follow later.

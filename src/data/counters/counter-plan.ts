@@ -1,7 +1,9 @@
 import { parseDuration } from '../../core/duration.js';
+import type { Task } from '../../core/tasks.js';
 import { createCleaner, type CellOptions, type Clean } from '../../features/cells.js';
 import { instantReader } from '../../features/wall-clock.js';
 import { resolveCounters, type CounterSpec, type CountersOptions } from '../counter-options.js';
+import { createLabelReader, type LabelReader } from './label-reader.js';
 
 /** The counters of a config, and the columns that they read. */
 export class CounterPlan {
@@ -13,6 +15,8 @@ export class CounterPlan {
   readonly groupOf: readonly number[];
   /** Columns with the labels that counters sum. */
   readonly labels: readonly string[];
+  /** Readers of these labels. */
+  readonly labelReaders: readonly LabelReader[];
   /** Label of each counter, -1 for one that counts rows. */
   readonly labelOf: readonly number[];
   readonly time: string;
@@ -28,7 +32,8 @@ export class CounterPlan {
   /** JSON that determines the events of a row. */
   readonly #reading: readonly unknown[];
 
-  constructor(options: CountersOptions, cells: CellOptions) {
+  /** @param tasks whose labels counters may sum */
+  constructor(options: CountersOptions, cells: CellOptions, tasks: readonly Task[]) {
     const specs = resolveCounters(options);
     const groups = [...new Map(specs.map(({ by }) => [JSON.stringify(by), by])).entries()];
     this.specs = specs;
@@ -36,6 +41,7 @@ export class CounterPlan {
     this.groups = groups.map(([, by]) => by);
     this.groupOf = specs.map(({ by }) => groups.findIndex(([key]) => key === JSON.stringify(by)));
     this.labels = [...new Set(specs.flatMap(({ of }) => of ?? []))];
+    this.labelReaders = this.labels.map((name) => createLabelReader(name, tasks));
     this.labelOf = specs.map(({ of }) => (of === undefined ? -1 : this.labels.indexOf(of)));
     this.time = options.time;
     this.unlabeledColumns = [...new Set([this.time, ...this.groups.flat()])];
@@ -45,7 +51,15 @@ export class CounterPlan {
     this.readTime = instantReader(options.format);
     const { nullValues, trim } = cells;
     this.#reading = [options.time, this.toleranceMs, { nullValues, trim }];
-    this.recipe = [options.format, this.#reading, specs];
+    this.recipe = [options.format, this.#reading, specs, this.labelReaders.map(({ recipe }) => recipe)];
+  }
+
+  /** Creates the plan of a config; undefined if it has no counters. */
+  static of(
+    data: CellOptions & { readonly counters?: CountersOptions | undefined },
+    tasks: readonly Task[],
+  ): CounterPlan | undefined {
+    return data.counters && new CounterPlan(data.counters, data, tasks);
   }
 
   /** Lists the counters that count the same events in the same windows as those of another plan. */

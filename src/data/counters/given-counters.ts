@@ -1,8 +1,9 @@
+import { quoted } from '../../core/errors.js';
 import { CounterCells } from './row-counter.js';
 import type { CounterPlan } from './counter-plan.js';
 import type { CounterRow } from './counter-set.js';
 import type { DialectOptions } from '../dialect.js';
-import { ABSENT, absentProblems, isAbsent, presentColumn, type GivenRows } from '../objects/given-rows.js';
+import { ABSENT, absentProblems, columnKey, isAbsent, presentColumn, type GivenRows } from '../objects/given-rows.js';
 import { badRowsError, type BadRow } from '../objects/row-problems.js';
 
 /** Rows whose counters are computed. */
@@ -72,7 +73,7 @@ export function findUncounted(
 /**
  * Reads rows as events; the time of a row is NaN if it is invalid.
  * @param counters numbers of the counters that the events are added to
- * @throws UserError (data) for rows without the column of the time or of a key
+ * @throws UserError (data) for rows without the column of the time or of a key, and for invalid labels
  */
 export function readEvents(
   plan: CounterPlan,
@@ -82,13 +83,20 @@ export function readEvents(
 ): readonly CounterRow[] {
   const cells = readCells(plan, given, decimal);
   const required = new Set([plan.time, ...counters.flatMap((i) => plan.specs[i]!.by)]);
+  const summed = new Set(counters.flatMap((i) => plan.specs[i]!.of ?? []));
   const columns = [...required].map((name) => [name, given.valuesOf(name)] as const);
   const bad: BadRow[] = [];
   const rows = Array.from({ length: given.count }, (_, row): CounterRow => {
     const absent = columns.flatMap(([name, valueAt]) => (valueAt(row) === ABSENT ? [name] : []));
-    const problems = absentProblems(given.placeOf(row), absent, given.namesOf(row), required);
+    const problems = [...absentProblems(given.placeOf(row), absent, given.namesOf(row), required)];
+    const labels = cells.labels(row, (label, { expected, cure = 'correct the row' }) => {
+      if (!summed.has(label)) return;
+      const found = quoted(given.valuesOf(label)(row));
+      const message = `expected ${expected}, found ${found}`;
+      problems.push({ where: given.placeOf(row), key: columnKey([label]), message, fix: cure });
+    });
     if (problems.length > 0) bad.push({ row, source: 'input', problems });
-    return { time: cells.time(row) ?? NaN, keys: [...cells.keys(row)], labels: cells.labels(row).slice() };
+    return { time: cells.time(row) ?? NaN, keys: [...cells.keys(row)], labels: labels.slice() };
   });
   if (bad.length > 0) throw badRowsError(bad);
   return rows;

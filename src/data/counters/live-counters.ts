@@ -61,8 +61,8 @@ export class LiveCounters {
   /**
    * Adds the events of rows in order of time, or none if a row is invalid.
    * @param of labels whose counters the events are added to, or none for those that count rows; default: all counters
-   * @throws UserError (data) for rows that are late, lack a key, or have a time that is invalid or in the future; for
-   * a label without counters
+   * @throws UserError (data) for rows that are late, lack a key, or have an invalid label, or a time that is invalid or
+   * in the future; for a label without counters
    */
   add(given: GivenRows, of?: readonly string[]): void {
     const counters = this.#countersOf(of);

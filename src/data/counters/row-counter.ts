@@ -2,11 +2,10 @@ import type { Chunk } from '../../chunks/chunk.js';
 import { CELL_SEPARATOR, type Column } from '../../chunks/column.js';
 import { quoted, userError } from '../../core/errors.js';
 import { formatTime } from '../../text/dates.js';
-import { isDecimal } from '../../text/decimal.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import type { CounterPlan } from './counter-plan.js';
-import type { CounterSet } from './counter-set.js';
+import { INVALID_LABEL, type CounterSet } from './counter-set.js';
 import type { FirstRow } from './counter-start.js';
 
 /** Returns the value of a column as text, empty if it is missing or has no text. */
@@ -55,9 +54,21 @@ export class CounterCells {
     return this.#keys;
   }
 
-  /** Returns the value of each label, valid until the next call; NaN if it is missing or not a number. */
-  labels(row: number): Float64Array {
-    for (let l = 0; l < this.#labels.length; l++) this.#labels[l] = parseLabel(this.#readLabels[l]!(row));
+  /**
+   * Returns the value of each label, valid until the next call; NaN if it is missing, `INVALID_LABEL` if it is invalid.
+   * @param onInvalid receives each invalid label
+   */
+  labels(row: number, onInvalid?: (label: string, error: InvalidValueError) => void): Float64Array {
+    const { labels, labelReaders } = this.#plan;
+    for (let l = 0; l < this.#labels.length; l++) {
+      try {
+        this.#labels[l] = labelReaders[l]!.read(this.#readLabels[l]!(row));
+      } catch (error) {
+        if (!(error instanceof InvalidValueError)) throw error;
+        this.#labels[l] = INVALID_LABEL;
+        onInvalid?.(labels[l]!, error);
+      }
+    }
     return this.#labels;
   }
 }
@@ -80,11 +91,6 @@ function joinKey(readers: readonly ReadText[], row: number): string {
     key = i === 0 ? text : key + CELL_SEPARATOR + text;
   }
   return key;
-}
-
-function parseLabel(text: string): number {
-  if (text === '0' || text === '1') return text === '1' ? 1 : 0;
-  return isDecimal(text) ? Number(text) : NaN;
 }
 
 /** Location of a row. */
@@ -117,7 +123,8 @@ export class RowCounter {
   /**
    * Counts the rows of a chunk. A row without a valid time is not counted.
    * @param line number of the first line of the chunk
-   * @returns the values of each counter before each row, valid until the next call; NaN for a row without a valid time
+   * @returns the values of each counter before each row, valid until the next call; NaN for a row without a valid time,
+   * and `INVALID_LABEL` for one with an invalid label
    * @throws UserError (data) for a row that is late
    */
   count(chunk: Chunk, { path, constants }: FileColumns, line: number): readonly Float32Array[] {

@@ -1,7 +1,7 @@
 import type { Chunk } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
 import type { CounterPlan } from '../counters/counter-plan.js';
-import { startSet } from '../counters/counter-set.js';
+import { INVALID_LABEL, startSet } from '../counters/counter-set.js';
 import { chooseStart, type RunCounters } from '../counters/counter-start.js';
 import { RowCounter } from '../counters/row-counter.js';
 import { computedColumns, type ColumnNames, type ComputedColumns } from './computed-columns.js';
@@ -11,11 +11,15 @@ export function counterNames(names: readonly string[]): ColumnNames {
   return { names, origin: 'a counter', renaming: (name) => `rename data.counters.count.${name}` };
 }
 
-/** Creates a column of counts; the text of NaN is no number, so that a field that reads it finds the row invalid. */
-export function counterColumn(all: Float32Array, { rows }: Chunk): Column {
+/**
+ * Creates a column of counts. The text of one that is unknown is no number, so that a field that reads it finds the row
+ * invalid.
+ */
+export function counterColumn({ labels }: CounterPlan, all: Float32Array, { rows }: Chunk): Column {
   const values = all.subarray(0, rows);
   const text = (row: number): string => {
     const value = values[row]!;
+    if (value === INVALID_LABEL) return `unknown, since ${labels.join(' or ')} of the row is invalid`;
     return Number.isNaN(value) ? 'unknown, since the time of the row is invalid' : String(value);
   };
   return { type: 'number', text, numbers: { values, isWhole: true } };
@@ -30,7 +34,7 @@ export function streamCounters(plan: CounterPlan, counters: RunCounters): Comput
   return computedColumns(
     counterNames(plan.names),
     ({ columns }) => ({
-      next: (chunk, line) => counter.count(chunk, columns, line).map((values) => counterColumn(values, chunk)),
+      next: (chunk, line) => counter.count(chunk, columns, line).map((values) => counterColumn(plan, values, chunk)),
     }),
     // Rows to predict have no labels.
     { inputs: (header) => [...plan.unlabeledColumns, ...plan.labels.filter((name) => header.includes(name))] },

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { emptyBlock } from '../../chunks/row-block.js';
+import type { Task } from '../../core/tasks.js';
 import { readSafetensors, safetensorsParts } from '../../io/safetensors.js';
 import { recipe, type Cache, type Recipe } from '../cache/cache.js';
 import type { ComputeColumns, ComputedColumns } from './computed-columns.js';
@@ -67,8 +68,14 @@ export class CounterPass {
    * @param counters of a run that trained on earlier rows; default: counters begin at zero
    * @param dialect of the files; default: that of the config
    */
-  static of(data: DataOptions, counters = NO_COUNTERS, dialect = dialectOf(data)): CounterPass | undefined {
-    return data.counters && new CounterPass(new CounterPlan(data.counters, data), dialect, counters);
+  static of(
+    data: DataOptions,
+    tasks: readonly Task[],
+    counters = NO_COUNTERS,
+    dialect = dialectOf(data),
+  ): CounterPass | undefined {
+    const plan = CounterPlan.of(data, tasks);
+    return plan && new CounterPass(plan, dialect, counters);
   }
 
   /** Continues the counters of a run in data that is read for it. Called before anything is counted. */
@@ -101,7 +108,7 @@ export class CounterPass {
     for (const part of own) this.#parts.push(part);
     const counters = storedValueColumns(counterNames(this.plan.names), own, {
       prepare: (reading) => this.countTo(own.at(-1)!, reading),
-      columnsOf: () => Promise.resolve(counterColumn),
+      columnsOf: () => Promise.resolve((values, chunk) => counterColumn(this.plan, values, chunk)),
     });
     this.#sources.set(key, counters);
     return counters;

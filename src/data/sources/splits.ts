@@ -154,7 +154,7 @@ function explainGiven(problem: Problem, tasks: readonly Task[]): Problem {
 export function openData(
   data: DataOptions,
   format: RowFormat,
-  { open, compute = CounterPass.of(data)?.compute }: SplitOpening = {},
+  { open, compute = CounterPass.of(data, format.spec.tasks)?.compute }: SplitOpening = {},
 ): Promise<OpenedData> {
   return openSplits(
     splitFilesOf(data),

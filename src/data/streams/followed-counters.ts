@@ -91,7 +91,7 @@ export class FollowedCounters {
       for (const column of this.#columns) column[row] = this.#ahead[this.#read++]!;
       this.#isLate[row] = Number(Number.isNaN(this.#columns[0]![row]!) && cells.time(row) !== undefined);
     }
-    const added = names.map((name, c) => [name, counterColumn(this.#columns[c]!, rows)] as const);
+    const added = names.map((name, c) => [name, counterColumn(this.#plan, this.#columns[c]!, rows)] as const);
     return { ...rows, columns: new Map([...rows.columns, ...added]) };
   }
 

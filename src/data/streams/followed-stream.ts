@@ -27,7 +27,7 @@ export async function openFollowed(
   { time }: FollowOptions,
   histories: readonly HistoryPlan[] = [],
 ): Promise<ChunkStream> {
-  const counters = data.counters && new CounterPlan(data.counters, data);
+  const counters = CounterPlan.of(data, format.spec.tasks);
   const times = time === undefined ? [] : [time];
   const read = [columnsOf(format), counters?.columns ?? [], historyColumns(histories), times];
   const columns = new Set(read.flat());

@@ -51,7 +51,7 @@ interface Following {
 async function follow({ data: keys, options = counters(), batchRows = 1, resumeAfter = Infinity }: Following = {}) {
   const reading = { endsWhenEmpty: true, signal: new AbortController().signal, onWarning: () => undefined };
   const data = dataOptions.parse({ train: path, counters: options, ...keys });
-  const plan = new CounterPlan(options, data);
+  const plan = new CounterPlan(options, data, tasks);
   const settings = followOptions.parse({ maxRejects: 1 });
   const values: number[][] = [];
   let state: StreamState = firstStreamState();
@@ -123,6 +123,15 @@ describe('counters of a stream', () => {
     expect(values).toEqual(oracle(inTime, options, hours * HOUR));
   });
 
+  it.each([2, 1e308])('neither count nor train on a label of %d', async (click) => {
+    const invalid = (r: number): boolean => r % 50 === 7;
+    writeLog(LOG.map((row, r) => (invalid(r) ? { ...row, click } : row)));
+    const { values, rejected } = await follow();
+    expect(rejected).toBe(12);
+    const expected = oracle(LOG.map((row, r) => (invalid(r) ? { ...row, click: undefined } : row)));
+    expect(values).toEqual(expected.filter((_, r) => !invalid(r)));
+  });
+
   it('are bitwise identical after a resume, also of records that wait for their batch', async () => {
     writeLog(shuffled(LOG, 2 * 3600));
     const options = counters({ tolerance: '1h' });
@@ -135,7 +144,7 @@ describe('counters of a stream', () => {
 
   it('keep the values of records that were counted before their batch was complete', async () => {
     writeLog(LOG.slice(0, 50));
-    const plan = new CounterPlan(counters(), {});
+    const plan = new CounterPlan(counters(), {}, []);
     const { state, values } = await follow({ batchRows: 8 });
     expect(values.length).toBe(48);
     expect(state.ends[0]!.get('ahead')!.shape).toEqual([2, NAMES.length]);
