@@ -2,6 +2,14 @@ import { grown } from '../../core/grown.js';
 import { ExactSums } from './exact-sums.js';
 
 const FIRST_CAPACITY = 64;
+/** Integers per event, which are often read together: its key, `PREVIOUS`, `JUMP` and `DEPTH`. */
+const STRIDE = 4;
+/** Distance to the previous event of the key; 0 for none. */
+const PREVIOUS = 1;
+/** Distance to an event of the key further back; 0 for none. */
+const JUMP = 2;
+/** Number of events of the key before it. */
+const DEPTH = 3;
 
 /** Numbers of events by index, and sums of their values. */
 export class Totals {
@@ -75,12 +83,7 @@ export class EventQueue {
   #first = 1;
   /** Time of an event, or number of the slot of several. */
   #times = new Float64Array(0);
-  #keys = new Uint32Array(0);
-  /** Distances to the previous event of the key, and to one further back; 0 for none. */
-  #previous = new Uint32Array(0);
-  #jumps = new Uint32Array(0);
-  /** Number of events of the key before an event. */
-  #depths = new Uint32Array(0);
+  #links = new Uint32Array(0);
   /** Index of the newest event of each key, which may have been removed. */
   #newest = new Float64Array(0);
 
@@ -89,7 +92,7 @@ export class EventQueue {
   }
 
   get bytes(): number {
-    return this.#times.length * (8 + 4 * 4) + this.totals.bytes + this.#newest.byteLength;
+    return this.#times.length * (8 + 4 * STRIDE) + this.totals.bytes + this.#newest.byteLength;
   }
 
   get isEmpty(): boolean {
@@ -106,7 +109,7 @@ export class EventQueue {
   }
 
   keyOf(index: number): number {
-    return this.#keys[index - this.#first]!;
+    return this.#links[STRIDE * (index - this.#first)]!;
   }
 
   /** Returns the index of the newest event of a key. */
@@ -117,7 +120,7 @@ export class EventQueue {
 
   /** Returns the index of the previous event of the key. */
   previousOf(index: number): number {
-    return this.#back(index, this.#previous);
+    return this.#back(index, PREVIOUS);
   }
 
   /** Adds the newest event, with the totals of its key. */
@@ -128,15 +131,13 @@ export class EventQueue {
     const at = index - this.#first;
     const previous = this.newestOf(key);
     this.#times[at] = time;
-    this.#keys[at] = key;
     this.#newest[key] = index;
     this.totals.copy(at, from, source);
-    if (previous === 0) this.#previous[at] = this.#jumps[at] = this.#depths[at] = 0;
-    else {
-      this.#previous[at] = index - previous;
-      this.#jumps[at] = index - this.#jumpFrom(previous);
-      this.#depths[at] = this.#depths[previous - this.#first]! + 1;
-    }
+    const links = this.#links;
+    links[STRIDE * at] = key;
+    links[STRIDE * at + PREVIOUS] = previous === 0 ? 0 : index - previous;
+    links[STRIDE * at + JUMP] = previous === 0 ? 0 : index - this.#jumpFrom(previous);
+    links[STRIDE * at + DEPTH] = previous === 0 ? 0 : this.#depthOf(previous) + 1;
   }
 
   /** Removes the oldest event. */
@@ -151,33 +152,41 @@ export class EventQueue {
     this.tail--;
   }
 
+  /** Returns whether any event is before a time; `unit` is that of `findBefore`. */
+  hasBefore(time: number, unit = 1): boolean {
+    return this.head < this.tail && this.#times[this.head - this.#first]! / unit < time;
+  }
+
   /**
    * Returns the index of the latest event of a key before a time.
    * @param unit of the time, which the times of events are divided by
    */
   findBefore(key: number, time: number, unit = 1): number {
-    const [first, head, times] = [this.#first, this.head, this.#times];
-    if (head === this.tail || times[head - first]! / unit >= time) return 0;
+    if (!this.hasBefore(time, unit)) return 0;
+    const [first, times] = [this.#first, this.#times];
     let index = this.newestOf(key);
     while (index > 0 && times[index - first]! / unit >= time) {
-      const further = this.#back(index, this.#jumps);
-      index = further > 0 && times[further - first]! / unit >= time ? further : this.#back(index, this.#previous);
+      const further = this.#back(index, JUMP);
+      index = further > 0 && times[further - first]! / unit >= time ? further : this.#back(index, PREVIOUS);
     }
     return index;
   }
 
   /** Returns the event that the next event of a key jumps to: two jumps of equal length become one. */
   #jumpFrom(previous: number): number {
-    const [depths, begin] = [this.#depths, this.#first];
-    const first = this.#back(previous, this.#jumps);
-    const second = first === 0 ? 0 : this.#back(first, this.#jumps);
+    const first = this.#back(previous, JUMP);
+    const second = first === 0 ? 0 : this.#back(first, JUMP);
     if (second === 0) return previous;
-    const depth = depths[first - begin]!;
-    return depths[previous - begin]! - depth === depth - depths[second - begin]! ? second : previous;
+    const depth = this.#depthOf(first);
+    return this.#depthOf(previous) - depth === depth - this.#depthOf(second) ? second : previous;
   }
 
-  #back(index: number, distances: Uint32Array): number {
-    const distance = distances[index - this.#first]!;
+  #depthOf(index: number): number {
+    return this.#links[STRIDE * (index - this.#first) + DEPTH]!;
+  }
+
+  #back(index: number, link: typeof PREVIOUS | typeof JUMP): number {
+    const distance = this.#links[STRIDE * (index - this.#first) + link]!;
     return distance === 0 || index - distance < this.head ? 0 : index - distance;
   }
 
@@ -185,17 +194,16 @@ export class EventQueue {
   #reserve(): void {
     const begin = this.head - this.#first;
     const end = this.tail - this.#first;
-    for (const column of [this.#times, this.#keys, this.#previous, this.#jumps, this.#depths])
-      column.copyWithin(0, begin, end);
-    this.totals.moveToFront(begin, end);
-    this.#first = this.head;
+    if (begin > 0) {
+      this.#times.copyWithin(0, begin, end);
+      this.#links.copyWithin(0, STRIDE * begin, STRIDE * end);
+      this.totals.moveToFront(begin, end);
+      this.#first = this.head;
+    }
     if (2 * (end - begin) < end) return;
     const capacity = Math.max(FIRST_CAPACITY, 2 * end);
     this.#times = grown(this.#times, capacity);
-    this.#keys = grown(this.#keys, capacity);
-    this.#previous = grown(this.#previous, capacity);
-    this.#jumps = grown(this.#jumps, capacity);
-    this.#depths = grown(this.#depths, capacity);
+    this.#links = grown(this.#links, STRIDE * capacity);
     this.totals.reserve(capacity);
   }
 }

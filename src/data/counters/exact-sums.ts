@@ -23,7 +23,8 @@ export class ExactSums {
   /** Adds a finite number to a sum. */
   add(index: number, value: number): void {
     // Two components suffice in nearly all cases. General components would be less compact, and several times slower.
-    const [high, low] = [this.#highOf(index), this.#lowOf(index)];
+    const high = this.#highOf(index);
+    const low = this.#lowOf(index);
     const sum = high + value;
     const error = errorOfSum(high, value, sum);
     const rest = low + error;
@@ -40,7 +41,8 @@ export class ExactSums {
   /** Replaces a sum by one of other sums, or of these. */
   copy(index: number, from: ExactSums, source: number): void {
     this.#first[index] = from.#first[source]!;
-    const [own, others] = [this.#others.length, from.#others.length];
+    const own = this.#others.length;
+    const others = from.#others.length;
     for (let c = 0; c < own || c < others; c++) this.#setOther(c, index, c < others ? from.#others[c]![source]! : 0);
   }
 
@@ -57,10 +59,12 @@ export class ExactSums {
 
   /** Returns a sum minus another one, rounded once. */
   minus(index: number, other: ExactSums, source: number): number {
-    const [high, otherHigh] = [this.#highOf(index), -other.#highOf(source)];
+    const high = this.#highOf(index);
+    const otherHigh = -other.#highOf(source);
     const sum = high + otherHigh;
     if (this.#others.length + other.#others.length === 0) return sum;
-    const [low, otherLow] = [this.#lowOf(index), -other.#lowOf(source)];
+    const low = this.#lowOf(index);
+    const otherLow = -other.#lowOf(source);
     const rest = low + otherLow;
     const error = errorOfSum(high, otherHigh, sum);
     const isExact = errorOfSum(low, otherLow, rest) === 0 && errorOfSum(error, rest, error + rest) === 0;

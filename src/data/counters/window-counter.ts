@@ -62,7 +62,8 @@ export class WindowCounter {
 
   /** Removes the events that no window contains which ends before `now` or later, and stores others by slot. */
   advance(now: number): void {
-    const [recent, window] = [this.#recent, this.#window];
+    const recent = this.#recent;
+    const window = this.#window;
     const settled = now - this.#spec.delayMs;
     this.#settledMs = settled;
     for (; !recent.isEmpty && recent.timeOf(recent.head) < settled; recent.popOldest()) {
@@ -205,7 +206,9 @@ export class WindowCounter {
 
   /** Removes the oldest event of the window, and the totals of a key without others. */
   #remove(index: number): void {
-    const [window, totals, removed] = [this.#window, this.#totals, this.#removed];
+    const window = this.#window;
+    const totals = this.#totals;
+    const removed = this.#removed;
     const key = window.keyOf(index);
     removed.copy(key, window.totals, window.at(index));
     if (totals.rowsMinus(key, removed, key) === 0) {
@@ -227,7 +230,17 @@ export class WindowCounter {
   #find(key: number | undefined, now: number): boolean {
     if (key === undefined || key >= this.#numKeys) return false;
     const { delayMs, slotMs } = this.#spec;
-    const [recent, window, oldest] = [this.#recent, this.#window, this.#oldestSlot(now)];
+    const recent = this.#recent;
+    const window = this.#window;
+    const oldest = this.#oldestSlot(now);
+    if (recent.isEmpty && !window.hasBefore(oldest)) {
+      // As in every read of rows in order, without a tolerance.
+      this.#begin.totals = this.#removed;
+      this.#begin.index = key;
+      this.#end.totals = this.#totals;
+      this.#end.index = key;
+      return true;
+    }
     this.#seek(this.#begin, key, recent.findBefore(key, oldest, slotMs), window.findBefore(key, oldest));
     this.#seek(this.#end, key, recent.findBefore(key, now - delayMs), window.newestOf(key));
     return true;
