@@ -25,8 +25,8 @@ const MIN_SHARED_CHOICES = 2;
 const INDENT = '&emsp;';
 
 async function builtSchema() {
-  const { jsonSchema } = await import(pathToFileURL(join(root, 'dist', 'config', 'json-schema.js')).href);
-  return jsonSchema();
+  const { wholeJsonSchema } = await import(pathToFileURL(join(root, 'dist', 'config', 'json-schema.js')).href);
+  return wholeJsonSchema();
 }
 
 /** Renders the page from the JSON Schema of configs. */

@@ -13,11 +13,15 @@ const [MAPS, LISTS, SINGLE] = [
   ['items', 'additionalProperties', 'propertyNames', 'not'],
 ];
 
+/** Returns the JSON Schema of config files in which each key has its whole schema. */
+export function wholeJsonSchema(): BaseSchema {
+  // The name defaults to that of the file.
+  return z.toJSONSchema(experimentSchema.partial({ name: true }), { io: 'input' });
+}
+
 /** Returns the JSON Schema of config files, for editors. Validators accept it in their strict mode. */
 export function jsonSchema(): object {
-  // The name defaults to that of the file.
-  const schema = z.toJSONSchema(experimentSchema.partial({ name: true }), { io: 'input' });
-  return shareSchemas(makeStrict(schema));
+  return shareSchemas(makeStrict(wholeJsonSchema()) as BaseSchema);
 }
 
 /** Replaces lists of types, and formats, which validators in their strict mode reject. */
