@@ -21,7 +21,7 @@ export function wholeJsonSchema(): BaseSchema {
 
 /** Returns the JSON Schema of config files, for editors. Validators accept it in their strict mode. */
 export function jsonSchema(): object {
-  return shareSchemas(makeStrict(wholeJsonSchema()) as BaseSchema);
+  return shareSchemas(makeStrict(wholeJsonSchema()));
 }
 
 /** Replaces lists of types, and formats, which validators in their strict mode reject. */

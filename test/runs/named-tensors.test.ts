@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import {
   cpSync,
-  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -26,7 +25,7 @@ const COUNTED = HISTORY_CONFIG.replace(
     '  seen: { type: numeric, fields: [seen] }',
 ).replace('checkpoints: { everySteps: 20, delta: { everySteps: 3 } }', 'checkpoints: { everySteps: 5 }');
 /** Files of which each tensor is changed in turn. */
-const FILES = ['histories', 'counters', 'vocabularies', 'window', 'lookups', 'weights', 'optimizer'];
+const FILES = ['histories', 'counters', 'window', 'weights', 'optimizer'];
 
 let world: string;
 let config: string;
@@ -83,18 +82,17 @@ it.each(FILES.flatMap((file) => Object.keys(CHANGES).map((change) => [file, chan
   async (name, change) => {
     const file = `${name}.safetensors`;
     const path = join(world, 'run', 'checkpoints', 'last', file);
-    if (!existsSync(path)) return;
     const { header } = readHeader(path);
     for (const tensor of Object.keys(header).filter((key) => key !== '__metadata__')) {
       // A checkpoint may lack it.
       if (change === 'renamed' && tensor.endsWith('.ahead')) continue;
       const run = copyWith(file, CHANGES[change]!(header, tensor));
       const resumed = trainSmall(config, { resume: run, follow: true, untilEnd: true }).then(
-        () => 'resumed',
-        (error: unknown) => error,
+        () => new Error('resumed'),
+        (error: unknown) => error as Error,
       );
-      const error = (await resumed) as { readonly exitCode?: number; readonly message?: string };
-      const found = { tensor, code: error.exitCode, message: error.message ?? String(error) };
+      const error = (await resumed) as { readonly exitCode?: number; readonly message: string };
+      const found = { tensor, code: error.exitCode, message: error.message };
       expect(found).toMatchObject({ tensor, code: 4 });
       expect(found.message).toContain(file);
       // A renamed column of texts is an error of the tensors that its new name lacks.
