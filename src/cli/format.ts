@@ -76,7 +76,10 @@ export function streamLine(
 /** A population stability index below it is usual. */
 const STABLE = 0.1;
 
-/** Formats a window of a stream in one line: the metrics of predictions before training, per output. */
+/** Maximum characters of a line of a window. */
+const WINDOW_COLUMNS = 120;
+
+/** Formats a window of a stream: the metrics of predictions before training, per output. Long lines are wrapped. */
 export function windowLine({
   window,
   rows,
@@ -95,7 +98,7 @@ export function windowLine({
     );
     return `${output} ${metrics.join(', ')}`;
   });
-  return [
+  return wrapParts([
     `window ${window}, step ${count(step)}  ${count(rows)} rows`,
     ...outputs,
     ...(rejected > 0 ? [`${count(rejected)} invalid${late > 0 ? ` (${count(late)} late)` : ''}`] : []),
@@ -105,7 +108,23 @@ export function windowLine({
     ),
     ...(lag !== undefined && lag.amount > 0 ? [`lag ${count(lag.amount)} ${lag.unit}`] : []),
     ...(alarms.length > 0 ? [`${alarms.length} alarms`] : []),
-  ].join('  ');
+  ]);
+}
+
+/** Joins parts by two spaces, and begins an indented line where the next value would not fit. */
+function wrapParts(parts: readonly string[]): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const part of parts)
+    for (const [i, value] of part.split(/(?<=,) /).entries()) {
+      const longer = `${line}${i > 0 ? ' ' : line === '' ? '' : '  '}${value}`;
+      if (line === '' || longer.length <= WINDOW_COLUMNS) line = longer;
+      else {
+        lines.push(line);
+        line = `  ${value}`;
+      }
+    }
+  return [...lines, line].join('\n');
 }
 
 /** Summarizes the tokens of a vocabulary that grows; changes of a window that did not occur are absent. */

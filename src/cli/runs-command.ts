@@ -251,7 +251,7 @@ function formatTable(runs: readonly ShownRun[], sort: string | undefined, screen
       ['bottom', ({ bottom }) => bottom ?? '-'],
       runs.some(({ bottom }) => bottom !== null),
     ),
-    ['epochs', ({ epoch, epochs }) => `${epoch}${epochs === null ? '' : `/${epochs}`}`],
+    [runs.some(({ records }) => records !== null) ? 'epochs or records' : 'epochs', formatProgress],
     ['time', formatTime],
     ['best epoch', ({ bestEpoch }) => (bestEpoch === null ? '-' : String(bestEpoch))],
     ...metricColumns.slice(0, 1),
@@ -276,8 +276,13 @@ function optional(column: Column, isShown: boolean): readonly Column[] {
   return isShown ? [column] : [];
 }
 
-function formatTime({ state, leftMs, elapsedMs }: ListedRun): string {
-  if (state !== 'running') return duration(elapsedMs);
+function formatProgress({ epoch, epochs, records }: ListedRun): string {
+  if (records !== null) return `${count(records)} records`;
+  return epochs === null ? String(epoch) : `${epoch}/${epochs}`;
+}
+
+function formatTime({ state, leftMs, elapsedMs, records }: ListedRun): string {
+  if (state !== 'running' || records !== null) return duration(elapsedMs);
   return leftMs === null ? '?' : `${duration(leftMs)} left`;
 }
 

@@ -31,6 +31,8 @@ export interface ListedRun {
   /** Completed epochs, and the maximum number of epochs. */
   readonly epoch: number;
   readonly epochs: number | null;
+  /** Records of the completed windows of a stream; null for a run on epochs. */
+  readonly records: number | null;
   readonly step: number;
   /** Estimated time to the last step, without early stopping; null unless the run is being trained. */
   readonly leftMs: number | null;
@@ -129,6 +131,8 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
     startedAt: readStartTime(folder),
     epoch: summary?.epochs ?? milestones.filter(({ isEpochEnd }) => isEpochEnd !== false).length,
     epochs: start?.epochs ?? null,
+    records:
+      start === undefined || start.epochs !== undefined ? null : windows.reduce((sum, { records }) => sum + records, 0),
     step,
     leftMs:
       state === 'running' && msPerStep !== undefined && total !== undefined
@@ -138,7 +142,7 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
     bestEpoch: summary?.bestEpoch ?? results?.bestEpoch ?? best?.epoch ?? null,
     monitor,
     monitored: summary?.monitored ?? readMonitored(best, monitor),
-    elapsedMs: summary?.elapsedMs ?? completed.elapsedMs,
+    elapsedMs: summary?.elapsedMs ?? windows.at(-1)?.elapsedMs ?? completed.elapsedMs,
     rowsPerSecond:
       summary?.rowsPerSecond ??
       (completed.elapsedMs === 0 ? null : Math.round((1000 * completed.rows) / completed.elapsedMs)),
