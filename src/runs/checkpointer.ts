@@ -26,7 +26,7 @@ export interface Checkpointer {
    * Returns a save function if a step or time interval within the epoch has elapsed after `step` steps, else undefined.
    */
   beforeStep(step: number): (() => Promise<void>) | undefined;
-  /** Returns the time until `beforeStep` saves without another step; undefined if nothing is unsaved, or never. */
+  /** Returns the time until `now` has to be called if no step follows; undefined if nothing is unsaved. */
   dueInMs(): number | undefined;
   /** Saves if the epoch schedule requires it or any monitored metric is the best so far. */
   atMilestone(milestone: ValidationEvent): Promise<void>;
@@ -34,7 +34,13 @@ export interface Checkpointer {
   now(): Promise<void>;
 }
 
-export interface CheckpointerOptions extends CheckpointOptions {
+/** When checkpoints are saved, and how many are kept. */
+export interface CheckpointSchedule extends CheckpointOptions {
+  /** Whether intervals in minutes are longer if saves would take more than a tenth of the time. Default: false. */
+  readonly isPaced?: boolean;
+}
+
+export interface CheckpointerOptions extends CheckpointSchedule {
   readonly run: Pick<OpenRun, 'folder' | 'resumed' | 'damaged' | 'check'>;
   readonly loop: LoopState;
   readonly goals: MetricDirections;
@@ -72,13 +78,14 @@ export async function openCheckpointer(
   await checkDiskSpace(folder, checkpointBytes(await snapshot()), options, warn);
 
   const save = async (links: readonly CheckpointLink[], isDelta: boolean): Promise<void> => {
+    const startMs = monotonicMs();
     await options.run.check();
     const checkpoint = await snapshot();
     const changes = deltas.select(checkpoint.program, isDelta);
     const id = await saveCheckpoint(folder, checkpoint, links, { keepLast, damaged }, peers, changes);
     deltas.add(id, checkpoint.program, changes.delta);
     saved = { position: position(), step: loop.step };
-    intervals.restart(changes.delta === undefined);
+    intervals.restart(changes.delta === undefined, startMs);
   };
   return {
     beforeStep(step) {
@@ -113,6 +120,12 @@ async function checkDiskSpace(
     warn(`checkpoints may require up to ${maxBytes} bytes, but ${availableBytes} are free on this disk`);
 }
 
+/** Time without a step after which steps are saved, so that a server has them although no record follows. */
+const QUIET_MS = 1000;
+
+/** Pauses between saves, relative to the time that a save takes. */
+const PAUSE_FACTOR = 9;
+
 /** The intervals of a schedule within an epoch. */
 class Intervals {
   readonly #options: CheckpointerOptions;
@@ -120,6 +133,8 @@ class Intervals {
   readonly isTime: () => boolean;
   #savedMs = monotonicMs();
   #fullMs = this.#savedMs;
+  /** End of the pause after the last save. */
+  #pausedUntilMs = 0;
 
   constructor(options: CheckpointerOptions) {
     const { everyMinutes, delta, peers } = options;
@@ -129,7 +144,7 @@ class Intervals {
     this.isTime =
       everyMinutes === undefined && delta?.everyMinutes === undefined
         ? () => false
-        : peers.allReduceAnyWithSum(() => this.#isFullTime() || isOver(this.#savedMs, delta?.everyMinutes));
+        : peers.allReduceAnyWithSum(() => this.#isFullTime() || this.#isOver(this.#savedMs, delta?.everyMinutes));
   }
 
   /** Returns what to save after `step` steps, if the schedule has steps. */
@@ -145,37 +160,41 @@ class Intervals {
     return delta?.everyMinutes !== undefined && !peers.allReduceAny(this.#isFullTime());
   }
 
-  /** Returns the time until the next checkpoint by time in this rank; undefined if the schedule has no time. */
-  dueInMs(): number | undefined {
+  /** Returns the time until unsaved steps are saved if no step follows. */
+  dueInMs(): number {
     const { everyMinutes, delta } = this.#options;
     const nowMs = monotonicMs();
     const dueMs = Math.min(
-      untilMs(this.#fullMs - nowMs, everyMinutes),
-      untilMs(this.#savedMs - nowMs, delta?.everyMinutes),
+      Math.max(nowMs + QUIET_MS, this.#pausedUntilMs),
+      this.#endMs(this.#fullMs, everyMinutes),
+      this.#endMs(this.#savedMs, delta?.everyMinutes),
     );
-    return dueMs === Infinity ? undefined : Math.max(0, dueMs);
+    return Math.max(0, dueMs - nowMs);
   }
 
-  restart(isFull: boolean): void {
+  /** Begins the intervals after a save that began at `startMs`. */
+  restart(isFull: boolean, startMs: number): void {
     this.#savedMs = monotonicMs();
+    this.#pausedUntilMs = this.#savedMs + PAUSE_FACTOR * (this.#savedMs - startMs);
     if (isFull) this.#fullMs = this.#savedMs;
   }
 
   #isFullTime(): boolean {
-    return isOver(this.#fullMs, this.#options.everyMinutes);
+    return this.#isOver(this.#fullMs, this.#options.everyMinutes);
+  }
+
+  #isOver(sinceMs: number, minutes: number | undefined): boolean {
+    return monotonicMs() >= this.#endMs(sinceMs, minutes);
+  }
+
+  #endMs(sinceMs: number, minutes: number | undefined): number {
+    if (minutes === undefined) return Infinity;
+    return Math.max(sinceMs + minutes * 60_000, this.#options.isPaced === true ? this.#pausedUntilMs : 0);
   }
 }
 
 function isMultiple(step: number, every: number | undefined): boolean {
   return every !== undefined && step % every === 0;
-}
-
-function untilMs(sinceMs: number, minutes: number | undefined): number {
-  return minutes === undefined ? Infinity : sinceMs + minutes * 60_000;
-}
-
-function isOver(sinceMs: number, minutes: number | undefined): boolean {
-  return minutes !== undefined && monotonicMs() - sinceMs >= minutes * 60_000;
 }
 
 /** The last full checkpoint of this process and the deltas after it. */

@@ -31,9 +31,8 @@ import { openStreamInputs, type StreamInputs } from '../inputs/open-stream-input
 import { cutFile, onDisk } from '../io/disk.js';
 import { locateTensors } from '../io/named-tensor.js';
 import { readPretrained } from '../pretrained/read-vectors.js';
-import type { Checkpointer } from '../runs/checkpointer.js';
+import type { Checkpointer, CheckpointSchedule } from '../runs/checkpointer.js';
 import { FILES } from '../runs/manifest.js';
-import type { CheckpointOptions } from '../runs/options.js';
 import type { OpenRun } from '../runs/open-run.js';
 import { REJECTS } from '../runs/run-log.js';
 import type { TrainObserver, TrainResult } from '../training/observer.js';
@@ -60,35 +59,38 @@ import {
   type Session,
   type TrainOptions,
 } from './session.js';
+import { streamSchedule } from './stream-schedule.js';
 import { growVocabularies, readStreamHead, startGrowth, type StreamData } from './stream-head.js';
-
-/** Minutes between checkpoints if a config sets no interval: a stream has no epochs. */
-const SAVE_EVERY_MINUTES = 5;
 
 type CountedData = StreamData & {
   readonly counters: FollowedCounters | undefined;
   readonly histories: FollowedHistories | undefined;
 };
-type StreamSession = Session<StreamInputs> & { readonly follow: FollowOptions };
+type StreamSession = Session<StreamInputs> & {
+  readonly follow: FollowOptions;
+  readonly schedule: CheckpointSchedule;
+};
 
 /** Trains on a stream in data-flow order, from the position of the run on. */
 export async function follow(
   engine: Engine,
-  { experiment, source }: LoadedConfig,
+  { experiment: configured, source }: LoadedConfig,
   { peers = SINGLE_PROCESS, ...options }: TrainOptions,
   observer: TrainObserver,
 ): Promise<TrainResult> {
   checkSingle(peers.size);
-  checkFollowed(experiment, options);
+  checkFollowed(configured, options);
+  const schedule = streamSchedule(configured);
+  const experiment = { ...configured, checkpoints: schedule };
   const { signal } = options;
   const warn = (text: string): void => observer.onWarning(text);
   const settings = experiment.data.follow ?? followOptions.parse({});
   const access: Access = { cache: { folder: experiment.data.cache, onWarning: warn }, signal };
   const inputs = await openStreamInputs(experiment, settings, access);
   warnOfUnused(experiment, warn);
-  const config = dumpConfig(experiment);
+  const config = dumpConfig(configured);
   const shared = { engine, experiment, config, options, peers, signal, observer, access, warn };
-  const session: StreamSession = { ...shared, inputs, follow: settings };
+  const session: StreamSession = { ...shared, inputs, follow: settings, schedule };
   try {
     return await trainRun(session, await openTrainingRun(session, source));
   } finally {
@@ -239,7 +241,7 @@ async function trainModel(
     onWindow: (window) =>
       reportWindow(session, run, window, { loop, progressive, state, vocabularies, counters, histories }),
     beforeStep: (step) => checkpointer.beforeStep(step),
-    dueInMs: () => checkpointer.dueInMs(),
+    quiet: { dueInMs: () => checkpointer.dueInMs(), save: () => checkpointer.now() },
     signal,
   });
   await checkpointer.now();
@@ -264,7 +266,7 @@ function openStreamCheckpointer(
     model,
     loop,
     {
-      ...withInterval(session.experiment.checkpoints),
+      ...session.schedule,
       vocabularies,
       window: progressive,
       histories,
@@ -312,13 +314,6 @@ function openFollowedStream(
       warn(describeSchemaChange(change));
     },
   });
-}
-
-/** Returns the schedule of checkpoints, with a default interval. */
-function withInterval(checkpoints: CheckpointOptions): CheckpointOptions {
-  const { everySteps, everyMinutes, delta } = checkpoints;
-  const hasInterval = everySteps !== undefined || everyMinutes !== undefined || delta !== undefined;
-  return hasInterval ? checkpoints : { ...checkpoints, everyMinutes: SAVE_EVERY_MINUTES };
 }
 
 /** Logs a window and its alarms, and begins the next one. */

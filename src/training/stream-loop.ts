@@ -29,8 +29,12 @@ export interface StreamLoopOptions<Read extends { readonly batch: Batch }> exten
    * read, if any.
    */
   beforeStep(step: number): (() => Promise<void>) | undefined;
-  /** Returns the time until `beforeStep` has to be called again if no batch arrives; undefined for never. */
-  dueInMs(): number | undefined;
+  /** Saves what was trained on while no batch arrives. */
+  readonly quiet: {
+    /** Returns the time until `save` has to be called if no batch arrives; undefined if nothing is unsaved. */
+    dueInMs(): number | undefined;
+    save(): Promise<void>;
+  };
   /** Ends the run after the current step, so that it can be saved. */
   readonly signal: AbortSignal;
 }
@@ -74,10 +78,8 @@ export async function trainStream<Read extends { readonly batch: Batch }>(
  */
 async function* saveWhileWaiting<Read extends { readonly batch: Batch }>({
   batches,
-  beforeStep,
-  dueInMs,
+  quiet,
   signal,
-  state,
 }: StreamLoopOptions<Read>): AsyncGenerator<Read> {
   const failure = new AbortController();
   const reads = batches(AbortSignal.any([signal, failure.signal]))[Symbol.asyncIterator]();
@@ -85,7 +87,7 @@ async function* saveWhileWaiting<Read extends { readonly batch: Batch }>({
     for (;;) {
       const next = reads.next();
       try {
-        while (!(await settlesWithin(next, dueInMs()))) await beforeStep(state.step)?.();
+        while (!(await settlesWithin(next, quiet.dueInMs()))) await quiet.save();
       } catch (error) {
         failure.abort(error);
         await next;

@@ -15,7 +15,6 @@ features:
 tasks: { ctr: { label: click } }
 model: { name: single-task }
 training: { batchSize: 10 }
-checkpoints: { everySteps: 1000, delta: { everySteps: 5 } }
 `;
 
 function appendRows(cwd: string, count: number, click: number): void {

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomStream } from '../../src/core/random.js';
 import type { StoredTensor } from '../../src/io/safetensors.js';
@@ -105,7 +105,7 @@ export async function streamTrace(run: string): Promise<Record<string, unknown>>
     histories: bitsOf(histories),
     state: JSON.parse(withoutTimes(read(join(last, 'state.json'))).replace(/"metricsBytes":\d+/, '"-":0')) as unknown,
     metrics: withoutTimes(read(join(run, 'metrics.jsonl'))),
-    rejects: read(join(run, 'rejects.csv')),
+    rejects: existsSync(join(run, 'rejects.csv')) ? read(join(run, 'rejects.csv')) : undefined,
   };
 }
 

@@ -1,11 +1,14 @@
 /** @module-tag long */
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { StreamWindow } from '../../src/training/observer.js';
 import { eventFiles, streamTrace, StreamWriter, writeStreamConfig } from '../support/event-stream.js';
-import { BIN } from '../support/mtl.js';
+import { describeRun } from '../../src/runs/run-list.js';
+import { BIN, mtl } from '../support/mtl.js';
+import { writeCountedStream } from '../support/counted-stream.js';
+import { HISTORY_CONFIG, historyRecords, writeHistoryStream } from '../support/history-stream.js';
 import { scratchFolder } from '../support/scratch.js';
 import { abortAtStep, trainSmall, type SmallRun } from '../support/small-run.js';
 
@@ -27,12 +30,17 @@ describe('training on a stream', () => {
     const folder = scratchFolder();
     const config = writeStream(folder);
     const windows: StreamWindow[] = [];
-    const run = join(folder, 'run');
+    const run = join(folder, 'runs', 'stream');
     const { end, steps, rejectedRows } = await follow(config, run, { on: { onWindow: (w) => windows.push(w) } });
     const rejects = readFileSync(join(run, 'rejects.csv'), 'utf8').trimEnd().split('\n').length - 1;
     expect([end, rejectedRows]).toEqual(['finished', rejects]);
     expect(steps).toBe(Math.floor((1400 - rejects) / 64));
     expect(windows.map(({ window, rows }) => [window, rows])).toEqual([[1, 900]]);
+    const [{ records, elapsedMs }] = windows as [StreamWindow];
+    expect(describeRun(run, Date.now())).toMatchObject({ epochs: null, records });
+    const listed = await mtl(folder, ['runs']);
+    expect(listed.stdout).toMatch(new RegExp(`epochs or records.*\\n.*stream .*\\b${records} records +[\\d.]+ m?s`));
+    expect(elapsedMs).toBeGreaterThan(0);
     new StreamWriter(join(folder, 'log'), eventFiles(4, 700).slice(2)).finish();
     await follow(config, run, { resume: run, runDir: undefined });
     await follow(config, join(folder, 'whole'));
@@ -76,28 +84,41 @@ describe('training on a stream', () => {
     expect(await streamTrace(run)).toEqual(await streamTrace(join(folder, 'whole')));
   });
 
-  it('saves when a checkpoint is due while no record arrives', { timeout: 120_000 }, async () => {
-    const folder = scratchFolder();
-    const config = writeStream(folder);
-    const run = join(folder, 'run');
-    const controller = new AbortController();
-    // The stream stops long before the first checkpoint is due.
-    const set = ['checkpoints.everySteps=1000000', 'checkpoints.everyMinutes=0.1'];
-    const ended = follow(config, run, { untilEnd: false, set, signal: controller.signal });
-    const { steps } = await follow(config, join(folder, 'whole'), { set });
-    const savedStep = (): number | undefined => {
-      const path = join(run, 'checkpoints', 'last', 'state.json');
-      if (!existsSync(path)) return undefined;
-      return (JSON.parse(readFileSync(path, 'utf8')) as { sections: { loop: { step: number } } }).sections.loop.step;
-    };
-    await expect.poll(savedStep, { timeout: 90_000, interval: 50 }).toBe(steps);
-    const saved = await streamTrace(run);
-    controller.abort(new Error('enough'));
-    expect((await ended).end).toBe('interrupted');
-    expect(await streamTrace(run)).toEqual(saved);
-    await follow(config, run, { resume: run, runDir: undefined, set });
-    expect(await streamTrace(run)).toEqual(await streamTrace(join(folder, 'whole')));
-  });
+  it.each([
+    ['labels', writeStream, []],
+    ['counters', writeCountedStream, ['data.follow.fitRows=250']],
+    ['histories', (folder: string) => writeHistoryStream(folder, HISTORY_CONFIG, historyRecords(1500)), []],
+  ] as const)(
+    'saves within a batch if no record arrives, and gives the state of a replay: %s',
+    { timeout: 120_000 },
+    async (_, write, settings) => {
+      const folder = scratchFolder();
+      const config = write(folder);
+      const run = join(folder, 'run');
+      const set = [...settings, 'checkpoints={ everySteps: 1000000 }'];
+      const log = join(folder, 'log', readdirSync(join(folder, 'log')).sort().at(-1)!);
+      const text = readFileSync(log);
+      // The end of a batch is elsewhere.
+      writeFileSync(log, text.subarray(0, 0.7 * text.length));
+      const { steps: steps1 } = await follow(config, join(folder, 'part'), { set });
+      const controller = new AbortController();
+      const ended = follow(config, run, { untilEnd: false, set, signal: controller.signal });
+      const savedStep = (): number | undefined => {
+        const path = join(run, 'checkpoints', 'last', 'state.json');
+        if (!existsSync(path)) return undefined;
+        return (JSON.parse(readFileSync(path, 'utf8')) as { sections: { loop: { step: number } } }).sections.loop.step;
+      };
+      await expect.poll(savedStep, { timeout: 50_000, interval: 50 }).toBe(steps1);
+      appendFileSync(log, text.subarray(0.7 * text.length));
+      const { steps } = await follow(config, join(folder, 'whole'), { set });
+      expect(steps).toBeGreaterThan(steps1);
+      await expect.poll(savedStep, { timeout: 50_000, interval: 50 }).toBe(steps);
+      controller.abort(new Error('enough'));
+      expect((await ended).end).toBe('interrupted');
+      await follow(config, run, { resume: run, runDir: undefined, set });
+      expect(await streamTrace(run)).toEqual(await streamTrace(join(folder, 'whole')));
+    },
+  );
 
   it('reads standard input as a file, and skips what it was trained on', { timeout: 120_000 }, async () => {
     const folder = scratchFolder();

@@ -45,7 +45,7 @@ export const live = defineCommand({
       .option('promote-if', { ...canaryOptions['promote-if'], hidden: true })
       .example('$0 live stream.yaml', '')
       .example('$0 live stream.yaml --shadow runs/wide/001', '')
-      .example('$0 live stream.yaml --set checkpoints.delta.everyMinutes=0.05 --port 9000', ''),
+      .example('$0 live stream.yaml --port 9000', ''),
   async run(options) {
     const { runLive } = await import('../live-command.js');
     return runLive({ ...options, set: options.set ?? [] });
