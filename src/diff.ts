@@ -56,6 +56,8 @@ export interface DiffResult {
   readonly predictedRows: number | null;
   /** Why rows were not paired; null if they were. */
   readonly unpaired: string | null;
+  /** Predicted rows that a run was trained on, as text; null if none are known. */
+  readonly trainingRows: { readonly a: string | null; readonly b: string | null };
   readonly metrics: readonly Difference[];
 }
 
@@ -84,9 +86,12 @@ export async function diff({ paths, isRecorded, confidence, ...options }: DiffOp
       rows: null,
       predictedRows: null,
       unpaired: 'no rows were predicted',
+      trainingRows: { a: null, b: null },
       metrics: compareReports(metricsA!, metricsB!, a.goals),
     };
   }
+  for (const { known, name } of [a, b].map(({ predicted, model }) => ({ known: predicted!.known, name: model.run })))
+    for (const text of [known?.trained, known?.early]) if (text !== undefined) options.onWarning(`${name}: ${text}`);
   const { split, rows } = a.predicted;
   const unpaired = explainUnpaired(a.predicted, b.predicted) ?? null;
   const isSameTest = split === 'test' ? isSameContent(a.predicted.fingerprint, b.predicted.fingerprint) : null;
@@ -97,6 +102,7 @@ export async function diff({ paths, isRecorded, confidence, ...options }: DiffOp
     rows,
     predictedRows: Math.min(rows, options.limit),
     unpaired,
+    trainingRows: { a: a.predicted.known?.trained ?? null, b: b.predicted.known?.trained ?? null },
     metrics: compareSides(a.predicted, b.predicted, unpaired === null, confidence),
   };
 }

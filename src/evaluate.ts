@@ -13,6 +13,7 @@ import type { Report } from './evaluation/evaluation.js';
 import { findLargestDifference } from './evaluation/largest-difference.js';
 import { listKeyColumns } from './evaluation/options.js';
 import type { TableFormat } from './tables/row-formats.js';
+import { TrainingOverlap } from './trained-model/training-overlap.js';
 import { compileTrained, readTrainedModel, withEvents, type TrainedModel } from './trained-model/trained-model.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS, type EvaluatedRows } from './training/evaluate-batches.js';
 
@@ -88,6 +89,7 @@ export async function measure(
   const format = withKeys(model.format, listKeyColumns(measuring));
   const sources = await openMeasured({ ...model, format }, data, 'mtl eval');
 
+  const overlap = new TrainingOverlap(model, data);
   const engine = await createEngine(engineOptions);
   const programs = [compileTrained(model, engine, onWarning)];
   try {
@@ -99,9 +101,14 @@ export async function measure(
       const dataset = await rows.dataset(format, { ...access, policy, threads: engineOptions.threads });
       const how = { outputs, measuring, keyTexts: dataset.keyTexts, terms: graph.terms };
       const all: EvaluatedRows[] = [];
-      for (const program of programs)
-        all.push(await evaluateBatches(program, dataset.batches(EVALUATION_BATCH_ROWS), how, signal));
+      for (const [i, program] of programs.entries()) {
+        const batches = dataset.batches(EVALUATION_BATCH_ROWS);
+        all.push(await evaluateBatches(program, i === 0 ? overlap.watch(batches) : batches, how, signal));
+      }
       evaluated.set(split, all);
+      if (data === undefined) continue;
+      const { trained: seen, early } = await overlap.find(rows, access);
+      for (const text of [seen, early]) if (text !== undefined) onWarning(text);
     }
     return {
       metrics: mapSplits(evaluated, ([rows]) => rows!.report),

@@ -22,6 +22,8 @@ export interface PromoteOptions extends PredictedData {
   readonly to: string;
   /** Whether to promote a run of a stream whose last window has alarms. Default: false. */
   readonly ignoreAlarms?: boolean | undefined;
+  /** Whether to promote a run that was trained on rows of the comparison. Default: false. */
+  readonly allowTrainingRows?: boolean | undefined;
   /** Undefined to promote without a comparison. */
   readonly gate: GateOptions | undefined;
 }
@@ -36,8 +38,8 @@ export interface PromoteResult {
   readonly over: string | null;
   /** Whether the channel now points to `run`. */
   readonly isPromoted: boolean;
-  /** `present`: the channel already pointed to the run. */
-  readonly reason: 'first' | 'better' | 'notBetter' | 'ungated' | 'previous' | 'present';
+  /** `present`: the channel already pointed to the run; `trainingRows`: it was trained on rows of the comparison. */
+  readonly reason: 'first' | 'better' | 'notBetter' | 'trainingRows' | 'ungated' | 'previous' | 'present';
   /** Null if nothing was compared. */
   readonly gate: Gate | null;
 }
@@ -48,13 +50,27 @@ export interface PromoteResult {
  * channel during the comparison, compares again with its new run.
  * @throws UserError (usage), (data), (checkpoint), (disk); a run that is not better is not an error
  */
-export async function promote({ run, to, gate, ignoreAlarms, ...comparison }: PromoteOptions): Promise<PromoteResult> {
+export async function promote({
+  run,
+  to,
+  gate,
+  ignoreAlarms,
+  allowTrainingRows,
+  ...comparison
+}: PromoteOptions): Promise<PromoteResult> {
   const root = runsRoot();
   const namedRun = run === undefined ? undefined : existingRun(run);
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     const channel = readChannel(to, root);
     const candidate = namedRun ?? previousRun(channel, root);
-    const result = await decide(channel, candidate, root, { run, to, gate, ignoreAlarms, ...comparison });
+    const result = await decide(channel, candidate, root, {
+      run,
+      to,
+      gate,
+      ignoreAlarms,
+      allowTrainingRows,
+      ...comparison,
+    });
     if (!result.isPromoted || result.reason === 'present') return result;
     if (await record(channel, candidate, root, result, comparison.onWarning)) return result;
     comparison.onWarning(`${channel.path}: another mtl promote changed the channel; comparing again`);
@@ -70,7 +86,7 @@ async function decide(
   channel: Channel,
   candidate: string,
   root: string,
-  { run, gate: options, ignoreAlarms = false, ...comparison }: PromoteOptions,
+  { run, gate: options, ignoreAlarms = false, allowTrainingRows = false, ...comparison }: PromoteOptions,
 ): Promise<PromoteResult> {
   const present = channel.run === null ? null : join(root, channel.run);
   const facts = {
@@ -101,6 +117,8 @@ async function decide(
     ...comparison,
   });
   const { gate, isBetter } = decideGate(comparisonResult, comparison.data, options);
+  if (comparisonResult.trainingRows.b !== null && !allowTrainingRows)
+    return { ...facts, isPromoted: false, reason: 'trainingRows', gate };
   return { ...facts, isPromoted: isBetter, reason: isBetter ? 'better' : 'notBetter', gate };
 }
 
@@ -112,7 +130,7 @@ async function record(
   { reason, gate }: PromoteResult,
   onWarning: (warning: string) => void,
 ): Promise<boolean> {
-  if (reason === 'present' || reason === 'notBetter') throw new Error('nothing to record');
+  if (reason === 'present' || reason === 'notBetter' || reason === 'trainingRows') throw new Error('nothing to record');
   const checkpoint = realpathSync(findCheckpoint(candidate));
   const run = runName(candidate, root);
   const time = new Date(wallClockMs()).toISOString();

@@ -2,7 +2,9 @@ import { tryLogistic } from './baseline/logistic.js';
 import { dumpConfig } from './config/dump.js';
 import type { LoadedConfig } from './config/load.js';
 import { joinStates, NO_COUNTERS, splitStates } from './data/counters/counter-start.js';
+import { comparedColumns, sketchRows } from './data/batches/row-sketch.js';
 import { findLabelLeaks } from './data/info/leak.js';
+import { hasDelay } from './data/replay/replayed-dataset.js';
 import { rejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, Reading } from './data/sources/source.js';
@@ -130,6 +132,13 @@ async function readData(
     reading,
     start.keepScales(state.of(dataSection, firstDataState)),
   );
+  // A replay trains on samples of rows, whose labels are those of some time.
+  if (!hasDelay(inputs.tasks))
+    state.of(dataSection, firstDataState).trainedRows ??= await sketchRows(
+      datasets.train,
+      comparedColumns(datasets.encoded, Object.keys(data.counters?.count ?? {})),
+      access.signal,
+    );
   return {
     ...datasets,
     counters: joinStates((await counters?.states(reading)) ?? NO_COUNTERS),

@@ -39,6 +39,8 @@ function formatResult(found: PromoteResult): readonly string[] {
 function formatOutcome({ reason, run, over }: PromoteResult): string {
   if (reason === 'first') return `points to ${run}, its first run`;
   if (reason === 'present') return `already points to ${run}`;
+  if (reason === 'trainingRows')
+    return `keeps ${over}: ${run} was trained on rows of the comparison; name other rows, or add --allow-training-rows`;
   if (reason === 'notBetter') return `keeps ${over}: ${run} is not better`;
   return (
     `points to ${run} in place of ` +

@@ -8,6 +8,7 @@ import { createEngine, type EngineOptions } from '../engines/engines.js';
 import { userError } from '../core/errors.js';
 import { openMeasured } from '../evaluate.js';
 import { listKeyColumns } from '../evaluation/options.js';
+import { TrainingOverlap, type KnownRows } from '../trained-model/training-overlap.js';
 import { compileTrained, withEvents, type TrainedModel } from '../trained-model/trained-model.js';
 import { EVALUATION_BATCH_ROWS } from '../training/evaluate-batches.js';
 import type { Side } from './compare.js';
@@ -36,6 +37,8 @@ export interface PredictedModel extends Side {
   readonly badRows: ReadonlySet<string>;
   /** Number of rows of the split; at most `limit` of them were predicted. */
   readonly rows: number;
+  /** Rows that the model should not be judged on; undefined for stored predictions. */
+  readonly known?: KnownRows | undefined;
 }
 
 /**
@@ -74,9 +77,10 @@ export async function predictModel(
       await setImmediate();
       signal.throwIfAborted();
     };
+    const overlap = new TrainingOverlap(trained, data);
     const { blocks, keys } = await predictRows({
       program,
-      dataset,
+      dataset: { rows: dataset.rows, batches: (size) => overlap.watch(dataset.batches(size)) },
       outputs,
       measuring,
       limit,
@@ -94,6 +98,7 @@ export async function predictModel(
       rowSelection: data === undefined ? { where, division: splitOptions } : { where },
       badRows,
       rows: dataset.rows,
+      known: await overlap.find(source, access),
     };
   } finally {
     program.dispose();

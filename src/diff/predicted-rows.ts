@@ -1,5 +1,4 @@
-import { column, type Batch } from '../core/batch.js';
-import type { Dataset } from '../data/batches/dataset.js';
+import { column, type Batch, type BatchRead } from '../core/batch.js';
 import type { Program } from '../engines/engine.js';
 import { createCollector, type Collector } from '../evaluation/evaluation.js';
 import type { Measuring } from '../evaluation/options.js';
@@ -9,7 +8,7 @@ import { KEY_WORDS } from '../core/row-key.js';
 
 export interface PredictOptions {
   readonly program: Program;
-  readonly dataset: Dataset;
+  readonly dataset: { readonly rows: number; batches(size: number): AsyncIterable<BatchRead> };
   readonly outputs: readonly Output[];
   readonly measuring: Measuring;
   /** Maximum number of rows; data sets of equal length sample the same rows. */

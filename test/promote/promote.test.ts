@@ -15,6 +15,7 @@ const LINK = 'runs/channels/prod';
 const gate = (metric: string, margin = 0): Partial<PromoteOptions> => ({
   gate: { metric, confidence: 0.95, margin },
   data: 'train.csv',
+  allowTrainingRows: true,
 });
 const history = (): readonly Record<string, unknown>[] =>
   readFileSync(`${LINK}.jsonl`, 'utf8')
@@ -182,7 +183,9 @@ describe('mtl promote', () => {
       },
     });
     expect(found).toMatchObject({ isPromoted: false, over: 'runs/esmm/good' });
-    expect(notices).toEqual(['runs/channels/prod: another mtl promote changed the channel; comparing again']);
+    expect(notices.filter((text) => !text.includes('was trained on'))).toEqual([
+      'runs/channels/prod: another mtl promote changed the channel; comparing again',
+    ]);
     expect(readlinkSync(LINK)).toBe('../esmm/good');
     expect(history().map(({ run }) => run)).toEqual(['esmm/weak', 'esmm/good']);
   });
@@ -255,11 +258,12 @@ describe('mtl promote, the command', () => {
       stderr: '',
       stdout: 'prod  points to runs/esmm/good, its first run\n',
     });
-    const args = ['--to', 'prod', '--if-better', 'ctr.auc', '--data', 'train.csv'];
+    const args = ['--to', 'prod', '--if-better', 'ctr.auc', '--data', 'train.csv', '--allow-training-rows'];
     const refused = await mtl(world, ['promote', 'runs/esmm/weak', ...args]);
     expect(refused).toMatchObject({ code: 7, stderr: '' });
+    expect(refused.stdout).toContain('train.csv: the model was trained on a file with the same content');
     expect(refused.stdout).toMatch(
-      /^prod {2}keeps runs\/esmm\/good: runs\/esmm\/weak is not better\n {6}ctr\.auc 0\.\d{4} in place of 0\.\d{4}, −0\.\d{4} \(95% interval −0\.\d{4} … −0\.\d{4}; must be above 0\), on 900 paired rows of train\.csv\n$/,
+      /^prod {2}keeps runs\/esmm\/good: runs\/esmm\/weak is not better\n {6}ctr\.auc 0\.\d{4} in place of 0\.\d{4}, −0\.\d{4} \(95% interval −0\.\d{4} … −0\.\d{4}; must be above 0\), on 900 paired rows of train\.csv\n$/m,
     );
     const { code, stdout } = await mtl(world, ['promote', 'runs/esmm/weak', ...args, '--json']);
     expect([code, JSON.parse(stdout)]).toEqual([
@@ -271,7 +275,7 @@ describe('mtl promote, the command', () => {
       }),
     ]);
     expect((await mtl(world, ['promote', 'runs/esmm/twin', ...args, '--margin', '-0.5'])).stdout).toMatch(
-      /^prod {2}points to runs\/esmm\/twin in place of runs\/esmm\/good\n {6}ctr\.auc /,
+      /^prod {2}points to runs\/esmm\/twin in place of runs\/esmm\/good\n {6}ctr\.auc /m,
     );
     expect((await mtl(world, ['promote', 'runs/esmm/weak', '--to', 'prod'])).stdout).toBe(
       'prod  points to runs/esmm/weak in place of runs/esmm/twin, without a comparison\n',

@@ -37,18 +37,35 @@ export const promote = defineCommand({
         default: false,
         describe: 'Promote a run of a stream whose last window has alarms',
       })
+      .option('allow-training-rows', {
+        type: 'boolean',
+        default: false,
+        describe: 'Promote a run that was trained on rows of the comparison',
+      })
       .option('verify-data', verifyDataOption)
       .option('device', deviceOption)
       .option('kernels', kernelsOption)
       .option('threads', threadsOption)
       .option('json', jsonOption)
       .epilogue(
-        'Exit codes: 0 if the channel points to the run, 7 if the run is not better and the channel is unchanged.',
+        'Exit codes: 0 if the channel points to the run, 7 if it is not better or was trained on rows of the data.',
       )
       .example('$0 promote runs/daily/2026-11-02 --to prod', '')
       .example('$0 promote runs/latest --to prod --if-better ctcvr.auc --data tomorrow.csv', '')
       .example('$0 promote --to prod --previous', ''),
-  async run({ run, to, ifBetter, data, confidence, margin, rows, previous, ignoreAlarms, ...options }) {
+  async run({
+    run,
+    to,
+    ifBetter,
+    data,
+    confidence,
+    margin,
+    rows,
+    previous,
+    ignoreAlarms,
+    allowTrainingRows,
+    ...options
+  }) {
     if (previous === true && (run !== undefined || ifBetter !== undefined))
       throw userError('usage', {
         where: '--previous',
@@ -72,6 +89,7 @@ export const promote = defineCommand({
       ifBetter === undefined ? undefined : { metric: ifBetter, confidence: confidence ?? 0.95, margin: margin ?? 0 };
     const { runPromote } = await import('../promote-command.js');
     const { verifyData, device, threads, json } = options;
-    return runPromote({ run, to, gate, ignoreAlarms, data, limit: rows, verifyData, device, threads, json });
+    const checks = { ignoreAlarms, allowTrainingRows, verifyData };
+    return runPromote({ run, to, gate, ...checks, data, limit: rows, device, threads, json });
   },
 });

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError, userError, type Problem } from '../../core/errors.js';
 import type { StateSection } from '../../core/state-section.js';
+import { sketchSchema } from '../batches/row-sketch.js';
 import { fingerprintSchema, isSameContent, type Fingerprint } from '../readers/fingerprint.js';
 import type { Split } from '../options.js';
 import type { Access, Source } from './source.js';
@@ -16,6 +17,8 @@ const dataStateSchema = z.strictObject({
   trainRows: z.int().min(0).nullable(),
   /** Content of the files; undefined in old checkpoints. */
   fingerprints: z.strictObject({ train: fingerprintSchema.optional(), valid: fingerprintSchema.optional() }),
+  /** Sample of the training rows; undefined if they are not rows of files as they are, as on a stream. */
+  trainedRows: sketchSchema.optional(),
   /** SHA-256 of each side table. */
   lookups: z.record(z.string(), z.string()).optional(),
   /** SHA-256 of each event log. */
@@ -79,15 +82,41 @@ export async function rememberData(
 }
 
 /**
- * Returns the warning that the training and validation set have the same rows, if so.
- * @param isDivided whether they are parts of one source
+ * Returns warnings of files that are copies of others: in the training set, or in it and another set.
+ * @param isDivided whether the sets are parts of one source
+ * @param areFiles whether the training set has files; directories of shards may have equal vocabularies
  */
-export function sameNotices({ fingerprints: { train, valid } }: DataState, isDivided: boolean): readonly string[] {
-  if (isDivided || train === undefined || valid === undefined || !isSameContent(train, valid)) return [];
-  return [
-    'data.valid has the same rows as data.train, so it cannot detect overfitting and the last epoch will be ' +
-      'the best; use separate rows, for example with source and split',
-  ];
+export function sameNotices(
+  { train, valid, test }: { readonly [S in Split]?: Fingerprint | undefined },
+  isDivided: boolean,
+  areFiles: boolean,
+): readonly string[] {
+  if (train === undefined) return [];
+  const names = new Map<string, string>();
+  const copies: string[] = [];
+  for (const [name, { bytes, hash }] of Object.entries(areFiles ? train : {})) {
+    const first = names.get(hash);
+    if (first === undefined) names.set(hash, name);
+    else if (bytes > 0) copies.push(`data.train: ${name} has the same content as ${first}, so its rows count twice`);
+  }
+  if (isDivided) return copies;
+  if (valid !== undefined && isSameContent(train, valid))
+    copies.push(
+      'data.valid has the same rows as data.train, so it cannot detect overfitting and the last epoch will be ' +
+        'the best; use separate rows, for example with source and split',
+    );
+  else copies.push(...sharedNotices('valid', names, valid));
+  return [...copies, ...sharedNotices('test', names, test)];
+}
+
+/** @param trained names of the training files by hash */
+function sharedNotices(split: Split, trained: ReadonlyMap<string, string>, files: Fingerprint = {}): readonly string[] {
+  return Object.entries(files).flatMap(([name, { bytes, hash }]) => {
+    const copy = trained.get(hash);
+    if (copy === undefined || bytes === 0) return [];
+    const [file, other] = [name, copy].map((each) => (each === '' ? 'its file' : each));
+    return [`data.${split}: ${file} has the same content as ${other} of data.train, so the model is trained on it`];
+  });
 }
 
 /**

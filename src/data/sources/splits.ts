@@ -219,7 +219,11 @@ export async function openDatasets(
     ...leftOutNotices(datasets, tasks),
     ...unknownNotices(unknown, format.fields),
     ...absentNotices(datasets),
-    ...sameNotices(state, datasets.train.leftOut.has(OTHER_PART)),
+    ...sameNotices(
+      { ...state.fingerprints, test: await test?.fingerprint(reading) },
+      datasets.train.leftOut.has(OTHER_PART),
+      train.takesRules,
+    ),
     ...wide,
     ...rejectNotices(reading.policy),
   ]);
