@@ -6,9 +6,10 @@ import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
-/** Entry points of threads and of a helper process, relative to src. */
+/** Entry points of threads and of helper processes, relative to src. */
 const THREADS = [
   'engines/cpu/guard',
+  'engines/cpu/native/build-process',
   'engines/cpu/worker',
   'engines/webgpu/lists/worker',
   'data/batches/order-worker',

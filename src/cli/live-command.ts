@@ -32,6 +32,8 @@ export async function runLive({
 }: LiveArguments): Promise<number> {
   checkCanary(options);
   const { screen } = createOutput(false);
+  // For the processes that train and serve.
+  (await import('../engines/cpu/load-kernels.js')).waitForKernels();
   return runUntilSignal(
     (signal) => screen.print(`${signal}: stopping both; send it again to quit immediately`),
     async (stop) => {

@@ -61,6 +61,7 @@ export async function runServe({
   const token = readToken();
   const canaryOptions = readCanaryOptions(canary);
   const { screen, warn, result } = createOutput(json);
+  (await import('../engines/cpu/load-kernels.js')).waitForKernels();
   return runUntilSignal(
     (signal) => screen.print(`${signal}: finishing pending requests; send it again to quit immediately`),
     async (stop) => {

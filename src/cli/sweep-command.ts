@@ -31,6 +31,8 @@ export async function runSweep({ file, set, device, threads, json }: SweepArgume
       fix: 'pass a YAML file, as in mtl sweep sweeps/esmm.yaml',
     });
   const { screen, result } = createOutput(json);
+  // For the workers.
+  (await import('../engines/cpu/load-kernels.js')).waitForKernels();
   return runUntilSignal(
     (signal) => screen.print(`${signal}: workers save their trials and exit; send it again to quit immediately`),
     async (stop) => {
@@ -89,6 +91,7 @@ export async function runSweepWorker({
   readonly threads: number | undefined;
 }): Promise<number> {
   const { screen } = createOutput(false);
+  (await import('../engines/cpu/load-kernels.js')).waitForKernels();
   return runUntilSignal(
     (signal) => screen.print(`${signal}: saving the trial and releasing it`),
     async (stop) => {

@@ -101,6 +101,7 @@ async function trainCollectively(
   return peers.runCollectively(async () => {
     const overrides = set.map(parseOverride);
     const loaded = await loadTrained(config, resume, overrides);
+    if (follow) (await import('../engines/cpu/load-kernels.js')).waitForKernels();
     const all = { ...settings, threads: threads ?? peers.threads, overrides: set };
     return { trained: await train(loaded, all, observer), experiment: loaded.experiment };
   });

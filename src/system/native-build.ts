@@ -16,6 +16,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { wallClockMs } from './clock.js';
 import { systemCode } from '../core/errors.js';
+import { hasExited, ownerSchema, thisProcess } from './owner.js';
 import { ProgramError, runPrograms, type FailedRun } from './programs.js';
 import { userCache } from './user-cache.js';
 
@@ -37,12 +38,24 @@ export const FLAGS = [
 ];
 /** Failed builds are retried after a day, for example after a header was installed. */
 const FAILED_MS = 24 * 3600 * 1000;
-const BUILD_MS = 120_000;
+/** Limit of a build. One in the background competes with the processes of the user. */
+const BUILD_MS = { foreground: 120_000, background: 1_800_000 };
+/** Age after which the lock or the scratch directory of a build is stale, whichever machine it runs on. */
+const ABANDONED_MS = 2 * BUILD_MS.background;
+/** Time in which a process writes its lock. */
+const LOCKING_MS = 10_000;
+/** Prefix of scratch directories. */
+const SCRATCH = 'building-';
 /** Output name of the linker. */
 const BUILT = 'built.node';
 const INSTALL = 'install a C compiler, gcc or clang';
 const REPAIR = 'install a working C compiler, gcc or clang, or set CC';
 const RETRY = 'run the command again';
+const PENDING: NotBuilt = {
+  reason: 'they are being compiled in the background',
+  fix: 'run the command again in a minute',
+  isPending: true,
+};
 /** Messages of gcc, clang and linkers about a process that was killed, and about memory and disks that are full. */
 const INTERRUPTED = /\bKilled\b|\bTerminated\b|out of memory|memory exhausted|allocate memory|No space left/i;
 
@@ -50,6 +63,8 @@ const INTERRUPTED = /\bKilled\b|\bTerminated\b|out of memory|memory exhausted|al
 export interface NotBuilt {
   readonly reason: string;
   readonly fix?: string;
+  /** Whether a process builds it in the background. */
+  readonly isPending?: boolean;
 }
 
 /** Path of an addon and whether it was just built, or why there is none. */
@@ -69,6 +84,12 @@ export interface AddonRecipe {
   readonly folder?: string | undefined;
   /** Retries a build that failed less than a day ago. */
   readonly isInsistent?: boolean;
+  /** Called before the compiler runs. */
+  readonly onBuild?: () => void;
+  /** Starts a process that builds with `isBackground`, instead of building here. */
+  readonly startBuild?: () => void;
+  /** Builds only if no other process does with this option. */
+  readonly isBackground?: boolean;
 }
 
 /** Runs the compiler in a scratch directory; `link` links objects and sources to a Node addon. */
@@ -87,7 +108,7 @@ export interface Compiler {
 export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => void): Built {
   const linking = LINKING[process.platform];
   if (linking === undefined) return { reason: `not available for ${process.platform} on ${process.arch}` };
-  const { name, sources, compiler, flags = [], recipe, folder } = addon;
+  const { name, sources, compiler, flags = [], recipe, folder, isBackground = false } = addon;
   const all = [...FLAGS, ...flags];
   const compileIn = (scratch: string): void => {
     const compile = (argLists: readonly (readonly string[])[]): void =>
@@ -95,7 +116,7 @@ export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => voi
         program: compiler,
         argLists: argLists.map((args) => [...all, ...args]),
         cwd: scratch,
-        timeoutMs: BUILD_MS,
+        timeoutMs: isBackground ? BUILD_MS.background : BUILD_MS.foreground,
       });
     build({
       compile,
@@ -135,7 +156,7 @@ function candidateFolders(): readonly Place[] {
 function builtIn(
   { folder, isShared }: Place,
   file: string,
-  { compiler, isInsistent = false }: AddonRecipe,
+  addon: AddonRecipe,
   compileIn: (scratch: string) => void,
 ): Built | { readonly refused: string } {
   let scratch: string;
@@ -144,28 +165,101 @@ function builtIn(
     if (isShared) makePrivate(dirname(folder));
     if (existsSync(path)) return { path, isNew: false };
     mkdirSync(folder, { recursive: true });
-    scratch = mkdtempSync(join(folder, 'building-'));
+    removeAbandoned(folder);
+    scratch = mkdtempSync(join(folder, SCRATCH));
   } catch (error) {
     return { refused: `${folder} (${systemCode(error) ?? (error as Error).message})` };
   }
-  const failed = `${path}.failed`;
   try {
-    const hasFailed = existsSync(failed) && wallClockMs() - statSync(failed).mtimeMs < FAILED_MS;
-    if (hasFailed && !isInsistent) return { reason: readFileSync(failed, 'utf8'), fix: REPAIR };
-    compileIn(scratch);
-    renameSync(join(scratch, BUILT), path);
-    return { path, isNew: true };
-  } catch (error) {
-    if (!(error instanceof ProgramError)) throw error;
-    const { isMissing, reason } = programProblem(error.run, compiler);
-    if (isMissing) return { reason: `no C compiler was found ('${compiler}')`, fix: INSTALL };
-    if (!isCompilerFailure(error)) return { reason, fix: RETRY };
-    writeFileSync(failed, reason);
-    return { reason, fix: REPAIR };
+    return addon.isBackground === true
+      ? buildLocked(path, scratch, addon, compileIn)
+      : buildIn(path, scratch, addon, compileIn);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
 }
+
+/** Builds the addon in a scratch directory, unless a build failed recently or another process is to build it. */
+function buildIn(
+  path: string,
+  scratch: string,
+  { compiler, isInsistent = false, startBuild, onBuild }: AddonRecipe,
+  compileIn: (scratch: string) => void,
+): Built {
+  const failed = `${path}.failed`;
+  const hasFailed = existsSync(failed) && !isOlder(failed, FAILED_MS);
+  if (hasFailed && !isInsistent) return { reason: readFileSync(failed, 'utf8'), fix: REPAIR };
+  if (startBuild !== undefined) {
+    const version = askProgram(compiler, '--version');
+    if ('reason' in version && version.isMissing) return withoutCompiler(compiler);
+    if (!isLocked(lockOf(path))) startBuild();
+    return PENDING;
+  }
+  onBuild?.();
+  try {
+    compileIn(scratch);
+    renameSync(join(scratch, BUILT), path);
+    rmSync(failed, { force: true });
+    return { path, isNew: true };
+  } catch (error) {
+    if (!(error instanceof ProgramError)) throw error;
+    const { isMissing, reason } = programProblem(error.run, compiler);
+    if (isMissing) return withoutCompiler(compiler);
+    if (!isCompilerFailure(error)) return { reason, fix: RETRY };
+    writeFileSync(failed, reason);
+    return { reason, fix: REPAIR };
+  }
+}
+
+/** Builds the addon, unless another process does in the background. */
+function buildLocked(...build: Parameters<typeof buildIn>): Built {
+  const lock = lockOf(build[0]);
+  if (isLocked(lock)) return PENDING;
+  rmSync(lock, { force: true });
+  try {
+    writeFileSync(lock, JSON.stringify(thisProcess()), { flag: 'wx' });
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return PENDING;
+    throw error;
+  }
+  try {
+    return buildIn(...build);
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+const lockOf = (path: string): string => `${path}.lock`;
+
+/** Returns whether a process holds the lock of a build in the background. */
+function isLocked(lock: string): boolean {
+  if (isOlder(lock, ABANDONED_MS)) return false;
+  try {
+    return hasExited(ownerSchema.parse(JSON.parse(readFileSync(lock, 'utf8')))) !== true;
+  } catch {
+    // A lock without its content is being written, or its process was killed meanwhile.
+    return existsSync(lock) && !isOlder(lock, LOCKING_MS);
+  }
+}
+
+/** Removes the scratch directories of builds that were killed. */
+function removeAbandoned(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    if (name.startsWith(SCRATCH) && isOlder(path, ABANDONED_MS)) rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** Returns whether a file was modified longer ago; false if it does not exist. */
+function isOlder(path: string, ms: number): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found !== undefined && wallClockMs() - found.mtimeMs > ms;
+}
+
+const withoutCompiler = (compiler: string): NotBuilt => ({
+  reason: `no C compiler was found ('${compiler}')`,
+  fix: INSTALL,
+});
 
 /**
  * Creates a directory that no other user can write to, since its content is loaded as code.
@@ -225,7 +319,7 @@ export function isCompilerFailure(error: unknown): boolean {
 
 function programProblem({ code, status, signal, stderr }: FailedRun, program: string): ProgramProblem {
   if (code !== undefined) {
-    const why = code === 'ETIMEDOUT' ? `timed out after ${BUILD_MS / 1000} s` : `cannot be started (${code})`;
+    const why = code === 'ETIMEDOUT' ? `timed out` : `cannot be started (${code})`;
     const isMissing = code === 'ENOENT';
     return { isMissing, reason: isMissing ? `${program} was not found` : `'${program}' ${why}` };
   }

@@ -90,7 +90,9 @@ describe('native kernels of a package', () => {
     const wasm = readFileSync(join(ROOT, 'dist/kernels-relaxed.wasm'));
     const refused: string[] = [];
     const onRefused = (text: string): void => void refused.push(text);
-    return { native: findNative({ wasm, module, isInsistent: false, onRefused }, prebuilt), refused };
+    const onBuild = (): void => undefined;
+    const native = findNative({ wasm, module, isPatient: true, isInsistent: false, onBuild, onRefused }, prebuilt);
+    return { native, refused };
   }
 
   /** Writes an addon that is the one of this machine except for these properties. */

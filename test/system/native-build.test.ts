@@ -1,9 +1,26 @@
-import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { buildMpiAddon } from '../../src/cluster/addon.js';
-import { askProgram, buildOnce, type Built } from '../../src/system/native-build.js';
+import { askProgram, buildOnce, type AddonRecipe, type Built } from '../../src/system/native-build.js';
+import { thisProcess } from '../../src/system/owner.js';
+import { BIN } from '../support/mtl.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
+
+const ROOT = join(import.meta.dirname, '..', '..');
 
 /** A program of two lines or fewer. */
 function program(script: string, mode = 0o755): string {
@@ -84,6 +101,145 @@ describe.skipIf(process.platform === 'win32')('an addon whose cache cannot be wr
     expect(() => createCpuEngine(2, true, {}, 'native')).toThrow(
       new RegExp(`${NOT_WRITABLE}, or remove --kernels and MTL_KERNELS`),
     );
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('a build in the background', () => {
+  const PENDING = { reason: 'they are being compiled in the background', isPending: true };
+
+  /** The parts of a build in an empty directory, with a compiler of one line, and the path of its lock. */
+  function addonWith(script: string) {
+    const [sources, folder] = [scratchFolder(), scratchFolder()];
+    writeFileSync(join(sources, 'a.c'), '');
+    const recipe = { name: 'test', sources, compiler: program(`[ "$1" = --version ] && exit 0; ${script}`), folder };
+    const build = (options: Partial<AddonRecipe>): Built =>
+      buildOnce({ ...recipe, ...options }, ({ link, source }) => link(source('a.c')));
+    const elsewhere = build({ folder: scratchFolder(), compiler: program('touch built.node') });
+    const name = 'path' in elsewhere ? basename(elsewhere.path) : '';
+    const startBuild = vi.fn();
+    return {
+      folder,
+      lock: join(folder, `${name}.lock`),
+      startBuild,
+      search: () => build({ startBuild }),
+      build: () => build({ isBackground: true }),
+    };
+  }
+
+  it('is started by a search, which returns at once, and the next search finds the result', () => {
+    const { folder, search, build: run, startBuild } = addonWith('touch built.node');
+    expect(search()).toMatchObject(PENDING);
+    expect(startBuild).toHaveBeenCalledOnce();
+    const built = run();
+    expect(built).toMatchObject({ isNew: true });
+    expect(search()).toEqual({ ...built, isNew: false });
+    expect(startBuild).toHaveBeenCalledOnce();
+    expect(readdirSync(folder)).toHaveLength(1);
+  });
+
+  it('is not started while another process builds, and replaces one that was killed', () => {
+    const { folder, lock, search, build: run, startBuild } = addonWith('touch built.node');
+    writeFileSync(lock, JSON.stringify(thisProcess()));
+    expect([search(), run()]).toMatchObject([PENDING, PENDING]);
+    expect(startBuild).not.toHaveBeenCalled();
+    writeFileSync(lock, JSON.stringify({ ...thisProcess(), pid: spawnSync('true').pid }));
+    expect(search()).toMatchObject(PENDING);
+    expect(startBuild).toHaveBeenCalledOnce();
+    expect(run()).toMatchObject({ isNew: true });
+    expect(readdirSync(folder)).toHaveLength(1);
+  });
+
+  it.each([
+    ['an incomplete lock', 'test.lock', 60],
+    ['a lock of another machine', 'other machine', 2 * 3600],
+  ])('replaces %s after a while', (_, content, seconds) => {
+    const { lock, search, build: run, startBuild } = addonWith('touch built.node');
+    writeFileSync(lock, content === 'other machine' ? JSON.stringify({ ...thisProcess(), host: content }) : '');
+    expect([search(), run()]).toMatchObject([PENDING, PENDING]);
+    expect(startBuild).not.toHaveBeenCalled();
+    const then = statSync(lock).mtimeMs / 1000 - seconds;
+    utimesSync(lock, then, then);
+    expect(search()).toMatchObject(PENDING);
+    expect(startBuild).toHaveBeenCalledOnce();
+    expect(run()).toMatchObject({ isNew: true });
+  });
+
+  it('is not started without a compiler, or after the compiler failed', () => {
+    const { search, build: run, startBuild } = addonWith("echo 'fatal error: no stdio.h' >&2; exit 1");
+    const failure = { reason: 'fatal error: no stdio.h', fix: expect.stringContaining('set CC') as string };
+    expect(run()).toEqual(failure);
+    expect(search()).toEqual(failure);
+    const missing = { name: 'test', sources: scratchFolder(), compiler: '/nowhere/cc', folder: scratchFolder() };
+    expect(buildOnce({ ...missing, startBuild }, () => undefined)).toMatchObject({
+      reason: "no C compiler was found ('/nowhere/cc')",
+    });
+    expect(startBuild).not.toHaveBeenCalled();
+  });
+
+  it('removes the scratch directory of a build that was killed an hour ago', () => {
+    const { folder, build: run } = addonWith('touch built.node');
+    const [old, recent] = ['building-old', 'building-recent'].map((name) => join(folder, name)) as [string, string];
+    for (const each of [old, recent]) mkdirSync(each);
+    const then = statSync(old).mtimeMs / 1000 - 2 * 3600;
+    utimesSync(old, then, then);
+    run();
+    expect([existsSync(old), existsSync(recent)]).toEqual([false, true]);
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('a first command', { tags: ['long'] }, () => {
+  /** A compiler that fails, whose calls are noted with the process that runs them, and an empty cache. */
+  function failingCompiler(before = '') {
+    const calls = scratchFile('calls', '');
+    const fails = `echo $PPID >> ${calls}; ${before} echo 'fatal error: no stdio.h' >&2; exit 1`;
+    const CC = program(`[ "$1" = --version ] && exit 0; ${fails}`);
+    const cache = scratchFolder();
+    const scratch = { XDG_CACHE_HOME: cache, MTL_RUNS: join(cache, 'runs') };
+    const env = { ...process.env, ...scratch, CC, MTL_KERNELS: '', NODE_PATH: '' };
+    const run = async (...args: readonly string[]) => {
+      const child = spawn(process.execPath, [BIN, ...args], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
+      let printed = '';
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (printed += String(text)));
+      const [code] = (await once(child, 'close')) as [number];
+      return { code, printed };
+    };
+    const files = (): readonly string[] =>
+      readdirSync(join(cache, 'mtl', 'native')).filter((name) => name.startsWith('kernels-'));
+    return { run, files, numBuilds: () => new Set(readFileSync(calls, 'utf8').split('\n').filter(Boolean)).size };
+  }
+
+  it('does not wait for the compiler, which one process runs for all, and doctor reports how that ends', async () => {
+    const gate = scratchFile('gate', '');
+    const { run, files, numBuilds } = failingCompiler(`while [ -e ${gate} ]; do sleep 0.05; done;`);
+    const check = ['check', 'configs/esmm.yaml'];
+    // Three processes start at once.
+    for (const { code, printed } of await Promise.all([run(...check), run(...check), run(...check)])) {
+      expect(code).toBe(0);
+      expect(printed).toContain('mtl: compiling native kernels in the background; this run uses WebAssembly kernels');
+    }
+    await vi.waitFor(() => expect(numBuilds()).toBe(1), 20_000);
+    expect((await run('doctor')).printed).toContain(
+      'without native kernels: they are being compiled in the background',
+    );
+    rmSync(gate);
+    await vi.waitFor(() => expect(files()).toEqual([expect.stringMatching(/\.failed$/)]), 20_000);
+    const { printed } = await run('doctor');
+    expect(printed).toContain('without native kernels: fatal error: no stdio.h');
+    expect(printed).toContain('install a working C compiler, gcc or clang, or set CC');
+    expect(numBuilds()).toBe(1);
+  });
+
+  it.each([
+    ['serve', 'nowhere'],
+    ['live', 'nowhere.yaml'],
+    ['sweep', 'nowhere.yaml'],
+    ['train', 'configs/esmm.yaml', '--follow', '--until-end'],
+  ])('waits for the compiler if it runs for long: mtl %s', async (...args) => {
+    const { run, files } = failingCompiler();
+    const { printed } = await run(...args);
+    expect(printed).toContain('mtl: compiling native kernels, once per machine, for about a minute …');
+    expect(printed).toContain('slower than native ones: fatal error: no stdio.h');
+    expect(files()).toEqual([expect.stringMatching(/\.failed$/)]);
   });
 });
 

@@ -43,7 +43,7 @@ export const VARIANTS: Partial<Record<NodeJS.Architecture, readonly Variant[]>> 
 };
 
 /** Build options; builds with other flags are separate. */
-export type BuildOptions = Partial<Pick<AddonRecipe, 'folder' | 'compiler' | 'flags' | 'isInsistent'>>;
+export type BuildOptions = Partial<Omit<AddonRecipe, 'name' | 'sources' | 'recipe'>>;
 
 /** Builds the C kernels for this machine, unless they exist. */
 export function buildAddon({ compiler = process.env['CC'] ?? 'cc', ...options }: BuildOptions = {}): Built {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { NotBuilt } from '../../../system/native-build.js';
 import { mix, randomStream } from '../../../core/random.js';
 import { WORD } from '../../compile/buffers.js';
@@ -18,20 +19,29 @@ const [WITH_BF16, WITHOUT_BF16] = ['AVX-512-BF16', 'AVX-512'];
 /** Why an addon that loads is not used on a processor, which another build would not change. */
 const NO_FAMILY: NotBuilt = { reason: 'this processor has no vector fused multiply-add' };
 
+/** The built process of build-process.ts. The path is the same from this file and from its built form. */
+const BUILDER = fileURLToPath(
+  new URL('../../../../dist/threads/engines-cpu-native-build-process.cjs', import.meta.url),
+);
+
 /** The search for native kernels. */
 export interface NativeSearch {
   /** Bytes of the WebAssembly kernels, of which `module` is compiled. */
   readonly wasm: Uint8Array;
   readonly module: WebAssembly.Module;
+  /** Compiles before the call returns, instead of in the background. */
+  readonly isPatient: boolean;
   /** Retries a build that failed less than a day ago. */
   readonly isInsistent: boolean;
+  /** Called before the compiler runs. */
+  onBuild(): void;
   /** Receives why an installed package of native kernels is not used, and the fix. */
   onRefused(text: string): void;
 }
 
 /**
  * Returns the fastest native kernels of this machine, or why none is used: those of an installed package, else those
- * that were compiled here, which are built if necessary.
+ * that were compiled here. If these do not exist, they are compiled now or in the background.
  * @param prebuilt the installed package, if there is one
  */
 export function findNative(search: NativeSearch, prebuilt = findPrebuilt()): NativeKernels | NotBuilt {
@@ -42,8 +52,20 @@ export function findNative(search: NativeSearch, prebuilt = findPrebuilt()): Nat
     if (checked === NO_FAMILY) return checked;
     search.onRefused(`${name} is not used: ${checked.reason}; ${checked.fix ?? `reinstall ${name}`}`);
   }
-  const built = buildAddon({ isInsistent: search.isInsistent });
+  const { isPatient, isInsistent } = search;
+  const onBuild = (): void => search.onBuild();
+  const built = buildAddon({ isInsistent, ...(isPatient ? { onBuild } : { startBuild }) });
   return 'reason' in built ? built : checkAddon(built.path, search);
+}
+
+/** Starts the process that compiles the kernels at low priority. It continues after this process has ended. */
+function startBuild(): void {
+  // Loaded lazily: one start per machine needs it.
+  const { spawn } = process.getBuiltinModule('node:child_process');
+  const builder = spawn(process.execPath, [BUILDER], { detached: true, stdio: 'ignore', windowsHide: true });
+  // Without a process, the next start tries again.
+  builder.on('error', () => undefined);
+  builder.unref();
 }
 
 /** Returns the fastest kernels of an addon that this processor has and that are proven, or why there are none. */
