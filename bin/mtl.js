@@ -25,7 +25,7 @@ if (fileLimit < MIN_OPEN_FILES) {
 module.enableCompileCache?.();
 const require = module.createRequire(import.meta.url);
 // A clone installs and builds if something is stale; an installed package is ready to run.
-if (existsSync(new URL('../src', import.meta.url))) await import('./setup.js');
+if (existsSync(new URL('../src', import.meta.url))) await (await import('./prepare-clone.js')).prepareClone();
 try {
   const { start } = require('../dist/command/start.cjs');
   process.exitCode = await start(process.argv.slice(2));

@@ -128,12 +128,9 @@ function writePackage(compiler, platform, folder, { name, version, license, engi
 /** Adds the packages to the optional dependencies of package.json, for npm publish. Git keeps the file without them. */
 function writeDependencies(main) {
   const path = join(root, 'package.json');
-  const { atime, mtime } = statSync(path);
   const packages = Object.keys(PLATFORMS).map((platform) => [packageName(main.name, platform), main.version]);
   const optionalDependencies = { ...main.optionalDependencies, ...Object.fromEntries(packages) };
   writeFileSync(path, `${JSON.stringify({ ...main, optionalDependencies }, undefined, 2)}\n`);
-  // A later time would make setup.js install the lock file again, which does not list them.
-  utimesSync(path, atime, mtime);
 }
 
 const { values, positionals } = parseArgs({

@@ -1,3 +1,2 @@
-export const INSTALLED: string;
 export function isInstallStale(root: string): boolean;
 export function isBuildStale(root: string): boolean;
