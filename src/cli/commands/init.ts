@@ -6,9 +6,10 @@ export const init = defineCommand({
   summary: 'Write a config that trains, for your data or for a generated sample',
   options: (y) =>
     y
-      .option('data', filesOption('Training data, whose columns are inspected'))
-      .option('valid', filesOption('Validation data; without it, --data is split'))
-      .option('test', filesOption('Test data; requires --valid'))
+      // The shell lists the files of a glob that is not quoted.
+      .option('data', { ...filesOption('Training data, whose columns are inspected'), array: true })
+      .option('valid', { ...filesOption('Validation data; without it, --data is split'), array: true })
+      .option('test', { ...filesOption('Test data; requires --valid'), array: true })
       .option('model', { type: 'string', requiresArg: true, describe: 'Model; default: one that fits the tasks' })
       .option('label', {
         type: 'string',
