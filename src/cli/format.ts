@@ -203,12 +203,18 @@ function calibrationTable(report: Report, screen: Terminal): readonly string[] {
   return [table(['calibrated', 'by', ...names], rows, screen)];
 }
 
-/** Formats rows below a header. The first column is left-aligned, the others are right-aligned. */
+/**
+ * Formats rows below a header. The first column is left-aligned, the others are right-aligned. A value may have several
+ * lines.
+ */
 export function table(header: readonly string[], rows: readonly (readonly string[])[], screen: Terminal): string {
-  const all = [header, ...rows];
-  const widths = header.map((_, c) => Math.max(...all.map((row) => row[c]!.length)));
-  const [first, ...lines] = all.map(
-    (row) => `  ${row.map((text, c) => (c === 0 ? text.padEnd(widths[c]!) : text.padStart(widths[c]!))).join('  ')}`,
+  const all = [header, ...rows].map((row) => row.map((text) => text.split('\n')));
+  const widths = header.map((_, c) => Math.max(...all.flatMap((row) => row[c]!.map(({ length }) => length))));
+  const [first, ...lines] = all.flatMap((row) =>
+    Array.from({ length: Math.max(...row.map(({ length }) => length)) }, (_, l) => {
+      const cells = row.map((cell) => cell[l] ?? '');
+      return `  ${cells.map((text, c) => (c === 0 ? text.padEnd(widths[c]!) : text.padStart(widths[c]!))).join('  ')}`;
+    }),
   );
   return [screen.dim(first!), ...lines].join('\n');
 }

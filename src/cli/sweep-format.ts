@@ -2,7 +2,7 @@ import { duration } from '../text/number-text.js';
 import type { ListedTrial } from '../study/leaderboard.js';
 import type { MetricPair, ParetoTrial } from '../study/pareto.js';
 import type { Study } from '../study/study.js';
-import { scoreText, shortNames, valueLabel } from '../study/trial-text.js';
+import { scoreText, shortNames, valueCell, valueLabel } from '../study/trial-text.js';
 import { table } from './format.js';
 import type { Terminal } from './terminal.js';
 
@@ -30,7 +30,7 @@ export function boardTable({ options, space }: Study, board: readonly ListedTria
     value === null ? '-' : scoreText(value, deviation),
     duration(elapsedMs),
     ...space.map((parameter) =>
-      Object.hasOwn(point, parameter.name) ? valueLabel(parameter, point[parameter.name]) : '-',
+      Object.hasOwn(point, parameter.name) ? valueCell(parameter, point[parameter.name]) : '-',
     ),
   ]);
   return table(['', 'state', options.metric, 'time', ...shortNames(names)], rows, screen);

@@ -9,7 +9,7 @@ import type { ListedTrial } from './leaderboard.js';
 import { selectMetricPair, type MetricPair } from './pareto.js';
 import { frontChart, historyChart, importanceChart, parallelChart, sliceCharts, type Valued } from './charts.js';
 import type { Study } from './study.js';
-import { scoreText, shortNames, valueLabel } from './trial-text.js';
+import { scoreText, shortNames, valueCell } from './trial-text.js';
 
 /** Name of the page in a study's directory. */
 export const STUDY_PAGE = 'study.html';
@@ -139,7 +139,7 @@ function renderBoard({ space, options }: Study, board: readonly ListedTrial[]): 
     value === null ? '-' : scoreText(value, deviation),
     duration(elapsedMs),
     ...space.map((parameter) =>
-      Object.hasOwn(point, parameter.name) ? valueLabel(parameter, point[parameter.name]) : '-',
+      Object.hasOwn(point, parameter.name) ? valueCell(parameter, point[parameter.name]) : '-',
     ),
   ]);
   const reasons = board

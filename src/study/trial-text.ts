@@ -42,6 +42,21 @@ export function valueLabel({ domain: { axis, toValue, toCoordinate } }: Paramete
   return makeDistinct(Array.from({ length: axis.count }, (_, i) => toValue(i)))[choice]!;
 }
 
+/** Formats a parameter's value for a table. An object has all of its keys, on lines of about 24 characters. */
+export function valueCell(parameter: Parameter, value: unknown): string {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return valueLabel(parameter, value);
+  const leaves = [...flattenValue(value)];
+  const names = shortNames(leaves.map(([path]) => path));
+  const lines: string[] = [];
+  for (const [i, [, text]] of leaves.entries()) {
+    const pair = `${names[i]!}=${text}`;
+    const joined = `${lines.at(-1) ?? ''} ${pair}`;
+    if (lines.length > 0 && joined.length <= MAX_LENGTH) lines[lines.length - 1] = joined;
+    else lines.push(pair);
+  }
+  return lines.join('\n');
+}
+
 /**
  * Returns distinct texts for distinct values: short ones if they differ, else the differing parts, else numbered ones.
  */

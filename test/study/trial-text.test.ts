@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parameterOptions } from '../../src/study/domains/domains.js';
 import { buildSpace } from '../../src/study/space.js';
-import { valueLabel } from '../../src/study/trial-text.js';
+import { valueCell, valueLabel } from '../../src/study/trial-text.js';
 
 const labelsOf = (values: readonly unknown[]): readonly string[] => {
   const [parameter] = buildSpace({ x: parameterOptions.parse(values) });
@@ -11,6 +11,23 @@ const mmoe = (count: number, hidden: readonly number[]) => ({
   name: 'mmoe',
   experts: { count, hidden, dropout: 0.1 },
   tower: { hidden: [16] },
+});
+
+describe('values in a table', () => {
+  const [parameter] = buildSpace({ x: parameterOptions.parse([mmoe(3, [8]), 'adam']) });
+
+  it('have all keys of an object, folded', () => {
+    expect(valueCell(parameter!, mmoe(3, [8, 16, 32])).split('\n')).toEqual([
+      'name=mmoe count=3',
+      'experts.hidden=[8,16,32]',
+      'dropout=0.1',
+      'tower.hidden=[16]',
+    ]);
+  });
+
+  it('are labels otherwise', () => {
+    expect(valueCell(parameter!, 'adam')).toBe('adam');
+  });
 });
 
 describe('labels of choices', () => {
