@@ -50,6 +50,12 @@ const slashed = (path) => path.split(sep).join('/');
 const isPackage = (source) => !/^(\.|\/|[A-Za-z]:)/.test(source);
 const isOf = (packages, source) => packages.some((name) => source === name || source.startsWith(`${name}/`));
 
+/** Small modules that most commands need are one file, not one file for each set of commands that shares them. */
+const BASICS = {
+  includeDependenciesRecursively: false,
+  groups: [{ name: 'core', test: /src[\\/](?:core|text)[\\/]/ }],
+};
+
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
 
 /** Compiles every module to a file of its own, which imports packages as the source does. */
@@ -85,7 +91,13 @@ export async function bundle(out) {
   );
   // The loader of the other chunks is a file of its own.
   const loader = await joinModules(out, 'command', { start: 'cli/start' }, commonJs);
-  const chunks = await joinModules(out, 'command', { main: 'cli/main' }, commonJs, withImportModule);
+  const chunks = await joinModules(
+    out,
+    'command',
+    { main: 'cli/main' },
+    { ...commonJs, codeSplitting: BASICS },
+    withImportModule,
+  );
   // Identifies the compiled-code cache of these files.
   const id = createHash('sha256');
   for (const { fileName, code } of chunks) {
@@ -139,6 +151,7 @@ async function joinModules(out, name, modules, options, change = (code) => code)
     platform: 'node',
     input,
     tsconfig: false,
+    ...('codeSplitting' in options && { preserveEntrySignatures: 'allow-extension' }),
     plugins: [lateWidths, lateAssertions, places],
     transform,
   });

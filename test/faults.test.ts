@@ -29,6 +29,8 @@ const TITLES: Readonly<Record<string, string>> = {
   'no C compiler, or it fails': 'remembers a failed compiler for a day, unless a build is requested explicitly',
   'several processes build kernels at once, or one dies': 'leaves a complete addon if several processes build at once',
   'native kernels differ bitwise from WebAssembly': 'are not used if they differ bitwise',
+  'several first commands start, or the builder in the background is killed':
+    'is not started while another process builds, and replaces one that was killed',
   'a package of native kernels has another version, does not load or differs': 'are replaced by compiled ones if',
   'the kernel cache is not writable': "is built in a folder of the temporary one that is this user alone's, once",
   'a distributed process is killed': 'exits and resumes bitwise identically',

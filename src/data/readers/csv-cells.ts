@@ -39,9 +39,10 @@ export interface ParsedCells {
   readonly errorStart: number;
 }
 
-/** Result with the invalid row and its end, if that row can be skipped. */
+/** Result with the invalid row and the offset after it, if that row can be skipped. */
 export interface LenientCells extends ParsedCells {
-  readonly bad?: Omit<InvalidLine, 'before'> & { readonly end: number };
+  readonly bad?: Omit<InvalidLine, 'before'>;
+  readonly badEnd?: number;
 }
 
 /**
@@ -107,14 +108,15 @@ export function parseLeniently(bytes: Buffer, line: number, dialect: Dialect): L
   const end = lineEndAfter(bytes, parsed.errorStart);
   if (parsed.error.code === TOO_LONG) {
     const bad = longLine(bytes.subarray(parsed.errorStart, end), parsed.errorLine);
-    return { ...parsed, bad: { ...bad, ...openForLong(bytes.subarray(parsed.errorStart, end), dialect), end } };
+    return { ...parsed, bad: { ...bad, ...openForLong(bytes.subarray(parsed.errorStart, end), dialect) }, badEnd: end };
   }
   const { error } = parseCells(bytes.subarray(parsed.errorStart, end), 1, dialect);
   const expected = error && QUOTE_ERRORS[error.code]?.(dialect);
   if (expected === undefined) return parsed;
   return {
     ...parsed,
-    bad: { line: parsed.errorLine, expected, cells: [cellText(bytes, parsed.errorStart, end).trimEnd()], end },
+    bad: { line: parsed.errorLine, expected, cells: [cellText(bytes, parsed.errorStart, end).trimEnd()] },
+    badEnd: end,
   };
 }
 

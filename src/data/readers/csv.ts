@@ -122,9 +122,9 @@ function* parsePieces(
     const parsed: LenientCells = parseLeniently(bytes, 0, dialect);
     // The next bytes may close a quote, unless the row is too long already.
     if (parsed.error?.code === 'CSV_QUOTE_NOT_CLOSED' && extent !== 'all') return bytes.length;
-    const { bad } = parsed;
+    const { bad, badEnd } = parsed;
     const numLines = bad === undefined ? countLines(bytes, 0, bytes.length) : bad.line + 1;
-    const own = bytes.subarray(0, bad?.end);
+    const own = bytes.subarray(0, badEnd);
     const here = place;
     const placeAfter = (count?: number): TextPlace => placeAfterLines(here, own, count, lineEndAfter);
     yield { ...textChunk(columns, { ...parsed, numLines, placeAfter }), progress };
@@ -134,7 +134,7 @@ function* parsePieces(
       return 0;
     }
     place = place.after(own);
-    bytes = bytes.subarray(bad.end);
+    bytes = bytes.subarray(badEnd);
   }
 }
 

@@ -17,14 +17,14 @@ const dataStateSchema = z.strictObject({
   trainRows: z.int().min(0).nullable(),
   /** Content of the files; undefined in old checkpoints. */
   fingerprints: z.strictObject({ train: fingerprintSchema.optional(), valid: fingerprintSchema.optional() }),
-  /** Sample of the training rows; undefined if they are not rows of files as they are, as on a stream. */
-  trainedRows: sketchSchema.optional(),
   /** SHA-256 of each side table. */
   lookups: z.record(z.string(), z.string()).optional(),
   /** SHA-256 of each event log. */
   sequences: z.record(z.string(), z.string()).optional(),
   /** Statistics of label scaling, fitted on the training set, by task. */
   labelScales: z.record(z.string(), z.unknown()).optional(),
+  /** Sample of the training rows; undefined if they are not rows of files as they are, as on a stream. */
+  trainedRows: sketchSchema.optional(),
 });
 /** State of the data of a run. */
 export type DataState = z.output<typeof dataStateSchema>;
