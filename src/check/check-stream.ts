@@ -8,7 +8,10 @@ import { skipBadRows, type RejectPolicy } from '../data/rows/rejects.js';
 import { FollowedCounters } from '../data/streams/followed-counters.js';
 import { FollowedHistories } from '../data/streams/followed-histories.js';
 import { FollowedStream, type Followed } from '../data/streams/followed-stream.js';
-import { headOf } from '../data/streams/head-stream.js';
+import type { ChunkStream } from '../data/streams/chunk-stream.js';
+import { countRecords, headOf } from '../data/streams/head-stream.js';
+import type { StreamReading } from '../data/streams/record-stream.js';
+import type { StreamBatch } from '../data/streams/stream-batches.js';
 import { describeSchemaChange } from '../data/streams/schema-watch.js';
 import { firstStreamState } from '../data/streams/stream-state.js';
 import type { Lateness } from '../data/streams/watermark.js';
@@ -17,7 +20,7 @@ import { growVocabularies, readStreamHead, startGrowth, type StreamData } from '
 import type { Findings } from './findings.js';
 import type { StepInput } from './one-step.js';
 
-/** The records that a stream has at present, up to those that `data.follow.fitRows` names. */
+/** The records that a stream has at present; standard input is read to its end. */
 export interface StreamDescription extends Omit<Lateness, 'watermark'> {
   readonly name: string;
   /** Records, with invalid and late ones. */
@@ -37,8 +40,8 @@ export interface CheckedStream {
 }
 
 /**
- * Reads the first records of a stream, fits what training would fit, and encodes them. A stream without a record is no
- * problem: training would wait.
+ * Reads the first records of a stream, fits what training would fit, and encodes all records. A stream without a record
+ * is no problem: training would wait.
  * @param findings receives an excess of invalid records
  * @throws UserError (data) for a column that is missing, or if no record is valid
  */
@@ -49,7 +52,7 @@ export async function checkStream(
   findings: Findings,
   onWarning: (text: string) => void,
 ): Promise<CheckedStream> {
-  const stream = headOf(inputs.stream, follow.fitRows);
+  const [head, stream] = [headOf(inputs.stream, follow.fitRows), countRecords(inputs.stream)];
   const reading = { endsWhenEmpty: true, signal: new AbortController().signal, onWarning };
   const policy = skipBadRows(undefined, Infinity);
   const changes: string[] = [];
@@ -62,25 +65,34 @@ export async function checkStream(
     outOfOrder,
     late,
   });
-  for await (const { chunk } of stream.read({ ...reading, from: undefined })) if (chunk.rows > 0) break;
-  if (stream.records === 0) return { description: describe(firstStreamState()), step: undefined };
+  if (await isEmpty(head, reading)) return { description: describe(firstStreamState()), step: undefined };
   const counters = countersOf(experiment);
   const histories = (): FollowedHistories | undefined =>
     inputs.histories.length === 0 ? undefined : new FollowedHistories(inputs.histories, inputs.join);
   const before = { counters: counters(), histories: histories() };
-  const head = await readStreamHead({ ...inputs, stream }, follow.fitRows, {}, reading, () => undefined, before);
-  const follows = (format: Followed['format'], see: Pick<Followed, 'letters' | 'onSchemaChange'>): FollowedStream =>
+  const fitted = await readStreamHead(
+    { ...inputs, stream: head },
+    follow.fitRows,
+    {},
+    reading,
+    () => undefined,
+    before,
+  );
+  const follows = (followed: Pick<Followed, 'stream' | 'format' | 'letters' | 'onSchemaChange'>): FollowedStream =>
     new FollowedStream({
-      stream,
-      format,
       counters: counters(),
       histories: histories(),
       options: follow,
       batchRows: stepRows(experiment.training),
       state: firstStreamState(),
-      ...see,
+      ...followed,
     });
-  const counted = follows(encodedFormat(inputs.format, head.fitted), {
+  const data = startGrowth(inputs, experiment.seed, follow.time, fitted);
+  const step = await stepInput(data, follows({ stream: head, format: data.encoded, ...IGNORED }), reading);
+  // The last read, since it consumes standard input.
+  const counted = follows({
+    stream,
+    format: encodedFormat(inputs.format, fitted.fitted),
     letters: { add: (row) => policy.reject(row), write: () => undefined },
     onSchemaChange: (change) => changes.push(describeSchemaChange(change)),
   });
@@ -88,8 +100,13 @@ export async function checkStream(
   while ((await batches.next()).done !== true);
   const description = describe(counted.lateness);
   await findings.of(() => checkRejects(description, follow, policy));
-  const data = startGrowth(inputs, experiment.seed, follow.time, head);
-  return { description, step: stepInput(data, follows(data.encoded, IGNORED), reading) };
+  return { description, step };
+}
+
+async function isEmpty(stream: ChunkStream, reading: Omit<StreamReading, 'from'>): Promise<boolean> {
+  for await (const { chunk } of stream.read({ ...reading, from: undefined }))
+    if (chunk.rows + (chunk.invalid?.length ?? 0) > 0) return false;
+  return true;
 }
 
 /** Returns a function that starts the counters of a config, once for each read; it returns undefined without any. */
@@ -103,18 +120,24 @@ const IGNORED: Pick<Followed, 'letters' | 'onSchemaChange'> = {
   onSchemaChange: () => undefined,
 };
 
-function stepInput(
+/** Reads the first batch with rows. */
+async function stepInput(
   { encoded, facts, vocabularies }: StreamData,
   followed: FollowedStream,
-  reading: Parameters<FollowedStream['batches']>[0],
-): Omit<StepInput, 'tasks'> {
+  reading: Omit<StreamReading, 'from'>,
+): Promise<Omit<StepInput, 'tasks'>> {
+  const first: StreamBatch[] = [];
+  for await (const each of followed.batches(reading)) {
+    first.push(each);
+    if (each.batch.rows > 0) break;
+  }
+  const { watermark } = followed.lateness;
   return {
     encoded,
     facts,
     growthBytes: vocabularies.byteLength,
-    batches: () => followed.batches(reading),
-    beforeStep: (program, batch) =>
-      growVocabularies(vocabularies, { program }, batch, followed.lateness.watermark ?? undefined),
+    batches: () => first,
+    beforeStep: (program, batch) => growVocabularies(vocabularies, { program }, batch, watermark ?? undefined),
   };
 }
 
@@ -130,7 +153,7 @@ function checkRejects(
     key: 'data.follow.maxRejects',
     where: name,
     message:
-      `allows a share of ${maxRejects} invalid records per window, but ${rejected} of the first ${records} are ` +
+      `allows a share of ${maxRejects} invalid records per window, but ${rejected} of ${records} are ` +
       `invalid; most common reason: ${reason} (${rows})`,
     fix: 'correct the records, or set a larger share',
   });

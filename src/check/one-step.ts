@@ -29,7 +29,7 @@ export interface StepInput {
   /** Bytes of vocabularies that grow, besides those of the fields; default: 0. */
   readonly growthBytes?: number;
   /** Batches of training rows, the first of which with a row is trained on. */
-  batches(): AsyncIterable<{ readonly batch: Batch }>;
+  batches(): AsyncIterable<{ readonly batch: Batch }> | Iterable<{ readonly batch: Batch }>;
   /** Called before the step. */
   beforeStep?(program: Program, batch: Batch): void;
 }

@@ -1,10 +1,11 @@
 /** @module-tag long */
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { checkFollow, type StreamCheckResult } from '../../src/check.js';
 import { eventFiles, StreamWriter, writeStreamConfig } from '../support/event-stream.js';
-import { mtl } from '../support/mtl.js';
+import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const [FILE] = eventFiles(1, 700);
@@ -76,7 +77,7 @@ describe('mtl check --follow', () => {
     await expect(check(config, [`data.train=${join(folder, 'tables')}`])).rejects.toThrow(/a\.csv.*page/);
     appendFileSync(join(folder, 'log', FILE!.name), '{}\n'.repeat(60));
     await expect(check(config, ['data.follow.fitRows=5000'])).rejects.toThrow(
-      /data\.follow\.maxRejects: allows a share of 0\.05 invalid records per window, but \d\d of the first 760 are invalid/,
+      /data\.follow\.maxRejects: allows a share of 0\.05 invalid records per window, but \d\d of 760 are invalid/,
     );
   });
 
@@ -102,7 +103,24 @@ describe('mtl check --follow', () => {
     const few = await mtl(folder, ['train', 'stream.yaml', '--follow', '--dry-run']);
     expect(few.stdout).toMatch(/^stream {2}.*log: \d\d records at present, 0 invalid, \d+ out of order, 0 late\n/);
     expect([few.code, few.stdout]).toEqual([0, expect.stringContaining('no step was taken')]);
-    expect(few.stdout).toMatch(/1 warning above; nothing written; train with: mtl train stream\.yaml --follow\n$/);
+    expect(few.stdout).toMatch(/1 warning above; nothing written; train with: npx mtl train stream\.yaml --follow\n$/);
+  });
+
+  it('counts all records of files and of standard input, not only those that values are fitted on', async () => {
+    const folder = scratchFolder();
+    const config = writeStream(folder);
+    const { stream, trained } = await check(config, ['data.follow.fitRows=100']);
+    expect(stream).toMatchObject({ records: 700 });
+    expect(trained!.step.rows).toBe(64);
+    const input = spawnSync(
+      process.execPath,
+      [BIN, 'check', 'stream.yaml', '--follow', '--json', '--set', 'data.train=-', '--set', 'data.follow.fitRows=100'],
+      { cwd: folder, input: FILE!.text, encoding: 'utf8' },
+    );
+    expect([input.status, input.stderr]).toEqual([0, expect.any(String)]);
+    const piped = (JSON.parse(input.stdout) as StreamCheckResult).stream;
+    expect({ ...piped, name: stream.name, reasons: {} }).toEqual({ ...stream, reasons: {} });
+    expect(Object.values(piped.reasons)).toEqual(Object.values(stream.reasons));
   });
 
   it('joins the logs of events', async () => {

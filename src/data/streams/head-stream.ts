@@ -1,13 +1,12 @@
 import type { ChunkStream } from './chunk-stream.js';
 
-/** The first records of a stream that it has at present, as a stream of its own, which counts them. */
-export interface HeadStream extends ChunkStream {
-  /** Number of records, with invalid ones, that the last read yielded. */
+/** A stream that counts the records, with invalid ones, that its last read yielded. */
+export interface CountedStream extends ChunkStream {
   readonly records: number;
 }
 
-/** Returns the records of a stream up to the chunk with record `maxRecords`. */
-export function headOf(stream: ChunkStream, maxRecords: number): HeadStream {
+/** Returns a stream that also counts its records. */
+export function countRecords(stream: ChunkStream): CountedStream {
   let records = 0;
   return {
     name: stream.name,
@@ -16,10 +15,25 @@ export function headOf(stream: ChunkStream, maxRecords: number): HeadStream {
     },
     async *read(reading) {
       records = 0;
-      for await (const each of stream.read({ ...reading, isPreview: true, endsWhenEmpty: true })) {
+      for await (const each of stream.read(reading)) {
         records += each.chunk.rows + (each.chunk.invalid?.length ?? 0);
         yield each;
-        if (records >= maxRecords) return;
+      }
+    },
+    lag: () => stream.lag(),
+    close: () => stream.close(),
+  };
+}
+
+/** Returns the records that a stream has at present, up to the chunk with record `maxRecords`; they remain in it. */
+export function headOf(stream: ChunkStream, maxRecords: number): ChunkStream {
+  const counted = countRecords(stream);
+  return {
+    name: stream.name,
+    async *read(reading) {
+      for await (const each of counted.read({ ...reading, isPreview: true, endsWhenEmpty: true })) {
+        yield each;
+        if (counted.records >= maxRecords) return;
       }
     },
     lag: () => stream.lag(),
