@@ -8,6 +8,7 @@ import { UserError, userError, stackOf } from './core/errors.js';
 import { createHttpServer, JSON_TYPE, listen, type HttpReply, type Route } from './serve/http-server.js';
 import { toListenError } from './serve/listen-error.js';
 import { refusal, Refusal, refusalBody } from './serve/refusal.js';
+import { MTL } from './system/command-name.js';
 
 /** Options of `board`. */
 export interface BoardOptions {
@@ -47,7 +48,7 @@ export async function board({ root, host, port, everyMs = 1000, onBug }: BoardOp
     throw userError('usage', {
       where: root,
       message: 'expected a directory of runs',
-      fix: 'start a run with mtl train, or name the directory',
+      fix: `start a run with ${MTL} train, or name the directory`,
     });
   const watch = new RunWatch(root);
   const ended = new AbortController();

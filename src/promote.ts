@@ -12,6 +12,7 @@ import { manifestDigest } from './runs/manifest.js';
 import { existingRun } from './runs/run-list.js';
 import { runName, runsRoot, shownPath } from './runs/runs-root.js';
 import { refuseAlarms } from './runs/stream-alarms.js';
+import { MTL } from './system/command-name.js';
 
 /** Maximum number of comparisons if the channel changes during each. */
 const MAX_ROUNDS = 5;
@@ -152,7 +153,7 @@ async function record(
 }
 
 function previousRun({ name, path, run, previous }: Channel, root: string): string {
-  const fix = `name a run: mtl promote RUN --to ${name}`;
+  const fix = `name a run: ${MTL} promote RUN --to ${name}`;
   if (previous === null)
     throw userError('usage', {
       where: path,

@@ -35,7 +35,7 @@ const STEPS: readonly Step[] = [
   { args: 'synth log --sequences --train 900 --valid 200 --test 200', prints: 'ctcvr', writes: 'log/test.csv' },
   {
     args: 'init --data log/train.csv --valid log/valid.csv --test log/test.csv --out log.yaml',
-    prints: 'next: mtl check log.yaml',
+    prints: 'next: npx mtl check log.yaml',
     writes: 'log.yaml',
   },
   { args: 'check log.yaml', prints: 'drift valid' },

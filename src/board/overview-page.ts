@@ -8,6 +8,7 @@ import type { BoardPage } from './board-page.js';
 import { linkRun, linkStudy, listStudies, nameOf } from './links.js';
 import type { RunWatch, WatchedRun } from './run-watch.js';
 import { readTrials, studyVersion } from './study-page.js';
+import { MTL } from '../system/command-name.js';
 
 /** Maximum number of runs, unless the query has `all`. */
 const MAX_RUNS = 200;
@@ -110,7 +111,7 @@ function drawAll(
     about: 'The newest first. Select several to compare them.',
     body:
       runs.length === 0
-        ? html`<p>No runs yet. Start one with mtl train; it appears here.</p>`
+        ? html`<p>No runs yet. Start one with ${MTL} train; it appears here.</p>`
         : html`<form action="/run">${renderTable(header, rows)}<button>Compare</button></form>${more}`,
   };
 }

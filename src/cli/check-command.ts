@@ -4,6 +4,7 @@ import { rejectNotices } from '../data/rows/rejects.js';
 import { dataReport } from './data-report.js';
 import { bytes, count, percent, sizeLines } from './format.js';
 import { createOutput } from './output.js';
+import { MTL } from '../system/command-name.js';
 
 export interface CheckArguments extends Pick<CheckOptions, 'path' | 'set' | 'sampleRows' | 'device' | 'threads'> {
   /** Whether to check `data.train` as a stream. */
@@ -24,14 +25,14 @@ async function runFileCheck({ json, ...options }: Omit<CheckArguments, 'follow'>
     screen.print(
       screen.dim(
         `  from a sample of about ${count(options.sampleRows)} rows per split, spread evenly over its files; ` +
-          'vocabularies, tables and memory grow with all rows; mtl data info reads all rows',
+          `vocabularies, tables and memory grow with all rows; ${MTL} data info reads all rows`,
       ),
     );
   for (const line of stepLines(experiment.model.name, { step, disk }, warn)) screen.print(line);
   const constant = findConstantLabels(data);
   for (const text of constant) warn(text);
   const numWarnings = data.warnings.length + constant.length;
-  screen.print(`${summarize(numWarnings)}; nothing written; train with: mtl train ${options.path}`);
+  screen.print(`${summarize(numWarnings)}; nothing written; train with: ${MTL} train ${options.path}`);
   const { splits, fields, warnings } = data;
   result({ path: options.path, isCut, splits, fields, warnings, ...step, disk });
   return EXIT_CODES.done;
@@ -59,7 +60,7 @@ async function runFollowCheck({ json, path, set, device, threads }: Omit<CheckAr
     onWarning(`no step was taken: ${name} has fewer than ${count(experiment.training.batchSize)} valid records`);
   if (trained !== undefined)
     for (const line of stepLines(experiment.model.name, trained, onWarning)) screen.print(line);
-  screen.print(`${summarize(numWarnings)}; nothing written; train with: mtl train ${path} --follow`);
+  screen.print(`${summarize(numWarnings)}; nothing written; train with: ${MTL} train ${path} --follow`);
   result({ path, stream, ...trained?.step, disk: trained?.disk });
   return EXIT_CODES.done;
 }

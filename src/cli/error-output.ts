@@ -11,6 +11,7 @@ import {
 } from '../core/errors.js';
 import { endLiveLine } from './terminal.js';
 import { systemError } from './system-error.js';
+import { MTL } from '../system/command-name.js';
 
 /**
  * Rewords a yargs error.
@@ -48,7 +49,7 @@ const RENAMED_OPTIONS: Readonly<Record<string, Readonly<Record<string, string>>>
 /** Returns the error for a command of an earlier version, undefined for any other command line. */
 export function renamedCommand(args: readonly string[]): UserError | undefined {
   if (args[0] !== 'runs' || args[1] !== 'gc') return undefined;
-  return userError('usage', { where: 'runs gc', message: "is now 'runs prune'", fix: 'use mtl runs prune' });
+  return userError('usage', { where: 'runs gc', message: "is now 'runs prune'", fix: `use ${MTL} runs prune` });
 }
 
 /**

@@ -7,6 +7,7 @@ import { count, shareLine, table } from './format.js';
 import { createOutput } from './output.js';
 import type { Terminal } from './terminal.js';
 import { runUntilSignal } from './signals.js';
+import { MTL } from '../system/command-name.js';
 
 export interface ImportanceArguments extends Pick<
   ImportanceOptions,
@@ -54,7 +55,7 @@ export async function runImportance({ out, config, json, ...options }: Importanc
       if (proposal !== undefined) {
         if (config !== undefined) await writeFileAtomic(config, proposal.config);
         screen.print(
-          `without ${proposal.leftOut.join(', ')}${config === undefined ? ':' : `: ${config}; mtl train ${config}`}`,
+          `without ${proposal.leftOut.join(', ')}${config === undefined ? ':' : `: ${config}; ${MTL} train ${config}`}`,
         );
         if (config === undefined) screen.print(proposal.config);
       }

@@ -2,6 +2,7 @@ import { EXIT_CODES } from '../core/errors.js';
 import { init, type InitOptions } from '../init.js';
 import { count, percent } from './format.js';
 import { createOutput } from './output.js';
+import { MTL } from '../system/command-name.js';
 
 export interface InitArguments extends InitOptions {
   readonly json: boolean;
@@ -20,7 +21,7 @@ export async function runInit({ json, ...options }: InitArguments): Promise<numb
     );
   for (const [name, reason] of Object.entries(leftOut)) screen.print(`  excluded ${name}: ${reason}`);
   screen.print(`wrote ${files.join(', ')}`);
-  screen.print(`next: mtl check ${config}, then mtl train ${config}`);
+  screen.print(`next: ${MTL} check ${config}, then ${MTL} train ${config}`);
   result(written);
   return EXIT_CODES.done;
 }

@@ -6,6 +6,7 @@ import { duration } from '../text/number-text.js';
 import { listCanaryArguments, readCanaryOptions, type CanaryArguments } from './canary-options.js';
 import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
+import { MTL } from '../system/command-name.js';
 
 export interface LiveArguments extends Omit<CanaryArguments, 'after' | 'confidence'> {
   readonly config: string;
@@ -66,7 +67,7 @@ function checkCanary(options: Omit<CanaryArguments, 'after' | 'confidence'>): vo
     throw userError('usage', {
       where: `--promote-if ${promoteIf}`,
       message: 'requires a channel, and mtl live serves the run that it trains',
-      fix: 'decide by GET /canary, or compare finished runs: mtl serve runs/channels/prod --canary RUN --promote-if …',
+      fix: `decide by GET /canary, or compare finished runs: ${MTL} serve runs/channels/prod --canary RUN …`,
     });
   const canary = readCanaryOptions({ ...options, after: undefined, confidence: undefined });
   if (canary !== undefined) findCheckpoint(canary.path, ['last']);

@@ -9,6 +9,7 @@ import { packageVersion } from '../runs/package-version.js';
 import { commands } from './commands/all.js';
 import type { Finish } from './commands/command.js';
 import { optionError, printError, renamedCommand, usageProblem } from './error-output.js';
+import { MTL } from '../system/command-name.js';
 
 /** Options that accept several values. */
 const LISTS = [
@@ -99,7 +100,7 @@ function rejectPasswords(args: readonly string[]): void {
 
 /** Whether a help text is that of the parent command, because the given subcommand is unknown. */
 function isHelpOfParent(words: readonly unknown[], text: string): boolean {
-  const [, parent] = /^mtl((?: \w+)*) <command>\n/.exec(text) ?? [];
+  const [, parent] = /^(?:npx )?mtl((?: \w+)*) <command>\n/.exec(text) ?? [];
   return parent !== undefined && words.length > parent.split(' ').length - 1;
 }
 
@@ -121,7 +122,7 @@ function withoutCachedHelp(cli: Argv): Argv {
 
 function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
   const described = cli
-    .scriptName('mtl')
+    .scriptName(MTL)
     .usage(
       '$0 <command>\n\nTrain multi-task recommenders (ESMM, MMOE, …) on click and conversion logs, from one YAML file.',
     )
@@ -129,7 +130,7 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
     .example('$0 train config.yaml', 'train into a new run directory')
     .example('$0 eval runs/latest', 'compute the metrics of the newest run')
     .example('$0 serve runs/latest', 'serve predictions over HTTP')
-    .epilogue('Run mtl COMMAND --help for the arguments, options and examples of a command.');
+    .epilogue(`Run ${MTL} COMMAND --help for the arguments, options and examples of a command.`);
   return commands
     .reduce((all, command) => command.register(all, finish), described)
     .demandCommand(1, 'expected a command')
@@ -163,7 +164,7 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
       if (error) throw error;
       // `help` prints help, whatever its types say; the first line is the usage of the command.
       const [usage = ''] = (help as unknown as { help(): string }).help().split('\n');
-      const [words] = /^\w+(?: \w+)*/.exec(usage) ?? ['mtl'];
+      const [words] = /^\w+(?: \w+)*/.exec(usage) ?? [MTL];
       const fix = `see ${words} --help`;
       const [, names] = /^Unknown (?:argument|command)s?: (.*)$/.exec(message) ?? [];
       if (names !== undefined) onUnknown(names.split(', '), fix);

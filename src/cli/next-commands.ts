@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import { withSlashes } from '../io/slashes.js';
 import { splitFilesOf, type DataOptions } from '../data/options.js';
+import { MTL } from '../system/command-name.js';
 
 /** Formats the commands that use a completed run, ready to paste into a shell. */
 export function nextCommands(folder: string, data: DataOptions): string {
@@ -10,9 +11,9 @@ export function nextCommands(folder: string, data: DataOptions): string {
   const rows = path === undefined ? 'FILE' : quoted(withSlashes(relative('', path)));
   return [
     'next:',
-    `  npx mtl predict ${quoted(run)} --data ${rows} --out predictions.csv`,
-    `  npx mtl serve ${quoted(run)}`,
-    '  npx mtl runs',
+    `  ${MTL} predict ${quoted(run)} --data ${rows} --out predictions.csv`,
+    `  ${MTL} serve ${quoted(run)}`,
+    `  ${MTL} runs`,
   ].join('\n');
 }
 

@@ -8,6 +8,7 @@ import { count, duration, percent, table } from './format.js';
 import { createOutput, type LogLevel } from './output.js';
 import type { Terminal } from './terminal.js';
 import { runUntilSignal } from './signals.js';
+import { MTL } from '../system/command-name.js';
 
 export interface PrepareArguments {
   readonly raw: string;
@@ -40,7 +41,7 @@ export async function runPrepare({ level, json, threads, ...args }: PrepareArgum
       });
       peers.end();
       screen.print(formatSummary(summary, screen));
-      screen.print(`next: mtl train ${args.out}/config.yaml`);
+      screen.print(`next: ${MTL} train ${args.out}/config.yaml`);
       result({ out: args.out, ...summary });
       return EXIT_CODES.done;
     },

@@ -2,6 +2,7 @@ import { bindingFolder, makeBinding, type LibrarySource } from '../engines/tfjs/
 import { probeGpu } from '../engines/tfjs/probe.js';
 import { EXIT_CODES, userError } from '../core/errors.js';
 import { createOutput } from './output.js';
+import { MTL } from '../system/command-name.js';
 
 /** Runs `mtl setup cuda`: builds the binding and reports the GPU. Returns the exit code. */
 export function runSetupCuda({
@@ -26,7 +27,7 @@ export function runSetupCuda({
   const libraries = missing.length === 0 ? '' : ` (missing libraries: ${missing.join(', ')})`;
   screen.print(
     hasGpu
-      ? `TensorFlow ${version} finds a CUDA GPU; use mtl train --device cuda`
+      ? `TensorFlow ${version} finds a CUDA GPU; use ${MTL} train --device cuda`
       : `TensorFlow ${version} loads but finds no CUDA GPU${libraries}; check the driver with nvidia-smi`,
   );
   result({ folder, isNew, source, tensorflow: version, hasGpu, missing });

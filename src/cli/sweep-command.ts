@@ -10,6 +10,7 @@ import { sweep, work } from '../sweep.js';
 import { createOutput } from './output.js';
 import { runUntilSignal } from './signals.js';
 import { boardTable, trialLine } from './sweep-format.js';
+import { MTL } from '../system/command-name.js';
 
 /** Number of trials in the final table. */
 const SHOWN = 10;
@@ -28,7 +29,7 @@ export async function runSweep({ file, set, device, threads, json }: SweepArgume
     throw userError('usage', {
       where: 'mtl sweep',
       message: 'missing study file',
-      fix: 'pass a YAML file, as in mtl sweep sweeps/esmm.yaml',
+      fix: `pass a YAML file, as in ${MTL} sweep sweeps/esmm.yaml`,
     });
   const { screen, result } = createOutput(json);
   // For the workers.
@@ -74,8 +75,8 @@ async function writePage(study: Study, board: readonly ListedTrial[], print: (te
     print(`page    ${shownPath(await writeStudyPage(study, board))}`);
   } catch (error) {
     print(
-      `cannot write the study page: ${error instanceof Error ? error.message : String(error)}; retry with mtl ` +
-        `sweep show ${shownPath(study.folder)} --html`,
+      `cannot write the study page: ${error instanceof Error ? error.message : String(error)}; retry with ` +
+        `${MTL} sweep show ${shownPath(study.folder)} --html`,
     );
   }
 }

@@ -12,6 +12,7 @@ import { checkMetric, readStudy, listSettings, type Study } from '../study/study
 import { scoreText, stateLine } from '../study/trial-text.js';
 import { createOutput } from './output.js';
 import { boardTable, frontTable } from './sweep-format.js';
+import { MTL } from '../system/command-name.js';
 
 /** Runs `mtl sweep show` and prints the state of a study. Returns the exit code. */
 export async function runSweepShow({
@@ -71,7 +72,7 @@ export async function runSweepBest({
     throw userError('usage', {
       where: shownPath(study.folder),
       message: requested === undefined ? 'no trial has finished yet' : `no trial ${requested}`,
-      fix: 'list the trials with mtl sweep show',
+      fix: `list the trials with ${MTL} sweep show`,
     });
   const found =
     trial.value === null ? trial.state : `${study.options.metric} ${scoreText(trial.value, trial.deviation)} on valid`;

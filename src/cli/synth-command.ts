@@ -5,6 +5,7 @@ import { PRESET_NAMES, PRESETS, type PresetName, type SynthFormat } from '../syn
 import type { WorldSize } from '../synth/world.js';
 import { count, reportTable } from './format.js';
 import { createOutput } from './output.js';
+import { MTL } from '../system/command-name.js';
 
 export interface SynthArguments {
   readonly out: string;
@@ -89,7 +90,7 @@ function checkOptions(given: SynthArguments): void {
     throw userError('usage', {
       where: '--valid',
       message: 'unavailable with --format raw, which has no validation set',
-      fix: 'split it off with mtl prepare --valid-share',
+      fix: `split it off with ${MTL} prepare --valid-share`,
     });
   }
   if (format === 'csv' && badEvery > 0)

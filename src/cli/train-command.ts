@@ -26,6 +26,7 @@ import {
 import { nextCommands } from './next-commands.js';
 import { createOutput, type LogLevel, type Output } from './output.js';
 import { runUntilSignal } from './signals.js';
+import { MTL } from '../system/command-name.js';
 
 export interface TrainArguments {
   /** Undefined with `resume`: the config of that run. */
@@ -179,8 +180,8 @@ export async function writeReport(
     await addTrackedFile(run, { path: basename(path), file: path }, warn);
   } catch (error) {
     warn(
-      `cannot write the report: ${error instanceof Error ? error.message : String(error)}; retry with mtl ` +
-        `report ${run}`,
+      `cannot write the report: ${error instanceof Error ? error.message : String(error)}; retry with ` +
+        `${MTL} report ${run}`,
     );
   }
 }
@@ -204,6 +205,6 @@ export function findConfig(resume: string | undefined): string {
   throw userError('usage', {
     where: 'mtl train',
     message: 'missing config',
-    fix: 'use mtl train configs/esmm.yaml, or --resume RUN',
+    fix: `use ${MTL} train configs/esmm.yaml, or --resume RUN`,
   });
 }

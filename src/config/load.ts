@@ -16,6 +16,7 @@ import { applyOverrides, type Override } from './overrides.js';
 import { applyRenames } from '../core/renames.js';
 import { CONFIG_RENAMES } from './renames.js';
 import { parseYaml } from './yaml-source.js';
+import { MTL } from '../system/command-name.js';
 
 /** A config and the content of its file. */
 export interface LoadedConfig {
@@ -65,7 +66,7 @@ async function readSource(path: string): Promise<string> {
     throw userError('config', {
       where: path,
       message: 'is a data file, not a config',
-      fix: `write a config with mtl init --data ${path}`,
+      fix: `write a config with ${MTL} init --data ${path}`,
     });
   checkRegularFile(path, { kind: 'config', fix: 'write it to a file', takesOpenPipes: true });
   const bytes = await readFile(path).catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import { nativeHome } from '../engines/tfjs/binding.js';
 import { probeGpu, type GpuProbe } from '../engines/tfjs/probe.js';
 import type { Health, HealthCheck } from './health.js';
+import { MTL } from '../system/command-name.js';
 
 /** Checks whether TensorFlow finds a CUDA GPU, and which libraries are missing. */
 export const cuda: HealthCheck = {
@@ -12,7 +13,7 @@ export const cuda: HealthCheck = {
 export function describeHealth({ state, reason, missing }: GpuProbe): Health {
   const cpu = 'optional: everything runs on the CPU';
   const libraries = missing.length === 0 ? '' : `: missing ${missing.join(', ')}`;
-  const setUp = 'run npx mtl setup cuda, which downloads TensorFlow with CUDA';
+  const setUp = `run ${MTL} setup cuda, which downloads TensorFlow with CUDA`;
   switch (state) {
     case 'ready':
       return { state: 'ok', message: 'TensorFlow on a CUDA GPU (--device cuda)' };

@@ -1,5 +1,6 @@
 import { buildMpiAddon } from '../cluster/addon.js';
 import type { HealthCheck } from './health.js';
+import { MTL } from '../system/command-name.js';
 
 /** Checks whether the MPI addon for distributed training can be built. */
 export const mpi: HealthCheck = {
@@ -11,7 +12,7 @@ export const mpi: HealthCheck = {
     if (built.length > 0)
       return {
         state: 'ok',
-        message: `addon built with ${built.join(' and ')}, for distributed training (mpirun -n N mtl train)`,
+        message: `addon built with ${built.join(' and ')}, for distributed training (mpirun -n N ${MTL} train)`,
       };
     const all = buildMpiAddon([...NAMED, PLAIN]);
     return {

@@ -7,6 +7,7 @@ import type { ColumnPair } from './find-crosses.js';
 import { formatFeatures } from './features-text.js';
 import { formatCalibration, formatModel, formatTraining } from './training-text.js';
 import { yaml } from './yaml-text.js';
+import { MTL } from '../system/command-name.js';
 
 /** Facts to write a config from. */
 export interface ConfigFacts {
@@ -41,8 +42,8 @@ export function configText(facts: ConfigFacts): string {
     `# Written by mtl init from ${isCut ? 'a sample of ' : ''}${count(rows)} rows. Review it once: the kinds of ` +
       'columns are guesses.',
     '#',
-    '#   check    npx mtl check CONFIG    reports every problem, without training',
-    '#   train    npx mtl train CONFIG',
+    `#   check    ${MTL} check CONFIG    reports every problem, without training`,
+    `#   train    ${MTL} train CONFIG`,
     '',
     'seed: 2026                          # initialization, shuffling and dropout: same seed, same result',
     '',

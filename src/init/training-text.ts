@@ -5,6 +5,7 @@ import { models } from '../models/models.js';
 import { cosine } from '../schedules/cosine.js';
 import type { ProposedTask } from './choose-tasks.js';
 import type { InspectedColumn } from './column-kind.js';
+import { MTL } from '../system/command-name.js';
 
 /** Batch sizes and epochs by the maximum number of rows: a first run takes minutes, and few rows take enough steps. */
 const SIZES = [
@@ -39,7 +40,7 @@ export function formatModel(name: string, features: readonly InspectedColumn[]):
   const layers = `deep: { ${LAYERS} }`;
   const towers = ['tower', 'ctrTower', 'cvrTower'].filter((key) => keys.includes(key));
   return [
-    'model:                              # see its options with mtl config show CONFIG',
+    `model:                              # see its options with ${MTL} config show CONFIG`,
     `  name: ${name}`,
     ...(keys.includes('bottom')
       ? [

@@ -3,6 +3,7 @@ import { barPlot } from '../charts/plot.js';
 import { renderCharts } from './by-output.js';
 import { IMPORTANCE, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
+import { MTL } from '../system/command-name.js';
 
 /** Maximum number of fields per chart; the most important ones come first. */
 const MAX_FIELDS = 20;
@@ -17,8 +18,8 @@ export const drivers: Section = {
     const { run, metrics } = runs[0]!.about;
     if (Object.keys(metrics).length === 0) return undefined;
     return html`<p>Not measured yet. To measure it and write this report again:</p>
-<pre><code>npx mtl importance ${run} --out ${run}/${IMPORTANCE}
-npx mtl report ${run}</code></pre>`;
+<pre><code>${MTL} importance ${run} --out ${run}/${IMPORTANCE}
+${MTL} report ${run}</code></pre>`;
   },
 };
 

@@ -1,5 +1,6 @@
 import { UserError, userError } from '../core/errors.js';
 import { describeServer, serverStateSchema, type ShownComparison } from './shown-comparison.js';
+import { MTL } from '../system/command-name.js';
 
 /** A running server. */
 export interface LiveServer {
@@ -50,5 +51,5 @@ export async function readServer({ url, token }: LiveServer, signal: AbortSignal
 
 const FIXES: Readonly<Record<number, string>> = {
   401: 'set MTL_TOKEN to the token of the server',
-  404: 'start mtl serve with --canary RUN or --shadow RUN',
+  404: `start ${MTL} serve with --canary RUN or --shadow RUN`,
 };

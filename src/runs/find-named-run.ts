@@ -9,6 +9,7 @@ import { findRuns, hasCheckpoint } from './run-list.js';
 import { SOURCE } from './run-log.js';
 import { runPath } from './runs-root.js';
 import { hasTrees, treeFolder } from './tree-store.js';
+import { MTL } from '../system/command-name.js';
 
 /**
  * Finds the checkpoint or the trees of a run that a config names: by a path, or by a name below the directory of all
@@ -30,7 +31,7 @@ export function findNamedModel(named: string, root: string, key: string): string
       ...names,
       ...names.map((name) => name.split('/')[0]!),
     ]);
-    const fix = hint ?? 'use the path of a run, or a name that mtl runs lists';
+    const fix = hint ?? `use the path of a run, or a name from ${MTL} runs`;
     throw userError('checkpoint', { where: named, key, message: 'no such run or checkpoint', fix });
   }
   const isOld = (run: string): boolean =>
@@ -40,7 +41,7 @@ export function findNamedModel(named: string, root: string, key: string): string
       where: named,
       key,
       message: 'is a run of mtl baseline without the encoding of its features, which earlier versions did not store',
-      fix: 'run mtl baseline again',
+      fix: `run ${MTL} baseline again`,
     });
   const startedMs = (run: string): number => statSync(join(run, SOURCE)).mtimeMs;
   const [newest] = runs

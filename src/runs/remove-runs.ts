@@ -11,6 +11,7 @@ import { isTaken } from './lock.js';
 import { LATEST, pointLatest, removeRunFolder } from './run-folder.js';
 import { describeRun, findRuns, hasCheckpoint } from './run-list.js';
 import { shownPath } from './runs-root.js';
+import { MTL } from '../system/command-name.js';
 
 /** Removed paths and the bytes that they took. */
 export interface Removed {
@@ -81,7 +82,7 @@ function assertNotPromoted(folders: readonly string[], root: string): void {
     (channels.get(realpathSync(folder)) ?? []).map((channel) => ({
       where: shownPath(folder),
       message: `the run is in channel '${channel}'`,
-      fix: `promote another run first: mtl promote RUN --to ${channel}`,
+      fix: `promote another run first: ${MTL} promote RUN --to ${channel}`,
     })),
   );
   if (problems.length > 0) throw new UserError('usage', problems);

@@ -7,6 +7,7 @@ import { makeFolder, onDisk, syncFolder } from '../io/disk.js';
 import { followLinks, linkTarget, pointLink } from '../io/links.js';
 import { withSlashes } from '../io/slashes.js';
 import { runsRoot, shownPath } from './runs-root.js';
+import { MTL } from '../system/command-name.js';
 
 /** Location of a run. */
 export interface RunLocation {
@@ -171,7 +172,7 @@ export function missingRun(path: string): { readonly message: string; readonly f
     if (target !== undefined && !existsSync(followLinks(part)))
       return {
         message: `${part === path ? 'the link' : part} points to ${target}, which does not exist`,
-        fix: 'name another run; mtl runs lists them',
+        fix: `name another run, from ${MTL} runs`,
       };
   }
   return { message: 'no such directory' };

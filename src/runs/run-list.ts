@@ -13,6 +13,7 @@ import { missingRun } from './run-folder.js';
 import { LOG, OVERRIDES, RESOLVED, RESULTS, SOURCE } from './run-log.js';
 import { runPath, shownPath } from './runs-root.js';
 import { readSummary } from './summary.js';
+import { MTL } from '../system/command-name.js';
 
 /** State of a run: being trained, completed, stopped by a signal, failed with an error, or killed without a trace. */
 export type RunStateName = 'running' | 'completed' | 'stopped' | 'failed' | 'killed';
@@ -67,7 +68,7 @@ export function existingRun(named: string): string {
       : existsSync(path)
         ? `not a run: it has no ${SOURCE}`
         : message;
-  throw userError('usage', { where: named, message: problem, fix: 'mtl runs lists all runs' });
+  throw userError('usage', { where: named, message: problem, fix: `list all runs with ${MTL} runs` });
 }
 
 /** Finds the newest completed run of the same config name that started before a run; undefined if there is none. */

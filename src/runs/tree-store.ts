@@ -11,6 +11,7 @@ import { readCounters, readFitted, readTensors } from './checkpoint-tensors.js';
 import { loadedLookups } from '../features/lookups.js';
 import { checkSize, damaged, digestSchema, FILES, MANIFEST, parseJson, readText } from './manifest.js';
 import { writeConstants } from './optional-files.js';
+import { MTL } from '../system/command-name.js';
 
 /** Version of the format of stored trees; others are rejected. */
 const FORMAT_VERSION = 1;
@@ -150,6 +151,6 @@ function unlisted(folder: string, name: string): Error {
   return userError('checkpoint', {
     where: join(folder, MANIFEST),
     message: `does not list ${name}`,
-    fix: 'run mtl baseline again',
+    fix: `run ${MTL} baseline again`,
   });
 }

@@ -5,6 +5,7 @@ import { combinePredictions, type Output } from '../evaluation/outputs.js';
 import { ItemTexts, type WrittenColumn, type WrittenSequence } from '../features/item-texts.js';
 import type { EncodedField } from '../features/feature.js';
 import type { Attention } from '../graph/graph.js';
+import { MTL } from '../system/command-name.js';
 
 export type { WrittenColumn };
 
@@ -76,7 +77,7 @@ export class Explainer {
       throw userError('usage', {
         where: model.where,
         message: 'has no sequence whose items could be explained',
-        fix: `see which fields matter with mtl importance ${model.where}`,
+        fix: `see which fields matter with ${MTL} importance ${model.where}`,
       });
     this.fields = [...model.fields, ...this.#texts.fields];
   }

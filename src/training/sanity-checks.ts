@@ -7,6 +7,7 @@ import { optimizers } from '../optimizers/optimizers.js';
 import type { Task } from '../core/tasks.js';
 import type { ValidationEvent } from './loop.js';
 import type { TrainingOptions } from './options.js';
+import { MTL } from '../system/command-name.js';
 
 /** Minimum distance of an AUC from 0.5, in standard errors. */
 const CHANCE_ERRORS = 2;
@@ -122,7 +123,7 @@ function formatLeaks(finding: string, leaks: readonly Leak[]): string {
   if (leaks.length === 0)
     return (
       `${finding} is implausibly high, although no single field predicts a label: ` +
-      'a combination of fields may be recorded after the event; rank them with mtl importance RUN'
+      `a combination of fields may be recorded after the event; rank them with ${MTL} importance RUN`
     );
   const fields = leaks
     .slice(0, MAX_LEAKS)

@@ -40,14 +40,14 @@ describe('mtl check', () => {
     expect(code).toBe(0);
     const warning = 'every label of ctr in valid is 0; a model cannot be measured on a single class';
     expect(stdout.split(warning)).toHaveLength(2);
-    expect(stdout).toMatch(/\nno errors; \d+ warnings above; nothing written; train with: mtl train esmm\.yaml\n$/);
+    expect(stdout).toMatch(/\nno errors; \d+ warnings above; nothing written; train with: npx mtl train esmm\.yaml\n$/);
   });
 
   it('names the command that writes a config if it gets a data file', async () => {
     const { stderr, code } = await mtl(world, ['check', 'train.csv']);
     expect(code).toBe(2);
     expect(stderr).toBe(
-      'error: train.csv: is a data file, not a config; write a config with mtl init --data train.csv\n',
+      'error: train.csv: is a data file, not a config; write a config with npx mtl init --data train.csv\n',
     );
   });
 

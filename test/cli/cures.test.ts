@@ -127,7 +127,7 @@ describe('an error message', () => {
 
   it('names a missing option', async () => {
     expect((await mtl(world, ['predict', 'runs/1', '--data', 'test.csv'])).stderr).toBe(
-      'error: missing required option --out; see mtl predict --help\n',
+      'error: missing required option --out; see npx mtl predict --help\n',
     );
   });
 });

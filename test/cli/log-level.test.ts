@@ -43,7 +43,7 @@ describe('--quiet and --log-level', () => {
     });
     expect(await train('--log-level=warn', '--quiet')).toMatchObject({
       code: 2,
-      stderr: 'error: --quiet and --log-level are mutually exclusive; remove one of them; see mtl train --help\n',
+      stderr: 'error: --quiet and --log-level are mutually exclusive; remove one of them; see npx mtl train --help\n',
     });
     expect((await train('--log-level=debug')).stderr).toMatch(/--log-level: expected error, warn.*found "debug"/);
   });

@@ -91,7 +91,7 @@ describe('mtl serve', () => {
   });
 
   it.each([
-    [[], 2, 'missing argument; expected mtl serve <paths..>'],
+    [[], 2, 'missing argument; expected npx mtl serve <paths..>'],
     [['run', '--port', '70000'], 2, '--port: expected an integer from 0 to 65535'],
     [['run', '--name', 'a,b'], 2, '--name: expected 1 comma-separated names, one per model, found 2'],
     [['nowhere'], 4, 'nowhere: no such directory'],

@@ -57,7 +57,7 @@ describe('page on clusters', () => {
       cwd,
       launched(codeBlocks(PAGE).find(({ text }) => text.includes('mtl prepare'))!.text),
     );
-    expect(stdout).toContain('next: mtl train data/ali-ccp/config.yaml');
+    expect(stdout).toContain('next: npx mtl train data/ali-ccp/config.yaml');
   });
 
   it('has a script that trains on Slurm', { timeout: 300_000 }, async (context) => {

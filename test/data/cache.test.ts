@@ -244,7 +244,7 @@ describe('cache', () => {
     writeFileSync(shard, bytes);
     await expect(run(path)).rejects.toMatchObject({ exitCode: 3 });
     await expect(run(path)).rejects.toThrow(
-      /shard-00000\.safetensors: is damaged or was overwritten: .*; .*'mtl data clean'/,
+      /shard-00000\.safetensors: is damaged or was overwritten: .*; .*'npx mtl data clean'/,
     );
     await removeCached(await keptOf([{ path, home: join(dirname(path), '.mtl') }]));
     expect((await run(path)).told).toEqual(['learning', 'encoding']);

@@ -278,7 +278,7 @@ describe('shards', () => {
       (folder) => truncateSync(join(folder, shard), 100),
       /shard-00001\.safetensors: expected \d+ bytes as in the manifest; the file has 100 bytes/,
     ],
-    ['an overwritten byte', overwrite, /shard-00001\.safetensors: is damaged or was overwritten.*'mtl data clean'/],
+    ['an overwritten byte', overwrite, /shard-00001\.safetensors: is damaged or was overwritten.*'npx mtl data clean'/],
     [
       'an overwritten byte and a manifest with SHA-256 only',
       (folder) => (asBefore(folder), overwrite(folder)),

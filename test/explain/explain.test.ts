@@ -333,7 +333,7 @@ training: { epochs: 3, batchSize: 20, optimizer: { embeddings: { learningRate: 0
     await smallWorld(world);
     const runDir = join(world, 'run');
     await trainSmall(join(world, 'esmm.yaml'), { runDir, set: ['training.epochs=1'] });
-    const message = 'has no sequence whose items could be explained; see which fields matter with mtl importance';
+    const message = 'has no sequence whose items could be explained; see which fields matter with npx mtl importance';
     await expect(explainRow({ path: runDir })).rejects.toThrow(message);
     const plain = await loadModel(runDir);
     expect(() => plain.explain({ 101: 1, 121: 1, 122: 1, 205: 1, 206: 1 })).toThrow(message);

@@ -157,7 +157,7 @@ describe('mtl promote', () => {
   it('returns to the previous run and back', async () => {
     await ask('runs/esmm/weak');
     await expect(ask(undefined)).rejects.toThrow(
-      'runs/channels/prod: the channel has no run before runs/esmm/weak; name a run: mtl promote RUN --to prod',
+      'runs/channels/prod: the channel has no run before runs/esmm/weak; name a run: npx mtl promote RUN --to prod',
     );
     await ask('runs/esmm/good');
     expect(await ask(undefined)).toMatchObject({ run: 'runs/esmm/weak', over: 'runs/esmm/good', reason: 'previous' });
@@ -314,7 +314,7 @@ describe('mtl promote, the command', () => {
     expect(await mtl(world, ['runs', 'rm', 'runs/esmm/good'])).toMatchObject({
       code: 2,
       stderr:
-        "error: runs/esmm/good: the run is in channel 'prod'; promote another run first: mtl promote RUN --to prod\n",
+        "error: runs/esmm/good: the run is in channel 'prod'; promote another run first: npx mtl promote RUN --to prod\n",
     });
     expect(await mtl(world, ['runs', 'rm', LINK])).toMatchObject({ code: 2 });
     expect((await mtl(world, ['runs', 'prune', '--keep', '0'])).code).toBe(0);

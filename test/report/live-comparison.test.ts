@@ -174,7 +174,7 @@ describe('mtl report --live', () => {
     };
     const url = await answer(200, JSON.stringify(STATE));
     await expectError(url, '1', /the server compares esmm\/3 with esmm\/2, found .*esmm\/1; name one of them/);
-    await expectError(await answer(404, ''), '3', /status 404; start mtl serve with --canary RUN or --shadow RUN/);
+    await expectError(await answer(404, ''), '3', /status 404; start npx mtl serve with --canary RUN or --shadow RUN/);
     await expectError(await answer(200, 'text'), '3', /--live http:\S+: cannot read GET \/canary: .*JSON/);
     await expectError(await answer(200, '{"kind": "canary"}'), '3', /cannot read GET \/canary: /);
     await expectError('http://127.0.0.1:1', '3', /cannot read GET \/canary: .*; name a running mtl serve/);

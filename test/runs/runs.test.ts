@@ -83,7 +83,7 @@ describe('run directories', () => {
     await removeRunFolder('runs/esmm/001', runsRoot());
     expect(readdirSync('runs')).toEqual(['latest']);
     expect(() => findCheckpoint('runs/latest')).toThrow(
-      'runs/latest: the link points to esmm/001, which does not exist; name another run; mtl runs lists them',
+      'runs/latest: the link points to esmm/001, which does not exist; name another run, from npx mtl runs',
     );
     expect(() => findCheckpoint('runs/latest/checkpoints/last')).toThrow(
       'runs/latest points to esmm/001, which does not exist',

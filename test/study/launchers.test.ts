@@ -229,7 +229,7 @@ describe('the launcher', () => {
       2,
       expect.stringContaining(
         'sbatch: the program is not installed on this machine; ' +
-          'run mtl sweep on a machine that has it or choose another launcher',
+          'run npx mtl sweep on a machine that has it or choose another launcher',
       ),
     ]);
   });

@@ -121,7 +121,7 @@ describe('mtl sweep', () => {
       expect([undrawn.code, undrawn.stdout]).toEqual([
         0,
         expect.stringMatching(
-          /cannot write the study page: .*study\.html: cannot be written: it is a directory.*; retry with mtl sweep show \S+ --html/,
+          /cannot write the study page: .*study\.html: cannot be written: it is a directory.*; retry with npx mtl sweep show \S+ --html/,
         ),
       ]);
 

@@ -6,6 +6,7 @@ import { contentSchema, createByteHash, hashFile, type HashName } from '../../io
 import { systemCode, userError, type Problem, type UserError } from '../../core/errors.js';
 import { checkRegularFile } from '../../io/regular-file.js';
 import { readable, unreadable } from '../readers/unreadable.js';
+import { MTL } from '../../system/command-name.js';
 
 /** File name of the manifest, which is written last: a directory with a manifest is complete. */
 export const MANIFEST = 'manifest.json';
@@ -83,7 +84,7 @@ export type ShardColumn = z.output<typeof columnSchema>;
 /** Content of a directory of shards. */
 export type Manifest = z.output<typeof manifestSchema>;
 
-const FIX = "recreate the shards; for the cache, run 'mtl data clean' and the next run rebuilds it";
+const FIX = `recreate the shards; for the cache, run '${MTL} data clean' and the next run rebuilds it`;
 
 /** Kind and fix of errors about broken shards. */
 export const BLAME_DATA = { kind: 'data', fix: FIX } as const;

@@ -35,6 +35,7 @@ import {
 import { readVocabularies, vocabularyFile } from '../shards/vocabulary.js';
 import { reportShare } from './cell-part.js';
 import type { Reading, Source, StreamReading } from './source.js';
+import { MTL } from '../../system/command-name.js';
 
 /** Rows per batch of a stream, and of a sample, which has more places if its batches are short. */
 const STREAM_ROWS = 1 << 12;
@@ -280,7 +281,7 @@ function checkTargets({ fields }: RowFormat, { about }: Shards['manifest'], wher
         message: `has target '${target}', but these shards number the ids of both columns separately`,
         fix:
           shared === undefined
-            ? "prepare the data again with 'mtl prepare', or remove target"
+            ? `prepare the data again with '${MTL} prepare', or remove target`
             : `use target: ${shared}, which has the same ids, or remove target`,
       },
     ];

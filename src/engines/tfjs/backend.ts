@@ -6,6 +6,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { userError } from '../../core/errors.js';
 import { nativeHome } from './binding.js';
 import { NATIVE_PACKAGE } from './probe.js';
+import { MTL } from '../../system/command-name.js';
 
 /** The TensorFlow.js namespace, which is the same in all packages. */
 export type TensorFlow = typeof tfjs;
@@ -33,12 +34,12 @@ export async function loadGpu(isRequired: boolean): Promise<Backend | undefined>
       ? {
           message: `no GPU is usable: ${native.missing}`,
           fix:
-            'run npx mtl setup cuda, which installs TensorFlow with CUDA from pip and builds the addon, or use ' +
+            `run ${MTL} setup cuda, which installs TensorFlow with CUDA from pip and builds the addon, or use ` +
             '--device cpu',
         }
       : {
           message: `${NATIVE_PACKAGE} loads, but TensorFlow sees no CUDA device`,
-          fix: 'run npx mtl doctor to see what is missing, or use --device cpu',
+          fix: `run ${MTL} doctor to see what is missing, or use --device cpu`,
         };
   throw userError('usage', { where: '--device cuda', ...problem });
 }

@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { userError } from '../../core/errors.js';
 import { WORD } from '../compile/buffers.js';
 import { DAWN_PACKAGE, resolveDawn } from './dawn-package.js';
+import { MTL } from '../../system/command-name.js';
 
 /** If set to 1, runs may use an adapter that computes on the CPU: for tests. */
 export const ALLOW_SOFTWARE = 'MTL_WEBGPU_SOFTWARE';
@@ -103,7 +104,7 @@ export function allowsSoftware(): boolean {
 }
 
 async function loadDawn(): Promise<Dawn | NoGpu> {
-  const fix = 'run npx mtl setup webgpu, or use --device cpu';
+  const fix = `run ${MTL} setup webgpu, or use --device cpu`;
   let entry: string;
   try {
     entry = resolveDawn();

@@ -19,6 +19,7 @@ import { wallClockMs } from '../../system/clock.js';
 import type { ModelFacts } from '../messages.js';
 import type { Look } from './looks.js';
 import type { CanaryOptions, CanaryRule, Side } from './options.js';
+import { MTL } from '../../system/command-name.js';
 
 /** Returns the run of a checkpoint directory. */
 export function runOf({ checkpoint }: Pick<ModelFacts, 'checkpoint'>): string {
@@ -48,7 +49,7 @@ export class ChannelVerdict {
       throw userError('usage', {
         where: `--promote-if ${rule.metric}`,
         message: `requires a channel, found ${served}`,
-        fix: 'create one with mtl promote RUN --to prod, and serve runs/channels/prod',
+        fix: `create one with ${MTL} promote RUN --to prod, and serve runs/channels/prod`,
       });
     this.#channel = channel;
     this.#run = existingRun(path);

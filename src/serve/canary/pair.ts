@@ -7,6 +7,7 @@ import { FILES } from '../../runs/manifest.js';
 import type { ModelFacts } from '../messages.js';
 import { listLiveOutputs, LIVE_METRICS, type ComparisonSpec } from './live-comparison.js';
 import type { CanaryOptions, CanaryRule, Side } from './options.js';
+import { MTL } from '../../system/command-name.js';
 
 /**
  * Returns how two models are compared.
@@ -48,7 +49,7 @@ function checkInputs({ inputs }: ModelFacts, candidate: ModelFacts, where: strin
   throw userError('usage', {
     where,
     message: `requires columns that the present model does not: ${missing.map((name) => quoted(name)).join(', ')}`,
-    fix: 'choose a run with the same columns, or compare with mtl diff and use mtl promote',
+    fix: `choose a run with the same columns, or compare with ${MTL} diff and use ${MTL} promote`,
   });
 }
 

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { quoted, userError } from '../../core/errors.js';
+import { MTL } from '../../system/command-name.js';
 
 /**
  * Runs a program and returns its standard output.
@@ -22,7 +23,7 @@ export async function runProgram(program: string, args: readonly string[]): Prom
         {
           where: program,
           message: 'the program is not installed on this machine',
-          fix: 'run mtl sweep on a machine that has it or choose another launcher',
+          fix: `run ${MTL} sweep on a machine that has it or choose another launcher`,
         },
         error,
       );
