@@ -35,8 +35,8 @@ function listenForStop(onFirst: (name: StopSignal) => void): StopRequest {
     if (received === undefined) listener('SIGTERM');
   };
   process.on('disconnect', onDisconnect);
-  // The channel must not keep the process alive.
-  process.channel?.unref();
+  // A channel to which only this listens must not keep the process alive.
+  if (process.listenerCount('message') === 0) process.channel?.unref();
   return {
     signal: controller.signal,
     get received() {
