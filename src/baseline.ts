@@ -326,8 +326,8 @@ async function keepTrees(
     config: dumpConfig(experiment),
     fitted,
     idCounts,
-    counters: joinStates((await counters?.states(reading)) ?? NO_COUNTERS),
     lookups: plan.format.spec.lookups ?? new Map(),
+    states: { counters: joinStates((await counters?.states(reading)) ?? NO_COUNTERS) },
   };
   const models = plan.tasks.flatMap(({ name }, t) => [
     [treeFile(name), join(folder, `task-${t}.txt`)] as const,

@@ -161,7 +161,7 @@ export async function openMeasured(
     data === undefined ? 'name other data with --data' : 'paths are taken from the working directory',
     dialectOf(options),
     rows,
-    { compute: CounterPass.of(options, tasks, splitStates(checkpoint.counters))?.compute },
+    { compute: CounterPass.of(options, tasks, splitStates(checkpoint.states.counters))?.compute },
   );
 }
 

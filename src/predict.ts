@@ -219,7 +219,7 @@ function refuseCursor(): UserError {
 /** Creates the counters of a model, which continue after the rows that it was trained on. */
 function countersOf({ checkpoint, experiment, tasks }: TrainedModel): ComputedColumns | undefined {
   const plan = CounterPlan.of(experiment.data, tasks);
-  return plan && streamCounters(plan, splitStates(checkpoint.counters));
+  return plan && streamCounters(plan, splitStates(checkpoint.states.counters));
 }
 
 /** Replaces fixes that change the config, since the model is already trained. */

@@ -23,7 +23,7 @@ import { readPretrained } from './pretrained/read-vectors.js';
 import { AUTO, readSavedState, type OpenRun } from './runs/open-run.js';
 import type { RunState } from './runs/run-state.js';
 import { runPath } from './runs/runs-root.js';
-import type { Checkpoint } from './runs/checkpoint.js';
+import type { StateTensors } from './runs/states.js';
 import {
   compileModel,
   createStepOptions,
@@ -57,7 +57,7 @@ export function train(loaded: LoadedConfig, options: TrainOptions, observer: Tra
 }
 
 type EncodedData = Awaited<ReturnType<typeof openEncoded>>;
-type TrainingData = EncodedData & Pick<Checkpoint, 'counters'> & { readonly epochSteps: number };
+type TrainingData = EncodedData & { readonly counters: StateTensors; readonly epochSteps: number };
 type EpochSession = Session<RunInputs>;
 
 /** Runs all steps of training in data-flow order. */
@@ -120,7 +120,7 @@ async function readData(
 ): Promise<TrainingData> {
   const { sources, format, start, counters } = inputs;
   // A resumed run continues from the counters that it started from.
-  if (resumed !== undefined) counters?.continueRun({ ...splitStates(resumed.counters), ends: [] });
+  if (resumed !== undefined) counters?.continueRun({ ...splitStates(resumed.states.counters), ends: [] });
   else if (start.counters !== undefined)
     counters?.warmStart(start.counters(), (text) => (log.event('counters', { text }), warn(text)));
   const sharing = { peers, policy: rejectPolicy(data) };
@@ -165,8 +165,8 @@ async function trainModel(
 
   const checkpointer = await openTrainingCheckpointer(session, run, model, loop, checkpoints, () => ({
     fitted: encoded.fitted,
-    counters,
     lookups: encoded.spec.lookups ?? new Map(),
+    states: { counters },
   }));
   progress.checkpointer = checkpointer;
   await run.begin({ unknown: data.unknown });

@@ -43,7 +43,7 @@ export async function restoreBest(
   outputs: readonly Output[],
 ): Promise<readonly Output[]> {
   const folder = findCheckpoint(run);
-  const best = await readCheckpoint(folder, { withCounters: false, withHistories: false });
+  const best = await readCheckpoint(folder, { states: [] });
   program.restore(best.program);
   return calibrateOutputs(outputs, best, folder);
 }

@@ -3,18 +3,15 @@ import type { ProgramState } from '../engines/engine.js';
 import type { Fitted } from '../features/feature-types.js';
 import { storedFitted } from '../features/fitted.js';
 import { lookupTensors, type LookupTables } from '../features/lookups.js';
-import type { HistoryTensors } from '../features/stored-histories.js';
-import type { StoredTensor } from '../io/safetensors.js';
 import type { Delta } from './delta.js';
+import type { States, StateTensors } from './states.js';
 
 /** Content of a checkpoint that takes most of its space. */
 interface Content {
   readonly program: ProgramState;
   readonly fitted: Fitted;
-  readonly counters: ReadonlyMap<string, StoredTensor>;
   readonly lookups: LookupTables;
-  readonly window?: ReadonlyMap<string, StoredTensor>;
-  readonly histories?: HistoryTensors | undefined;
+  readonly states: States;
 }
 
 /** Estimated size of the config, the loop state and the file headers. */
@@ -27,17 +24,17 @@ export function tensorBytes({ weights, optimizer }: ProgramState): number {
 }
 
 /** Estimates the size of a delta on disk, in bytes. */
-export function deltaBytes({ program, growth, counters, window, histories }: Delta): number {
-  return OTHER_BYTES + tensorBytes(program) + storedBytes(growth, counters, window, histories);
+export function deltaBytes({ program, states }: Delta): number {
+  return OTHER_BYTES + tensorBytes(program) + storedBytes(Object.values(states));
 }
 
 /** Estimates the size of a full checkpoint on disk, in bytes. */
-export function checkpointBytes({ program, fitted, counters, lookups, window, histories }: Content): number {
-  const others = [storedFitted(fitted).tensors, counters, lookupTensors(lookups), window, histories];
-  return OTHER_BYTES + tensorBytes(program) + storedBytes(...others.filter((each) => each !== undefined));
+export function checkpointBytes({ program, fitted, lookups, states }: Content): number {
+  const others = [storedFitted(fitted).tensors, lookupTensors(lookups), ...Object.values(states)];
+  return OTHER_BYTES + tensorBytes(program) + storedBytes(others);
 }
 
-function storedBytes(...all: readonly ReadonlyMap<string, StoredTensor>[]): number {
-  const tensors = all.flatMap((each) => [...each.values()]);
+function storedBytes(all: readonly (StateTensors | undefined)[]): number {
+  const tensors = all.flatMap((each) => [...(each?.values() ?? [])]);
   return tensors.reduce((bytes, { data }) => bytes + data.byteLength, 0);
 }

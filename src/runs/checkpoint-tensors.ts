@@ -4,12 +4,10 @@ import type { ProgramState } from '../engines/engine.js';
 import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted } from '../features/fitted.js';
 import { FittedPatcher } from '../features/growing-vocabularies.js';
-import { mergeHistories, type HistoryTensors } from '../features/stored-histories.js';
 import { UserError } from '../core/errors.js';
 import type { FileDigest } from '../io/disk.js';
 import { locateTensors } from '../io/named-tensor.js';
 import { readSafetensors, type StoredTensor } from '../io/safetensors.js';
-import { appendWindow, type WindowRows } from '../training/window-rows.js';
 import {
   applyDeltas,
   growsVocabulary,
@@ -25,12 +23,12 @@ import {
   parseJson,
   partFile,
   readText,
-  type DeltaDigests,
   type DeltaPartDigests,
   type Digests,
   type OptionalFile,
   type PartDigests,
 } from './manifest.js';
+import { STATES, type StateChanges, type StateName, type States, type StateTensors } from './states.js';
 import { mergeShards, toFloatTensors, type TensorMemory } from './sharded-tensors.js';
 
 /**
@@ -103,25 +101,18 @@ async function readRows(path: string, digest: FileDigest): Promise<DeltaTensors[
 }
 
 /**
- * Reads the changes of growing vocabularies in a delta, into shared memory.
+ * Reads the changes of a state, or of growing vocabularies, in a delta, into shared memory.
  * @param convert converts them; it throws an Error if they are invalid
  * @returns undefined if the delta has none
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export function readGrowth<Content>(
-  delta: DeltaFolder,
-  convert: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
-): Promise<Content | undefined> {
-  return readChanges(delta, FILES.growth, convert);
-}
-
-async function readChanges<Content>(
+export async function readChanges<Content>(
   { folder, manifest }: DeltaFolder,
-  name: typeof FILES.growth | typeof FILES.window | typeof FILES.histories,
-  convert: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
+  name: keyof StateChanges,
+  convert: (tensors: StateTensors) => Content,
 ): Promise<Content | undefined> {
-  const digest = manifest.files[name];
-  return digest && convertFile(join(folder, name), digest, convert, true);
+  const digest = manifest.files[FILES[name]];
+  return digest && convertFile(join(folder, FILES[name]), digest, convert, true);
 }
 
 async function convertFile<Content>(
@@ -167,67 +158,32 @@ export async function readFitted(
  */
 export async function readChainFitted(chain: Chain): Promise<Fitted> {
   const patcher = new FittedPatcher(await readFitted(chain.base.folder, chain.base.manifest.files));
-  for (const delta of chain.deltas) await readGrowth(delta, (tensors) => patcher.apply(tensors));
+  for (const delta of chain.deltas) await readChanges(delta, 'growth', (tensors) => patcher.apply(tensors));
   return patcher.fitted();
 }
 
 /**
- * Reads the rows of the current window of a stream at a checkpoint; none if it was not trained on a stream.
+ * Reads states at a checkpoint; those that it lacks are absent.
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export async function readChainWindow({ base, deltas }: Chain): Promise<WindowRows> {
-  const { folder, manifest } = base;
-  let window: WindowRows = await readTensors(folder, FILES.window, manifest.files, (tensors) => tensors, false);
-  for (const delta of deltas) {
-    const before = window;
-    window = (await readChanges(delta, FILES.window, (tensors) => appendWindow(before, tensors))) ?? before;
+export async function readStates(chain: Chain, names: readonly StateName[]): Promise<States> {
+  const states: { [Name in StateName]?: StateTensors } = {};
+  for (const name of names) {
+    const tensors = await readState(chain, name);
+    if (tensors.size > 0) states[name] = tensors;
   }
-  return window;
+  return states;
 }
 
-/**
- * Reads the events of a stream at a checkpoint; none without histories.
- * @throws UserError (checkpoint) for a missing or invalid file
- */
-export async function readChainHistories({ base, deltas }: Chain): Promise<HistoryTensors> {
-  const { folder, manifest } = base;
-  const asTensors = (tensors: HistoryTensors): HistoryTensors => tensors;
-  const full = await readTensors(folder, FILES.histories, manifest.files, asTensors, false);
-  const changes: HistoryTensors[] = [];
-  for (const delta of deltas) changes.push((await readHistoryChanges(delta, asTensors)) ?? new Map<string, never>());
-  return convertTensors(join(folder, FILES.histories), full, (tensors) => mergeHistories(tensors, changes));
-}
-
-/**
- * Reads the events of a delta.
- * @param convert converts them; it throws an Error if they are invalid
- * @returns undefined if the delta has none
- * @throws UserError (checkpoint) for a missing or invalid file
- */
-export function readHistoryChanges<Content>(
-  delta: DeltaFolder,
-  convert: (tensors: HistoryTensors) => Content,
-): Promise<Content | undefined> {
-  return readChanges(delta, FILES.histories, convert);
-}
-
-/** Reads the counters of a full checkpoint, or those of a delta. */
-export function readCounters(
-  folder: string,
-  digests: Pick<DeltaDigests, typeof FILES.counters>,
-): Promise<ReadonlyMap<string, StoredTensor>> {
-  return readTensors(folder, FILES.counters, digests, (tensors) => tensors, false);
-}
-
-/**
- * Reads the counters at a checkpoint: those of the full one, of which the last delta may replace some.
- * @throws UserError (checkpoint) for a missing or invalid file
- */
-export async function readChainCounters({ base, deltas }: Chain): Promise<ReadonlyMap<string, StoredTensor>> {
-  const counters = await readCounters(base.folder, base.manifest.files);
-  const last = deltas.at(-1);
-  if (last === undefined) return counters;
-  return new Map([...counters, ...(await readCounters(last.folder, last.manifest.files))]);
+async function readState({ base, deltas }: Chain, name: StateName): Promise<StateTensors> {
+  const { reads, fold } = STATES[name];
+  const asTensors = (tensors: StateTensors): StateTensors => tensors;
+  const full = await readTensors(base.folder, FILES[name], base.manifest.files, asTensors, false);
+  const changed = deltas.filter(({ manifest }) => manifest.files[FILES[name]] !== undefined);
+  const changes: StateTensors[] = [];
+  for (const delta of reads === 'all' ? changed : changed.slice(-1))
+    changes.push((await readChanges(delta, name, asTensors))!);
+  return convertTensors(join(base.folder, FILES[name]), full, (tensors) => fold(tensors, changes));
 }
 
 /**

@@ -8,7 +8,6 @@ import type { ProgramState } from '../engines/engine.js';
 import { UserError } from '../core/errors.js';
 import { renameMetrics } from '../evaluation/metric-renames.js';
 import type { Fitted } from '../features/feature-types.js';
-import type { HistoryTensors } from '../features/stored-histories.js';
 import { loadedLookups, type LookupTables } from '../features/lookups.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { writeSafetensors, type StoredTensor } from '../io/safetensors.js';
@@ -17,14 +16,7 @@ import type { TableFormat } from '../tables/row-formats.js';
 import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
 import { checkpointBytes, deltaBytes } from './checkpoint-bytes.js';
-import {
-  readChainCounters,
-  readChainFitted,
-  readChainHistories,
-  readChainWindow,
-  readProgramTensors,
-  readTensors,
-} from './checkpoint-tensors.js';
+import { readChainFitted, readProgramTensors, readStates, readTensors } from './checkpoint-tensors.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { readChain, toRowTensors, type Delta, type SavedChanges } from './delta.js';
 import { selectLocalShards } from './sharded-tensors.js';
@@ -47,6 +39,7 @@ import { writeChanges, writeConstants } from './optional-files.js';
 import { quantizeTables } from './quantized-tables.js';
 import { checkpointsFolder, listCheckpoints, listRemovable, type Retention } from './retention.js';
 import type { Sections } from './run-state.js';
+import { STATE_NAMES, type StateName, type States, type StateTensors } from './states.js';
 
 export interface Checkpoint {
   readonly program: ProgramState;
@@ -57,14 +50,9 @@ export interface Checkpoint {
   readonly fitted: Fitted;
   /** The resolved config, YAML. */
   readonly config: string;
-  /** Counters of earlier events before training and after each split; empty without any. */
-  readonly counters: ReadonlyMap<string, StoredTensor>;
   /** Side tables that the fields read. */
   readonly lookups: LookupTables;
-  /** Rows of the current window of a stream; read with the optimizer state. Default: none. */
-  readonly window?: ReadonlyMap<string, StoredTensor>;
-  /** Events of a stream that its rows see. Default: none. */
-  readonly histories?: HistoryTensors;
+  readonly states: States;
 }
 
 /** Links to checkpoints of a run. */
@@ -197,7 +185,7 @@ export async function writeFiles(
 /** Writes the directory of an update: a delta without what only training reads. */
 async function writeUpdate(folder: string, checkpoint: Checkpoint, state: string, update: Delta): Promise<void> {
   const program = { ...update.program, optimizer: new Map<string, HostTensor>() };
-  const delta = { ...update, program, window: new Map<string, never>() };
+  const delta = { ...update, program, states: { ...update.states, window: undefined } };
   await writeFolder(folder, async (temporary) => {
     await writeFiles(temporary, checkpoint, state, SINGLE_PROCESS, delta);
   });
@@ -244,10 +232,8 @@ export async function readCheckpointConfig(
 export interface CheckpointReading {
   /** Whether to read the optimizer state; default: false. */
   readonly withOptimizer?: boolean;
-  /** Whether to read the counters; default: true. */
-  readonly withCounters?: boolean;
-  /** Whether to read the events of histories; default: true. */
-  readonly withHistories?: boolean;
+  /** States to read; default: those that a model in use needs, or all with the optimizer state. */
+  readonly states?: readonly StateName[];
   /**
    * Whether to read all tensors into shared memory, so that other threads receive the checkpoint without copies;
    * default: false, which leaves large ones in their file until they are read.
@@ -267,8 +253,7 @@ export async function readCheckpoint(
   folder: string,
   {
     withOptimizer = false,
-    withCounters = true,
-    withHistories = true,
+    states = withOptimizer ? STATE_NAMES : ['counters', 'histories'],
     tables = 'f32',
     ...memory
   }: CheckpointReading = {},
@@ -278,8 +263,6 @@ export async function readCheckpoint(
   const { own, sections } = parseState(await readText(folder, FILES.state, files), join(folder, FILES.state));
   const fitted = await readChainFitted(chain);
   const config = await readText(folder, FILES.config, files);
-  const window = withOptimizer ? await readChainWindow(chain) : new Map<string, never>();
-  const histories = withHistories ? await readChainHistories(chain) : new Map<string, never>();
   return {
     program: {
       step: own.step,
@@ -293,23 +276,22 @@ export async function readCheckpoint(
     sections,
     fitted,
     config,
-    counters: withCounters ? await readChainCounters(chain) : new Map(),
     lookups: await readTensors(base.folder, FILES.lookups, base.manifest.files, loadedLookups),
-    ...(window.size > 0 && { window }),
-    ...(histories.size > 0 && { histories }),
+    states: await readStates(chain, states),
   };
 }
 
 /**
- * Reads the config and the counters of a checkpoint.
+ * Reads the config and a state of a checkpoint.
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export async function readCheckpointCounters(folder: string): Promise<Pick<Checkpoint, 'config' | 'counters'>> {
+export async function readCheckpointState(
+  folder: string,
+  name: StateName,
+): Promise<{ readonly config: string; readonly state: StateTensors | undefined }> {
   const chain = await readChain(folder);
-  return {
-    config: await readText(folder, FILES.config, chain.files),
-    counters: await readChainCounters(chain),
-  };
+  const config = await readText(folder, FILES.config, chain.files);
+  return { config, state: (await readStates(chain, [name]))[name] };
 }
 
 /**

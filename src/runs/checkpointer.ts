@@ -4,12 +4,9 @@ import { checkRoom, freeBytes } from '../io/disk.js';
 import type { MetricDirections } from '../evaluation/metric-direction.js';
 import type { ProcessGroup } from '../core/process-group.js';
 import { observeBests } from '../training/followed-metrics.js';
-import type { ProgressiveValidation } from '../training/progressive.js';
 import type { ValidationEvent } from '../training/loop.js';
 import type { LoopState } from '../training/loop-state.js';
 import type { ProgramState } from '../engines/engine.js';
-import type { GrowingVocabularies } from '../features/growing-vocabularies.js';
-import type { HistoryTensors } from '../features/stored-histories.js';
 import type { RowJournal } from '../tables/row-journal.js';
 import { saveCheckpoint, type Checkpoint, type CheckpointLink } from './checkpoint.js';
 import { checkpointBytes, tensorBytes } from './checkpoint-bytes.js';
@@ -19,6 +16,7 @@ import type { OpenRun } from './open-run.js';
 import type { CheckpointOptions } from './options.js';
 import { maxCheckpoints } from './disk-usage.js';
 import { checkpointsFolder } from './retention.js';
+import type { ChangingState, StateChanges } from './states.js';
 
 /** Saves checkpoints of a run on the config's schedule; rejects non-finite values (diverged). */
 export interface Checkpointer {
@@ -48,14 +46,8 @@ export interface CheckpointerOptions extends CheckpointSchedule {
   readonly peers: ProcessGroup;
   /** Rows that steps changed since the last save; required by deltas. */
   readonly journal?: RowJournal | undefined;
-  /** Changes of growing vocabularies since the last save; required by deltas of a model that has any. */
-  readonly vocabularies?: Pick<GrowingVocabularies, 'changes' | 'markSaved'> | undefined;
-  /** Returns the counters at the position, which deltas store too; default: training does not change them. */
-  counters?(): Checkpoint['counters'];
-  /** Rows of the current window since the last save, of a training on a stream. */
-  readonly window?: Pick<ProgressiveValidation, 'changes' | 'markSaved'> | undefined;
-  /** Events of a training on a stream, of which `snapshot` marks those that a checkpoint has. */
-  readonly histories?: { changes(): HistoryTensors; markSaved(): void } | undefined;
+  /** States that training changes, of which `snapshot` marks what a checkpoint has. Default: none. */
+  readonly states?: { readonly [Name in keyof StateChanges]: ChangingState | undefined } | undefined;
   snapshot(): Promise<Checkpoint>;
 }
 
@@ -199,10 +191,7 @@ function isMultiple(step: number, every: number | undefined): boolean {
 
 /** The last full checkpoint of this process and the deltas after it. */
 class DeltaChain {
-  readonly #options: Pick<
-    CheckpointerOptions,
-    'run' | 'journal' | 'vocabularies' | 'counters' | 'window' | 'histories' | 'peers'
-  >;
+  readonly #options: Pick<CheckpointerOptions, 'run' | 'journal' | 'states' | 'peers'>;
   #last: CheckpointId | undefined;
   #fullBytes = 0;
   #deltas: readonly { readonly name: string; readonly bytes: number }[] = [];
@@ -217,17 +206,14 @@ class DeltaChain {
    * half of a full checkpoint.
    */
   select(program: ProgramState, isDelta: boolean): SavedChanges {
-    const { journal, vocabularies, window, histories, peers, ...options } = this.#options;
+    const { journal, states = {}, peers } = this.#options;
     if (journal === undefined || this.#last === undefined) return {};
     // Each rank would write its part of an update.
     if (!isDelta && peers.size > 1) return {};
-    const others = {
-      growth: vocabularies?.changes(),
-      counters: options.counters?.(),
-      window: window?.changes(),
-      histories: histories?.changes(),
-    };
-    const delta = selectChanges(program, journal.rows(), this.#last, peers, others);
+    const changes: StateChanges = Object.fromEntries(
+      Object.entries(states).map(([name, state]) => [name, state?.changes()]),
+    );
+    const delta = selectChanges(program, journal.rows(), this.#last, peers, changes);
     const bytes = tensorBytes(delta.program);
     if (isDelta && !peers.allReduceAny(this.#requiredBytes() + bytes > this.#fullBytes)) return { delta };
     return peers.size === 1 && 2 * bytes <= this.#fullBytes ? { update: delta } : {};
@@ -235,11 +221,9 @@ class DeltaChain {
 
   /** Adds a saved checkpoint. */
   add(id: CheckpointId, program: ProgramState, delta: Delta | undefined): void {
-    const { journal, vocabularies, window, histories } = this.#options;
+    const { journal, states = {} } = this.#options;
     journal?.clear();
-    vocabularies?.markSaved();
-    window?.markSaved();
-    histories?.markSaved();
+    for (const state of Object.values(states)) state?.markSaved();
     this.#last = id;
     if (delta === undefined) [this.#fullBytes, this.#deltas] = [tensorBytes(program), []];
     else this.#deltas = [...this.#deltas, { name: id.name, bytes: tensorBytes(delta.program) }];

@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { listParts, selectRows, type HostTensor } from '../core/tensor.js';
 import { tableTensor, type ProgramState } from '../engines/engine.js';
-import type { HistoryTensors } from '../features/stored-histories.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import {
   damaged,
@@ -19,6 +18,7 @@ import {
   type FullManifest,
   type Manifest,
 } from './manifest.js';
+import type { StateChanges } from './states.js';
 
 type Tensors = ProgramState['weights'];
 export type TensorKind = 'weights' | 'optimizer';
@@ -31,14 +31,7 @@ export interface Delta {
   readonly rows: ReadonlyMap<string, Uint32Array>;
   /** Rows of the tensors of tables; all other tensors. */
   readonly program: ProgramState;
-  /** Changes of growing vocabularies; empty without any. */
-  readonly growth: ReadonlyMap<string, StoredTensor>;
-  /** Tensors of counters that replace those of the full checkpoint; empty if training does not change any. */
-  readonly counters: ReadonlyMap<string, StoredTensor>;
-  /** Rows of the current window of a stream since the checkpoint before; empty without any. */
-  readonly window: ReadonlyMap<string, StoredTensor>;
-  /** Events of a stream since the checkpoint before; empty without histories. */
-  readonly histories: HistoryTensors;
+  readonly states: StateChanges;
 }
 
 /** Changes since the checkpoint before, in a form that a checkpoint may have. */
@@ -49,22 +42,16 @@ export interface SavedChanges {
   readonly update?: Delta | undefined;
 }
 
-const NO_TENSORS: ReadonlyMap<string, StoredTensor> = new Map();
-
-/** What a delta has beside the program. Default: none. */
-type DeltaAdditions = { readonly [Name in 'growth' | 'counters' | 'window' | 'histories']?: Delta[Name] | undefined };
-
 /**
  * Selects the rows of this rank that changed since a checkpoint.
  * @param rows in ascending order, by table; all tables
- * @param others changes of growing vocabularies, counters, rows of a window, and events; none by default
  */
 export function selectChanges(
   { step, weights, optimizer, dealt }: ProgramState,
   rows: ReadonlyMap<string, Uint32Array>,
   previous: CheckpointId,
   peers: ProcessGroup,
-  { growth = NO_TENSORS, counters = NO_TENSORS, window = NO_TENSORS, histories = NO_TENSORS }: DeltaAdditions = {},
+  states: StateChanges = {},
 ): Delta {
   const ranks = (tensor: string): Pick<ProcessGroup, 'rank' | 'size'> =>
     dealt?.has(tensor) === true ? peers : SINGLE_PROCESS;
@@ -87,10 +74,7 @@ export function selectChanges(
   return {
     previous,
     rows: ofTables,
-    growth,
-    counters,
-    window,
-    histories,
+    states,
     program: {
       step,
       weights: select(weights, 'weights'),

@@ -63,9 +63,7 @@ export interface Resumed {
   readonly checkpoint: string;
   /** State fitted on the training set before the first step. */
   readonly fitted: Fitted;
-  readonly counters: Checkpoint['counters'];
-  readonly window: Checkpoint['window'];
-  readonly histories: Checkpoint['histories'];
+  readonly states: Checkpoint['states'];
   /**
    * Restores weights and optimizer state into a program. Works once: they are then released, because they may take half
    * of the memory.
@@ -227,17 +225,12 @@ export async function readSavedState(run: string): Promise<RunState | undefined>
 }
 
 /** Returns the state to resume from a checkpoint; its program state is read once. */
-export function resumedFrom(
-  path: string,
-  { program: saved, fitted, counters, window, histories }: Checkpoint,
-): Resumed {
+export function resumedFrom(path: string, { program: saved, fitted, states }: Checkpoint): Resumed {
   let program: ProgramState | undefined = saved;
   return {
     checkpoint: path,
     fitted,
-    counters,
-    window,
-    histories,
+    states,
     restore(target) {
       if (program !== undefined) target.restore(program);
       program = undefined;

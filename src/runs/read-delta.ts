@@ -3,7 +3,7 @@ import type { ProgramState } from '../engines/engine.js';
 import { parseState } from './checkpoint-state.js';
 import { listTokenChanges } from '../features/growing-vocabularies.js';
 import type { TokenChanges } from '../features/vocabulary/token-table.js';
-import { readDeltaTensors, readGrowth } from './checkpoint-tensors.js';
+import { readChanges, readDeltaTensors } from './checkpoint-tensors.js';
 import { listChanges, type Change, type DeltaFolder } from './delta.js';
 import { FILES, readText } from './manifest.js';
 import type { Sections } from './run-state.js';
@@ -40,6 +40,6 @@ export async function readDelta(
     step: own.step,
     sections,
     changes: listChanges(weights, 'weights', await readDeltaTensors(delta, 'weights', { isShared: true, allocate })),
-    tokens: (await readGrowth(delta, listTokenChanges)) ?? new Map<string, TokenChanges>(),
+    tokens: (await readChanges(delta, 'growth', listTokenChanges)) ?? new Map<string, TokenChanges>(),
   };
 }

@@ -7,7 +7,7 @@ import { writeFolder, writeSynced, type FileDigest } from '../io/disk.js';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.js';
 import { allSettledOrThrow } from './await-all.js';
 import type { Checkpoint } from './checkpoint.js';
-import { readCounters, readFitted, readTensors } from './checkpoint-tensors.js';
+import { readFitted, readTensors } from './checkpoint-tensors.js';
 import { loadedLookups } from '../features/lookups.js';
 import { checkSize, damaged, digestSchema, FILES, MANIFEST, parseJson, readText } from './manifest.js';
 import { writeConstants } from './optional-files.js';
@@ -37,7 +37,7 @@ const manifestSchema = z.strictObject({
 type Digests = z.output<typeof manifestSchema>['files'];
 
 /** Trees, and everything needed to encode the rows that they predict. */
-export interface StoredTrees extends Pick<Checkpoint, 'fitted' | 'config' | 'counters' | 'lookups'> {
+export interface StoredTrees extends Pick<Checkpoint, 'fitted' | 'config' | 'lookups' | 'states'> {
   readonly facts: TreeFacts;
   /** By field: the number of training rows or items with each id. */
   readonly idCounts: ReadonlyMap<string, Uint32Array>;
@@ -110,8 +110,8 @@ export async function readTrees(folder: string): Promise<StoredTrees> {
     facts,
     config: await readListed(folder, FILES.config, digests),
     fitted: await readFitted(folder, { ...digests, [FILES.features]: features }),
-    counters: await readCounters(folder, digests),
     lookups: await readTensors(folder, FILES.lookups, digests, loadedLookups),
+    states: { counters: await readTensors(folder, FILES.counters, digests, (tensors) => tensors) },
     idCounts: await readIdCounts(folder, digests[ID_COUNTS]),
   };
 }

@@ -91,7 +91,7 @@ export class Pool {
     const state = await LiveState.load(folder);
     const pool = new Pool(options, state);
     const memory = { isShared: true, hasSpare: isReloaded, tables };
-    const loaded = await readCheckpoint(folder, { withCounters: false, withHistories: false, ...memory });
+    const loaded = await readCheckpoint(folder, { states: [], ...memory });
     const { stored, tokens } = await reserveRows(folder, loaded, { isReloaded, raw });
     const streamed = state.sources;
     const logs = await readLogs(spec, stored, streamed, options);

@@ -20,7 +20,7 @@ export const networkTeacher: TeacherKind = {
   async read(folder) {
     const model = await withEvents(await readTrainedModel(folder));
     const { experiment, checkpoint } = model;
-    return { experiment, counters: checkpoint.counters, open: (names, options) => openScorer(model, names, options) };
+    return { experiment, counters: checkpoint.states.counters, open: (...given) => openScorer(model, ...given) };
   },
 };
 

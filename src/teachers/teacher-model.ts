@@ -3,7 +3,7 @@ import type { Experiment } from '../config/experiment.js';
 import { storedExperiment } from '../config/stored.js';
 import type { RowScorer } from '../data/sources/teacher-pass.js';
 import type { EngineOptions } from '../engines/engines.js';
-import type { Checkpoint } from '../runs/checkpoint.js';
+import type { StateTensors } from '../runs/states.js';
 import { FILES } from '../runs/manifest.js';
 
 /** Options of the engine that scores rows. */
@@ -13,7 +13,7 @@ export type CpuOptions = Pick<EngineOptions, 'threads' | 'portable'>;
 export interface TeacherModel {
   readonly experiment: Experiment;
   /** Counters after the rows that it was trained on. */
-  readonly counters: Checkpoint['counters'];
+  readonly counters: StateTensors | undefined;
   /** Prepares to score rows; results do not depend on the number of threads. */
   open(outputs: readonly string[], options: CpuOptions): Promise<RowScorer>;
 }

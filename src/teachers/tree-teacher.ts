@@ -28,7 +28,7 @@ export const treeTeacher: TeacherKind = {
     const trained = { folder, experiment, trees, format };
     return {
       experiment,
-      counters: trees.counters,
+      counters: trees.states.counters,
       open: (names, options) => Promise.resolve(openScorer(trained, names, options)),
     };
   },

@@ -6,7 +6,7 @@ import type { LoadedConfig } from '../config/load.js';
 import { SINGLE_PROCESS } from '../core/process-group.js';
 import { userError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
-import { continueCounters, joinStates, NO_COUNTERS, splitStates } from '../data/counters/counter-start.js';
+import { continueCounters, joinStates, splitStates } from '../data/counters/counter-start.js';
 import { labelScales } from '../data/batches/label-facts.js';
 import { followOptions, type FollowOptions } from '../data/follow-options.js';
 import { onFirstSamples } from '../data/replay/numbered-samples.js';
@@ -145,7 +145,7 @@ function openCounters(
   if (plan === undefined) return undefined;
   if (resumed !== undefined)
     return readCheckpointed(resumed, FILES.counters, () =>
-      FollowedCounters.resume(plan, splitStates(resumed.counters)),
+      FollowedCounters.resume(plan, splitStates(resumed.states.counters)),
     );
   const earlier = inputs.start.counters?.();
   if (earlier === undefined) return new FollowedCounters(plan);
@@ -166,7 +166,11 @@ function readCheckpointed<Content>(resumed: OpenRun['resumed'], name: string, re
 function openHistories({ inputs }: StreamSession, { resumed }: OpenRun): FollowedHistories | undefined {
   const { histories: plans, join } = inputs;
   if (plans.length === 0) return undefined;
-  return readCheckpointed(resumed, FILES.histories, () => new FollowedHistories(plans, join, resumed?.histories));
+  return readCheckpointed(
+    resumed,
+    FILES.histories,
+    () => new FollowedHistories(plans, join, resumed?.states.histories),
+  );
 }
 
 /** Takes what is fitted from the checkpoint or the run to start from, or fits it on the first records. */
@@ -227,7 +231,7 @@ async function trainModel(
   const progressive = readCheckpointed(
     run.resumed,
     FILES.window,
-    () => new ProgressiveValidation(outputs, windowRows, alarms, windows, run.resumed?.window),
+    () => new ProgressiveValidation(outputs, windowRows, alarms, windows, run.resumed?.states.window),
   );
   const checkpointer = await openStreamCheckpointer(session, run, data, model, loop, progressive);
   progress.checkpointer = checkpointer;
@@ -267,10 +271,15 @@ function openStreamCheckpointer(
     loop,
     {
       ...session.schedule,
-      vocabularies,
-      window: progressive,
-      histories,
-      ...(counters && { counters: () => joinStates({ ends: counters.state().ends }) }),
+      states: {
+        growth: vocabularies,
+        window: progressive,
+        histories,
+        counters: counters && {
+          changes: () => joinStates({ ends: counters.state().ends }),
+          markSaved: () => undefined,
+        },
+      },
     },
     () => {
       growth.counts = vocabularies.counts();
@@ -279,14 +288,12 @@ function openStreamCheckpointer(
         get fitted() {
           return vocabularies.fitted();
         },
-        get counters() {
-          return joinStates(counters?.state() ?? NO_COUNTERS);
-        },
-        get window() {
-          return progressive.rows();
-        },
-        get histories() {
-          return histories?.events() ?? new Map<string, never>();
+        get states() {
+          return {
+            counters: counters && joinStates(counters.state()),
+            window: progressive.rows(),
+            histories: histories?.events(),
+          };
         },
         lookups: encoded.spec.lookups ?? new Map(),
       };

@@ -216,8 +216,8 @@ export function openTrainingCheckpointer(
   run: OpenRun,
   { program, journal }: CompiledModel,
   loop: LoopState,
-  checkpoints: CheckpointOptions & Pick<CheckpointerOptions, 'vocabularies' | 'counters' | 'window' | 'histories'>,
-  checkpoint: () => Pick<Checkpoint, 'fitted' | 'counters' | 'lookups' | 'window' | 'histories'>,
+  checkpoints: CheckpointOptions & Pick<CheckpointerOptions, 'states'>,
+  checkpoint: () => Pick<Checkpoint, 'fitted' | 'lookups' | 'states'>,
 ): Promise<Checkpointer> {
   return openCheckpointer(
     {
@@ -230,26 +230,19 @@ export function openTrainingCheckpointer(
       snapshot: async () => {
         const own = checkpoint();
         let fitted: Fitted | undefined;
-        let histories: Checkpoint['histories'];
+        let states: Checkpoint['states'] | undefined;
         return {
           program: await readState(program),
           sections: run.state.sections(),
           config,
           lookups: own.lookups,
-          // Read by full checkpoints alone: storing them takes time for each event of a window,
-          get counters() {
-            return own.counters;
-          },
-          // each token of a vocabulary that grows,
+          // Read by full checkpoints alone: storing them takes time for each token of a vocabulary that grows,
           get fitted() {
             return (fitted ??= own.fitted);
           },
-          get window() {
-            return own.window ?? new Map<string, never>();
-          },
-          // and for each event of a stream.
-          get histories() {
-            return (histories ??= own.histories ?? new Map<string, never>());
+          // and for each event of counters, windows and histories.
+          get states() {
+            return (states ??= own.states);
           },
         };
       },

@@ -5,8 +5,8 @@ import { userError, type UserError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
 import { splitStates } from '../data/counters/counter-start.js';
 import { LiveCounters } from '../data/counters/live-counters.js';
-import { readTensors } from '../runs/checkpoint-tensors.js';
-import { readCheckpointCounters } from '../runs/checkpoint.js';
+import { readChanges } from '../runs/checkpoint-tensors.js';
+import { readCheckpointState } from '../runs/checkpoint.js';
 import type { DeltaFolder } from '../runs/delta.js';
 import { FILES } from '../runs/manifest.js';
 
@@ -16,10 +16,10 @@ import { FILES } from '../runs/manifest.js';
  * @throws UserError (checkpoint) for a missing or invalid file
  */
 export async function loadCounters(folder: string): Promise<LiveCounters | undefined> {
-  const { config, counters } = await readCheckpointCounters(folder);
+  const { config, state } = await readCheckpointState(folder, 'counters');
   const experiment = storedExperiment(config, join(folder, FILES.config));
   const plan = CounterPlan.of(experiment.data, listTasks(experiment));
-  return plan && new LiveCounters(plan, splitStates(counters), experiment.data.decimal);
+  return plan && new LiveCounters(plan, splitStates(state), experiment.data.decimal);
 }
 
 /**
@@ -27,12 +27,8 @@ export async function loadCounters(folder: string): Promise<LiveCounters | undef
  * @param counters of the same config
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export async function readCounterChanges(
-  counters: LiveCounters,
-  { folder, manifest: { files } }: DeltaFolder,
-): Promise<LiveCounters | undefined> {
-  if (files[FILES.counters] === undefined) return undefined;
-  return readTensors(folder, FILES.counters, files, (tensors) => counters.startAt(splitStates(tensors)), false);
+export function readCounterChanges(counters: LiveCounters, delta: DeltaFolder): Promise<LiveCounters | undefined> {
+  return readChanges(delta, 'counters', (tensors) => counters.startAt(splitStates(tensors)));
 }
 
 /** Creates the error of events for a model without counters. */

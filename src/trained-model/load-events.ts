@@ -5,9 +5,10 @@ import { rowHistories } from '../data/sequence-options.js';
 import { areUnixSeconds } from '../features/event-log.js';
 import { EventStore } from '../features/event-store.js';
 import { splitHistories } from '../features/stored-histories.js';
-import { readChainHistories, readHistoryChanges } from '../runs/checkpoint-tensors.js';
-import { readChain, type DeltaFolder } from '../runs/delta.js';
-import { FILES, readText } from '../runs/manifest.js';
+import { readChanges } from '../runs/checkpoint-tensors.js';
+import { readCheckpointState } from '../runs/checkpoint.js';
+import type { DeltaFolder } from '../runs/delta.js';
+import { FILES } from '../runs/manifest.js';
 
 /**
  * Loads the events of a checkpoint of a stream; undefined if it has none.
@@ -15,12 +16,10 @@ import { FILES, readText } from '../runs/manifest.js';
  * @throws UserError (checkpoint) for a missing or invalid file
  */
 export async function loadEvents(folder: string): Promise<LiveEvents | undefined> {
-  const chain = await readChain(folder);
-  const histories = await readChainHistories(chain);
-  if (histories.size === 0) return undefined;
-  const config = await readText(folder, FILES.config, chain.files);
+  const { config, state } = await readCheckpointState(folder, 'histories');
+  if (state === undefined) return undefined;
   const options = rowHistories(storedExperiment(config, join(folder, FILES.config)).data.sequences);
-  const logs = Array.from(splitHistories(histories), ([name, events]): [string, StreamLog] => {
+  const logs = Array.from(splitHistories(state), ([name, events]): [string, StreamLog] => {
     const { key, until } = options[name]!;
     return [name, { key, until, isClocked: areUnixSeconds(events.times), store: EventStore.of(name, events) }];
   });
@@ -33,7 +32,7 @@ export async function loadEvents(folder: string): Promise<LiveEvents | undefined
  * @throws UserError (checkpoint) for a missing or invalid file, or events that do not follow those so far
  */
 export function readEventChanges(events: LiveEvents, delta: DeltaFolder): Promise<EventChanges | undefined> {
-  return readHistoryChanges(delta, (tensors) => {
+  return readChanges(delta, 'histories', (tensors) => {
     const changes = splitHistories(tensors);
     events.assertNext(changes);
     return changes;

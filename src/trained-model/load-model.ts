@@ -191,8 +191,7 @@ type GivenOptions = PredictRowsOptions & { onCounts?(counts: CountsByColumn): vo
 export async function loadModel(path: string, { raw, histories, precision, tables }: LoadOptions = {}): Promise<Model> {
   const trained = await readTrainedModel(path, {
     raw,
-    withCounters: false,
-    withHistories: false,
+    states: [],
     isShared: true,
     tables,
   });

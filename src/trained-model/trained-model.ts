@@ -120,7 +120,7 @@ export function resolveOutputs(
  */
 export async function withEvents(model: TrainedModel, access?: Access): Promise<TrainedModel> {
   const { format, checkpoint, experiment } = model;
-  const streamed = checkpoint.histories && splitHistories(checkpoint.histories);
+  const streamed = checkpoint.states.histories && splitHistories(checkpoint.states.histories);
   const logged = await withEventLogs(format, experiment.data, access, streamed);
   return logged === format ? model : { ...model, format: encodedFormat(logged, checkpoint.fitted) };
 }

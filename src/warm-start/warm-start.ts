@@ -12,7 +12,8 @@ import { encodedFields, computeLayout, type Fitted } from '../features/feature-t
 import { growFitted, type GrownFitted } from '../features/grow-fitted.js';
 import { buildModel, listLookups } from '../models/models.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
-import { readCheckpointCounters, type Checkpoint } from '../runs/checkpoint.js';
+import { readCheckpointState } from '../runs/checkpoint.js';
+import type { StateTensors } from '../runs/states.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
 import { FILES, manifestDigest } from '../runs/manifest.js';
 import { readWarmStartSource, type InitFromOptions, type WarmStartSource } from '../runs/init-from.js';
@@ -110,7 +111,7 @@ class WarmStart implements Start {
 
   counters(): EarlierCounters {
     const { checkpoint, folder, experiment } = this.#opened.before;
-    return earlierCounters(folder, experiment, checkpoint.counters);
+    return earlierCounters(folder, experiment, checkpoint.states.counters);
   }
 
   keepScales(data: DataState): DataState {
@@ -166,11 +167,11 @@ class WarmStart implements Start {
  */
 export async function readStartCounters(initFrom: InitFromOptions): Promise<EarlierCounters> {
   const folder = realpathSync(findSource(initFrom.checkpoint).found);
-  const { config, counters } = await readCheckpointCounters(folder);
-  return earlierCounters(folder, storedExperiment(config, join(folder, FILES.config)), counters);
+  const { config, state } = await readCheckpointState(folder, 'counters');
+  return earlierCounters(folder, storedExperiment(config, join(folder, FILES.config)), state);
 }
 
-function earlierCounters(folder: string, experiment: Experiment, saved: Checkpoint['counters']): EarlierCounters {
+function earlierCounters(folder: string, experiment: Experiment, saved: StateTensors | undefined): EarlierCounters {
   return { ...splitStates(saved), plan: CounterPlan.of(experiment.data, listTasks(experiment)), path: folder };
 }
 

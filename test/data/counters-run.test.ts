@@ -150,7 +150,7 @@ describe('a warm start with counters', () => {
     expect(log).toMatch(/"counters continue from [^"]*, after 2026-01-17T15:56:00.000Z"/);
     // The test set of the run before is the validation set: the state after it is the same.
     const endsOf = async ({ run }: TrainResult): Promise<readonly CounterState[]> =>
-      splitStates((await readTrainedModel(run)).checkpoint.counters).ends;
+      splitStates((await readTrainedModel(run)).checkpoint.states.counters).ends;
     expect(await endsOf(first)).toEqual((await endsOf(trained)).slice(1));
     const again = await train(trained.run);
     expect(weightsOf(again).equals(weightsOf(first))).toBe(true);

@@ -63,7 +63,7 @@ const checkpoint = (step: number): Checkpoint => ({
   sections: { loop: { version: 1, ...firstLoopState(), step, epoch: step }, log: { version: 1, metricsBytes: 0 } },
   fitted: { f: { size: 3 } },
   config: 'name: x\n',
-  counters: new Map(),
+  states: {},
   lookups: new Map(),
 });
 

@@ -33,7 +33,7 @@ const checkpoint = (step: number): Checkpoint => ({
   },
   fitted: { f: { size: 3 } },
   config: 'name: x\n',
-  counters: new Map(),
+  states: {},
   lookups: new Map(),
 });
 /** A table of which steps change the second row. */

@@ -169,7 +169,7 @@ describe('checkpoints', () => {
     },
     fitted: { f: { size: 3 }, word: { vocabulary: WORDS } },
     config: 'name: x\n',
-    counters: new Map(),
+    states: {},
     lookups: new Map(),
   });
 
@@ -197,7 +197,7 @@ describe('checkpoints', () => {
       WORDS.bytes.byteLength + WORDS.offsets.byteLength,
     );
     const window = new Map([['labels.click', { shape: [3], data: Uint8Array.of(1, 0, 1) }]]);
-    expect(checkpointBytes({ ...small, window }) - checkpointBytes(small)).toBe(3);
+    expect(checkpointBytes({ ...small, states: { window } }) - checkpointBytes(small)).toBe(3);
     expect((await readCheckpoint(findCheckpoint(run))).fitted).toEqual({
       f: { size: 3 },
       word: { vocabulary: ['a', 'ü'] },

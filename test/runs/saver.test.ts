@@ -24,7 +24,7 @@ function openSaver(
       sections: {},
       fitted: {},
       config: '',
-      counters: new Map(),
+      states: {},
       lookups: new Map(),
     });
   };

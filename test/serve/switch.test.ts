@@ -31,7 +31,7 @@ function checkpointOf(step: number, values: Float32Array): Checkpoint {
     sections: {},
     fitted: {},
     config: 'name: x\n',
-    counters: new Map(),
+    states: {},
     lookups: new Map(),
   };
 }

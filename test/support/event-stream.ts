@@ -95,14 +95,14 @@ export async function streamTrace(run: string): Promise<Record<string, unknown>>
   const read = (path: string): string => readFileSync(path, 'latin1');
   const withoutTimes = (text: string): string =>
     text.replace(/"elapsedMs":[\d.e+-]+,?/g, '').replace(/"lag":\{[^}]*\},?/g, '');
-  const { program, fitted, counters, window, histories } = await readCheckpoint(last, { withOptimizer: true });
+  const { program, fitted, states } = await readCheckpoint(last, { withOptimizer: true });
   return {
     weights: bitsOf(program.weights),
     optimizer: bitsOf(program.optimizer),
     fitted,
-    window: bitsOf(window),
-    counters: bitsOf(counters),
-    histories: bitsOf(histories),
+    window: bitsOf(states.window),
+    counters: bitsOf(states.counters),
+    histories: bitsOf(states.histories),
     state: JSON.parse(withoutTimes(read(join(last, 'state.json'))).replace(/"metricsBytes":\d+/, '"-":0')) as unknown,
     metrics: withoutTimes(read(join(run, 'metrics.jsonl'))),
     rejects: existsSync(join(run, 'rejects.csv')) ? read(join(run, 'rejects.csv')) : undefined,

@@ -51,13 +51,13 @@ export async function trainOnStream(configPath, dataPath, run, threads, numSteps
       goals: new Map(),
       peers: SINGLE_PROCESS,
       journal,
-      vocabularies,
+      states: { growth: vocabularies },
       snapshot: async () => ({
         program: await readState(program),
         sections: { data: { version: dataSection.version, ...firstDataState() } },
         config: dumpConfig(experiment),
-        counters: new Map(),
         lookups: new Map(),
+        states: {},
         get fitted() {
           return vocabularies.fitted();
         },

@@ -21,12 +21,12 @@ const historiesOf = (log: string): readonly string[] => [
 
 /** Reads the last checkpoint of a run, with all numbers of its tensors. */
 async function readTrained(run: string) {
-  const { fitted, counters, program } = await readCheckpoint(lastOf(run), { withOptimizer: true });
+  const { fitted, states, program } = await readCheckpoint(lastOf(run), { withOptimizer: true });
   const tensors = [...program.weights, ...program.optimizer];
   return {
     fitted,
     step: program.step,
-    counters: [...counters],
+    counters: [...states.counters!],
     program: tensors.map(([name, { data }]) => [name, [...data]]),
   };
 }
@@ -90,7 +90,7 @@ describe('training on a stream with counters', () => {
     const folder = scratchFolder();
     const first = join(folder, 'first');
     await follow(writeCountedStream(folder, RECORDS.slice(0, 1290)), first);
-    const { counters } = await readCheckpoint(lastOf(first));
+    const { counters } = (await readCheckpoint(lastOf(first))).states;
     // Records after the last whole batch are not trained on yet.
     const events = RECORDS.slice(0, 1280).map((text) => JSON.parse(text) as { at: number; item: string });
     const latest = Math.max(...events.map(({ at }) => at));
@@ -109,7 +109,7 @@ describe('training on a stream with counters', () => {
       on: { onWarning: (text) => notices.push(text) },
     });
     expect(notices.filter((text) => text.startsWith('counters continue from'))).toHaveLength(1);
-    const state = splitStates((await readCheckpoint(lastOf(next))).counters);
+    const state = splitStates((await readCheckpoint(lastOf(next))).states.counters);
     expect(timesOf(state.start!).clock).toBe(1000 * latest);
   });
 });

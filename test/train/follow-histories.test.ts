@@ -23,9 +23,9 @@ const RECORDS = historyRecords(4000);
 
 /** Reads the last checkpoint of a run, with all numbers of its tensors. */
 async function readTrained(run: string) {
-  const { program, fitted, histories } = await readCheckpoint(join(run, 'checkpoints/last'), { withOptimizer: true });
+  const { program, fitted, states } = await readCheckpoint(join(run, 'checkpoints/last'), { withOptimizer: true });
   const numbers = [...program.weights, ...program.optimizer].map(([name, { data }]) => [name, [...data]]);
-  return { step: program.step, numbers, fitted, histories: histories && [...histories] };
+  return { step: program.step, numbers, fitted, histories: states.histories && [...states.histories] };
 }
 
 describe('training on a stream with histories of its own records', () => {

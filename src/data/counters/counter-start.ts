@@ -111,8 +111,8 @@ export function joinStates({ start, ends }: RunCounters): CounterState {
   );
 }
 
-/** Divides the tensors of a file into states. */
-export function splitStates(tensors: CounterState): RunCounters {
+/** Divides the tensors of a file into states; none without a file. */
+export function splitStates(tensors: CounterState = new Map()): RunCounters {
   const states = new Map<string, Map<string, StoredTensor>>();
   for (const [name, tensor] of tensors) {
     const dot = name.indexOf('.');

@@ -1,0 +1,44 @@
+import { mergeHistories } from '../features/stored-histories.js';
+import type { StoredTensor } from '../io/safetensors.js';
+import { appendWindow } from '../training/window-rows.js';
+
+/** Tensors of a state, by name. */
+export type StateTensors = ReadonlyMap<string, StoredTensor>;
+
+/** How the changes in deltas continue the state of a full checkpoint. */
+interface StateForm {
+  /** Deltas whose changes are read: all, or the last one with changes, if these contain the earlier ones. */
+  readonly reads: 'all' | 'last';
+  /**
+   * Adds changes, in order.
+   * @throws Error if they do not follow each other
+   */
+  fold(full: StateTensors, changes: readonly StateTensors[]): StateTensors;
+}
+
+/**
+ * What a checkpoint has of earlier rows beside weights, vocabularies and scales, each in a file of its name (`FILES`):
+ * counters of earlier events before training and after each split, the rows of the current window of a stream, and the
+ * events of a stream that its rows see.
+ */
+export const STATES = {
+  counters: { reads: 'last', fold: (full, [last = new Map()]) => new Map([...full, ...last]) },
+  window: { reads: 'all', fold: (full, changes) => changes.reduce(appendWindow, full) },
+  histories: { reads: 'all', fold: mergeHistories },
+} satisfies Readonly<Record<string, StateForm>> as Readonly<Record<'counters' | 'window' | 'histories', StateForm>>;
+
+export type StateName = keyof typeof STATES;
+export const STATE_NAMES = Object.keys(STATES) as readonly StateName[];
+
+/** States by name; a run lacks those that it does not need. */
+export type States = { readonly [Name in StateName]?: StateTensors | undefined };
+
+/** Changes of states since a checkpoint; those of growing vocabularies, `growth`, are part of what is fitted. */
+export type StateChanges = { readonly [Name in StateName | 'growth']?: StateTensors | undefined };
+
+/** A state that training changes. */
+export interface ChangingState {
+  /** Returns the changes since the last call of `markSaved`. */
+  changes(): StateTensors;
+  markSaved(): void;
+}
