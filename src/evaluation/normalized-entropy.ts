@@ -1,7 +1,6 @@
 import { meanLogLoss } from './log-loss.js';
 import { defineMetric, singleMetric } from './metric.js';
 import { explainOneClass } from './ranked.js';
-import { sumColumn } from './scores.js';
 
 /** Log loss divided by the entropy of the base rate, the log loss of predicting the base rate (He et al. 2014). */
 export const normalizedEntropy = defineMetric({
@@ -10,7 +9,7 @@ export const normalizedEntropy = defineMetric({
   options: () => ({}),
   build: () =>
     singleMetric('normalizedEntropy', 'classification', 'lower', (scores) => {
-      const positives = sumColumn(scores, 'labels');
+      const positives = scores.sum('labels');
       const none = explainOneClass(positives, scores.rows);
       if (none !== undefined) return none;
       const rate = positives / scores.rows;

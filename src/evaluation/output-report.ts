@@ -3,7 +3,7 @@ import { logLoss } from './log-loss.js';
 import type { Metric, TableRow } from './metric.js';
 import { plainMetric } from './metrics.js';
 import { pcoc } from './pcoc.js';
-import { sumColumn, type Scores } from './scores.js';
+import type { Scores } from './scores.js';
 import type { Output } from './outputs.js';
 
 /** Metrics of an output: numbers, or null with the reason under `reasons`. */
@@ -68,7 +68,7 @@ export function measure(
   }
   return {
     rows: scores.rows,
-    ...(type === 'classification' ? { positives: sumColumn(scores, 'labels') } : {}),
+    ...(type === 'classification' ? { positives: scores.sum('labels') } : {}),
     ...numbers,
     ...(Object.keys(bins).length > 0 ? { bins } : {}),
     ...(Object.keys(reasons).length > 0 ? { reasons } : {}),

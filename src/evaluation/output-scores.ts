@@ -4,7 +4,7 @@ import type { KeyIndex } from './key-index.js';
 import { rankClasses, type Ranked } from './ranked.js';
 import { BLOCK_ROWS, type Block } from './row-store.js';
 import type { Chunk } from './chunk.js';
-import type { Scores } from './scores.js';
+import { cachedSums, type Scores } from './scores.js';
 import { combinePredictions, type Output } from './outputs.js';
 
 /** Stored rows on which an output is measured. */
@@ -45,6 +45,7 @@ export function buildScores(output: Output, { blocks, keys = new Map(), position
       grouped.set(by, cached);
       return cached;
     },
+    sum: cachedSums(() => selected.chunks()),
     [Symbol.iterator]: (): Iterator<Chunk> => selected.chunks(),
   };
 }

@@ -1,5 +1,5 @@
 import { defineMetric, singleMetric, type NoValue } from './metric.js';
-import { sumColumn, type Scores } from './scores.js';
+import type { Scores } from './scores.js';
 import { influenceError, type Influence } from './standard-error.js';
 
 /** Predicted clicks over observed clicks: mean prediction divided by mean label; 1 is calibrated. */
@@ -16,15 +16,13 @@ export const pcoc = defineMetric({
 });
 
 function computePcoc(scores: Scores): number | NoValue {
-  const positives = sumColumn(scores, 'labels');
-  return positives === 0
-    ? { reason: `no positives among ${scores.rows} rows` }
-    : sumColumn(scores, 'predictions') / positives;
+  const positives = scores.sum('labels');
+  return positives === 0 ? { reason: `no positives among ${scores.rows} rows` } : scores.sum('predictions') / positives;
 }
 
 /** Computes the influence function of the ratio of mean prediction to mean label, which must not be 0. */
 function computeInfluence(scores: Scores): Influence {
-  const rate = sumColumn(scores, 'labels') / scores.rows;
-  const value = sumColumn(scores, 'predictions') / scores.rows / rate;
+  const rate = scores.sum('labels') / scores.rows;
+  const value = scores.sum('predictions') / scores.rows / rate;
   return (label, prediction) => (prediction - value * label) / rate;
 }

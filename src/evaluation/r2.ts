@@ -1,6 +1,5 @@
 import { defineMetric, singleMetric } from './metric.js';
 import { sumSquaredErrors } from './rmse.js';
-import { sumColumn } from './scores.js';
 
 /** Coefficient of determination: share of the label variance that the predictions explain. */
 export const r2 = defineMetric({
@@ -10,7 +9,7 @@ export const r2 = defineMetric({
   options: () => ({}),
   build: () =>
     singleMetric('r2', 'regression', 'higher', (scores) => {
-      const mean = sumColumn(scores, 'labels') / scores.rows;
+      const mean = scores.sum('labels') / scores.rows;
       const spread = sumSquaredErrors(scores, mean);
       return spread === 0 ? { reason: `all ${scores.rows} labels are equal` } : 1 - sumSquaredErrors(scores) / spread;
     }),

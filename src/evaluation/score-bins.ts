@@ -1,6 +1,6 @@
 import type { Chunk } from './chunk.js';
 import { createFloatReader, orderBits, rankClasses, type Ranked } from './ranked.js';
-import { sumColumn, type Scores } from './scores.js';
+import { cachedSums, type Scores } from './scores.js';
 
 /**
  * Bins of equal width in the logit, so that rare events have the same resolution: p differs by at most 1.6% within a
@@ -48,7 +48,7 @@ export function binScores(scores: Scores): ScoreBins {
     n = nextNegative;
     p = nextPositive;
   }
-  return { rows: scores.rows, positives: positives.length, predicted: sumColumn(scores, 'predictions'), ...bins };
+  return { rows: scores.rows, positives: positives.length, predicted: scores.sum('predictions'), ...bins };
 }
 
 /** Returns the first index from which sorted keys are at least `end`. */
@@ -85,7 +85,7 @@ function computeBinEnd(bin: number): number {
 
 /** Sums the rows of a classification; independent of row order. */
 export function sumScores(scores: Scores): ScoreSums {
-  return { rows: scores.rows, positives: sumColumn(scores, 'labels'), predicted: sumColumn(scores, 'predictions') };
+  return { rows: scores.rows, positives: scores.sum('labels'), predicted: scores.sum('predictions') };
 }
 
 /** Returns the bin of a prediction. */
@@ -122,6 +122,7 @@ export function expandBins({ rows, at, negatives, truths }: ScoreBins, constant?
     grouped(by) {
       throw new Error(`a histogram has no column ${by}`);
     },
+    sum: cachedSums(chunks),
     [Symbol.iterator]: chunks,
   };
   return scores;

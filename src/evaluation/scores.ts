@@ -9,27 +9,27 @@ export interface Scores extends Iterable<Chunk> {
   ranked(): Ranked;
   /** Groups rows by the values of a column, sorted; cached. */
   grouped(by: string): Grouped;
+  /** Computes the exact sum of a column, bitwise independent of order and chunks; cached. */
+  sum(column: keyof Chunk): number;
 }
 
-/** Shared by all metrics of the same rows. */
-const sums = new WeakMap<Scores, Map<keyof Chunk, number>>();
-
-/** Computes the exact sum of a column, bitwise independent of order and chunks; cached. */
-export function sumColumn(scores: Scores, column: keyof Chunk): number {
-  const cached = sums.get(scores) ?? new Map<keyof Chunk, number>();
-  sums.set(scores, cached);
-  const sum = cached.get(column) ?? sumExactly(scores, column);
-  cached.set(column, sum);
-  return sum;
+/** Creates `Scores.sum` of rows. */
+export function cachedSums(chunks: () => Iterable<Chunk>): Scores['sum'] {
+  const sums = new Map<keyof Chunk, number>();
+  return (column) => {
+    const sum = sums.get(column) ?? sumExactly(chunks(), column);
+    sums.set(column, sum);
+    return sum;
+  };
 }
 
 /** Number of exponents of a float. */
 const BINS = 256;
 
 /** Sums as `createExactSum`; the 24 bits of a float require no split. */
-function sumExactly(scores: Scores, column: keyof Chunk): number {
+function sumExactly(chunks: Iterable<Chunk>, column: keyof Chunk): number {
   const bins = new Float64Array(BINS);
-  for (const chunk of scores) {
+  for (const chunk of chunks) {
     const values = chunk[column];
     addTo(bins, values, new Int32Array(values.buffer, values.byteOffset, values.length));
   }
