@@ -2,7 +2,7 @@ import type { StoredTensor } from '../../io/safetensors.js';
 import type { CounterSpec } from '../counter-options.js';
 import { EventQueue, Totals } from './event-queue.js';
 import type { KeyTable } from './key-table.js';
-import { OpenEvents } from './open-events.js';
+import { TimeQueue } from '../../core/time-queue.js';
 
 /** Key of all events of a counter that divides by their mean; no event has it. */
 const ALL_KEYS = '';
@@ -26,7 +26,9 @@ export class WindowCounter {
   readonly #table: KeyTable;
   readonly #all: number | undefined;
   /** Events that earlier ones may follow. */
-  readonly #open = new OpenEvents();
+  readonly #open = new TimeQueue();
+  /** Number of events that were opened. */
+  #numOpened = 0;
   /** Events after these that no earlier one follows, by time. */
   readonly #recent: EventQueue;
   /** Events that every window contains or is later than, by slot. */
@@ -95,7 +97,7 @@ export class WindowCounter {
   add(time: number, key: number, value: number): void {
     if (time < this.#closedMs) this.#reopen(time);
     this.#table.use(key);
-    this.#open.push(time, key, value);
+    this.#open.push(time, this.#numOpened++, key, value);
   }
 
   /** Calls `visit` with the key of each event, in the order in which `restore` reads them. */
@@ -164,9 +166,9 @@ export class WindowCounter {
   /** Closes the open events before a time, which no earlier one follows. */
   #close(time: number): void {
     const open = this.#open;
-    while (open.firstTime < time) {
+    while (open.first < time) {
       open.pop();
-      this.#closeEvent(open.time, open.key, open.value);
+      this.#closeEvent(open.time, open.id, open.value);
       if (this.#all === undefined) continue;
       this.#table.use(this.#all);
       this.#closeEvent(open.time, this.#all, open.value);
@@ -189,7 +191,7 @@ export class WindowCounter {
       const value = this.#valueOf(index);
       this.#totals.copy(key, this.#begin.totals, this.#begin.index);
       if (key === this.#all) this.#table.release(key);
-      else this.#open.push(recent.timeOf(index), key, value);
+      else this.#open.push(recent.timeOf(index), this.#numOpened++, key, value);
     }
     this.#closedMs = time;
   }

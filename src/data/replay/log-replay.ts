@@ -11,11 +11,11 @@ import type { Batch } from '../../core/batch.js';
 import { countAtMost } from '../../core/count-at-most.js';
 import { LogOrder } from './log-order.js';
 import type { RowSamples } from './row-samples.js';
-import { TimeHeap, type TimedSlot } from './time-heap.js';
+import { TimeQueue } from '../../core/time-queue.js';
 
 /** Rows without samples are removed if there are at least as many. */
 const MIN_REMOVED_ROWS = 4096;
-/** Exclusive upper bound of the samples of a row, which the heap orders by row, then by index. */
+/** Exclusive upper bound of the samples of a row, which the queue orders by row, then by index. */
 const MAX_ROW_SAMPLES = 1024;
 
 /**
@@ -27,9 +27,9 @@ export class LogReplay {
   readonly #samples: RowSamples;
   readonly #order: LogOrder;
   /** Samples that wait for their time; the slot of each is its index among those of its row. */
-  readonly #waiting = new TimeHeap();
+  readonly #waiting = new TimeQueue();
   /** Samples that are due, in order. */
-  #ready: TimedSlot[] = [];
+  #ready: { readonly number: number; readonly index: number }[] = [];
   #columns: readonly BlockColumn[] = [];
   #block: RowBlock | undefined;
   #target: RowBlock | undefined;
@@ -73,7 +73,10 @@ export class LogReplay {
       this.#left.push(times.length);
       if (times.length === 0) this.#numDone++;
     }
-    while (this.#waiting.first <= this.#order.timeMs) this.#ready.push(this.#waiting.pop());
+    while (this.#waiting.first <= this.#order.timeMs) {
+      this.#waiting.pop();
+      this.#ready.push({ number: this.#waiting.order, index: this.#waiting.id });
+    }
   }
 
   /**
@@ -91,7 +94,7 @@ export class LogReplay {
     reserveRows(target, this.#columns, taken.length);
     gatherRows(block, this.#columns, places, taken.length, target);
     const [samples, write] = [this.#samples.reader(block), this.#samples.writer(target)];
-    for (const [i, { slot: index }] of taken.entries()) {
+    for (const [i, { index }] of taken.entries()) {
       const place = places[i]!;
       write(samples.list(place)[index]!, i);
       if (--this.#left[place]! === 0) this.#numDone++;

@@ -1,7 +1,7 @@
 import { storedTime } from '../../delay/columns.js';
 import { joinedEvents, type JoinedEvent, type JoinOptions } from '../join-options.js';
 import type { ChunkStream, StreamChunk } from './chunk-stream.js';
-import { TimeHeap, type TimedSlot } from '../replay/time-heap.js';
+import { TimeQueue } from '../../core/time-queue.js';
 import type { CellBytes } from './cell-bytes.js';
 import { parseStreamCursor } from './cursor.js';
 import { createMatchCounter } from './event-matches.js';
@@ -80,7 +80,7 @@ class Join {
   readonly #inputs: readonly TimedRows[];
   readonly #packer: RowPacker;
   readonly #waiting: WaitingRows;
-  readonly #closing = new TimeHeap();
+  readonly #closing = new TimeQueue();
   /** Records to yield. */
   readonly #output: JoinedRecords;
   readonly #marks: Mark[] = [];
@@ -138,7 +138,8 @@ class Join {
         this.#startRecord(log);
         // Each of them yields at most one record.
         while (this.#closing.first < this.#nowMs) {
-          this.#close(this.#closing.pop());
+          this.#closing.pop();
+          this.#close(this.#closing.time, this.#closing.order, this.#closing.id);
           if (this.#output.isFull) yield this.#takeChunk();
         }
         this.#process(log);
@@ -263,7 +264,7 @@ class Join {
   }
 
   /** Yields the sample of a row whose time is over, or ends the row, unless this was done before or it waits longer. */
-  #close({ timeMs, slot, number }: TimedSlot): void {
+  #close(timeMs: number, number: number, slot: number): void {
     if (this.#waiting.numbers[slot] !== number) return;
     const closesMs = this.#closesAt(slot);
     const sampleMs = this.#nextSample?.(this.#waiting, slot, closesMs);
