@@ -130,7 +130,9 @@ export async function predict(options: PredictOptions): Promise<PredictResult> {
     await output(columns, async (file) => {
       const writer = ranked === undefined ? file : topRows(ranked, file);
       const how = { isOnlyRead: true, cursor: position?.cursor, isGrowing: position !== undefined };
-      const reading = { policy, ...how, onProgress, onWarning, threads: options.threads, signal };
+      file.takeTypes?.(source.typesOf(columns.inputs));
+      const keepsTypes = file.takeTypes !== undefined;
+      const reading = { policy, ...how, keepsTypes, onProgress, onWarning, threads: options.threads, signal };
       for await (const rows of source.stream(format, [...columns.inputs, ...groupColumns], reading))
         await writer.write(await scorer.score(rows));
       await writer.end();

@@ -135,7 +135,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   index: ['config', 'data', 'evaluate', 'evaluation', 'predict', 'predict.ts', 'train', 'trained-model', 'training'],
   export: ['engines', 'evaluation', 'features', 'graph', 'sequences', 'tables'],
   'export.ts': ['engines', 'evaluate', 'export', 'runs', 'trained-model'],
-  predict: ['data', 'engines', 'evaluation'],
+  predict: ['chunks', 'data', 'engines', 'evaluation'],
   'predict.ts': ['data', 'engines', 'evaluation', 'predict', 'tables', 'trained-model'],
   study: ['config', 'charts', 'evaluation', 'runs', 'training'],
   sweep: ['config', 'engines', 'runs', 'study', 'train'],

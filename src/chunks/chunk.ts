@@ -201,6 +201,7 @@ function sliceColumn(column: Column, begin: number, end: number): Column {
     ...(utf8 && { utf8: sliceUtf8(utf8, begin) }),
     ...(dictionary && { dictionary: { ...dictionary, indices: dictionary.indices.subarray(begin, end) } }),
     ...(lists && { lists: { ...lists, offsets: lists.offsets.subarray(begin, end + 1) } }),
+    ...(column.value && { value: (row: number) => column.value!(begin + row) }),
     ...(column.listAt && { listAt: (row: number, form?: ItemForm) => column.listAt!(begin + row, form) }),
     ...(column.numbersAt && { numbersAt: (row: number) => column.numbersAt!(begin + row) }),
   };

@@ -1,3 +1,6 @@
+/** A value in the type of its file, as Parquet stores it; null if it is missing. */
+export type TypedValue = string | number | bigint | boolean | Uint8Array | null | readonly TypedValue[];
+
 /**
  * The values of one data column for the rows of a chunk. Every column has texts; a column also has the representations
  * in which its source stores the values, so that readers need not convert them. Memory is valid until the next chunk.
@@ -21,6 +24,8 @@ export interface Column {
   readonly cut?: CutColumn;
   readonly dictionary?: Dictionary;
   readonly lists?: Lists;
+  /** Returns a value in the type of the file. Default: the text; null if it is empty. */
+  readonly value?: (row: number) => TypedValue;
   /**
    * Returns a value that is a list, or undefined for one that is not.
    * @param form default: items are ids that are not missing

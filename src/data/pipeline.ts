@@ -83,7 +83,7 @@ function firstLine({ headerLines = 0 }: Pick<CellFile, 'headerLines'>, from: Pos
 export async function* encodeRows(
   sources: RowSource | readonly RowSource[],
   format: EncodedFormat,
-  { isStored = false, threads = 1, kept = [], ...options }: EncodeOptions = {},
+  { isStored = false, threads = 1, kept = { names: [] }, ...options }: EncodeOptions = {},
 ): AsyncGenerator<EncodedBatch> {
   const addItems = isStored ? undefined : itemAdder(format.fields);
   const [first, ...others] = [sources].flat() as [RowSource, ...RowSource[]];

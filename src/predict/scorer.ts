@@ -55,7 +55,7 @@ export function createScorer({ program, outputs, fields, maxNonFiniteRows, group
     get nonFiniteRows() {
       return nonFiniteRows;
     },
-    async score({ batch, kept, skipped }) {
+    async score({ batch, kept, typed, skipped }) {
       const inputs = grouped === undefined ? kept : kept.slice(0, -1);
       const predictRows = () =>
         grouped === undefined ? program.predict(batch) : grouped.predict(batch, withoutSkipped(kept.at(-1)!, skipped));
@@ -69,6 +69,7 @@ export function createScorer({ program, outputs, fields, maxNonFiniteRows, group
       return {
         rows,
         inputs,
+        typed,
         predictions: skipped.length === 0 ? values : values.map((column) => withGaps(column, skipped)),
       };
     },

@@ -1,4 +1,5 @@
 import { didYouMean, joined, quoted, userError } from '../core/errors.js';
+import type { TypedValue } from '../chunks/column.js';
 import type { Output } from '../evaluation/outputs.js';
 import type { RowWriter, ScoredColumns } from './scored-rows.js';
 
@@ -49,6 +50,7 @@ export function rankedBy(
 /** A buffered row. */
 interface Row {
   readonly inputs: readonly string[];
+  readonly typed: readonly TypedValue[];
   readonly predictions: readonly number[];
 }
 
@@ -62,7 +64,7 @@ const WRITE_ROWS = 4096;
 export function topRows({ count, by, rank }: TopOptions, writer: RowWriter): RowWriter {
   const groups = new Map<string, Row[]>();
   return {
-    write({ rows, inputs: inputColumns, predictions }) {
+    write({ rows, inputs: inputColumns, typed, predictions }) {
       const groupValues = inputColumns[by]!;
       const scores = predictions[rank]!;
       for (let row = 0; row < rows; row++) {
@@ -75,6 +77,7 @@ export function topRows({ count, by, rank }: TopOptions, writer: RowWriter): Row
         const worse = firstWorse(best, rank, score);
         best.splice(worse, 0, {
           inputs: inputColumns.map((column) => column[row]!),
+          typed: typed.map((column) => column[row]!),
           predictions: predictions.map((column) => column[row]!),
         });
       }
@@ -88,6 +91,7 @@ export function topRows({ count, by, rank }: TopOptions, writer: RowWriter): Row
         await writer.write({
           rows: batch.length,
           inputs: first.inputs.map((_, c) => batch.map((row) => row.inputs[c]!)),
+          typed: first.typed.map((_, c) => batch.map((row) => row.typed[c]!)),
           predictions: first.predictions.map((_, c) => Float32Array.from(batch, (row) => row.predictions[c]!)),
         });
         batch = [];

@@ -123,7 +123,7 @@ export function halfFloat(bits: number): number {
 }
 
 /** Formats a decimal with `scale` digits after the point, and a zero before it if the type has a digit there. */
-export function decimalText(unscaled: bigint | number, scale: number, precision: number): string {
+export function decimalText(unscaled: bigint, scale: number, precision: number): string {
   const text = String(unscaled);
   if (scale === 0) return text;
   const sign = text.startsWith('-') ? '-' : '';

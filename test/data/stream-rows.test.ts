@@ -25,7 +25,11 @@ async function passed(
 ): Promise<(readonly [number | null, ...string[]])[]> {
   const source = await openAllColumns(path, {}, chunkBytes);
   const all: (readonly [number | null, ...string[]])[] = [];
-  for await (const { batch, kept, skipped } of encodeRows(source, format, { kept: KEPT, threads, isPatient: true })) {
+  for await (const { batch, kept, typed, skipped } of encodeRows(source, format, {
+    kept: { names: KEPT, areTyped: true },
+    threads,
+    isPatient: true,
+  })) {
     const ids: (number | null)[] = [];
     for (const before of [...skipped, batch.rows]) {
       while (ids.filter((id) => id !== null).length < before)
@@ -34,6 +38,7 @@ async function passed(
     }
     ids.pop();
     expect(kept.map((cells) => cells.length)).toEqual(KEPT.map(() => ids.length));
+    expect(typed).toEqual(kept.map((texts) => texts.map((text) => text || null)));
     all.push(...ids.map((id, row) => [id, ...kept.map((cells) => cells[row]!)] as const));
   }
   return all;

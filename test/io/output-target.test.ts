@@ -95,7 +95,7 @@ it.skipIf(process.platform === 'win32').each(['p.csv', 'p.jsonl', 'p.csv.gz', 'p
   async (name) => {
     const { path, read } = readFifo(name);
     await openOutput(path)({ inputs: [], predictions: ['ctr'] }, async (writer) => {
-      await writer.write({ rows: 1, inputs: [], predictions: [Float32Array.of(0.5)] });
+      await writer.write({ rows: 1, inputs: [], typed: [], predictions: [Float32Array.of(0.5)] });
       await writer.end();
     });
     expect((await read).length).toBeGreaterThan(0);

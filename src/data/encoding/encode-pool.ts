@@ -5,7 +5,7 @@ import { fewerThreads, startThread, type Thread } from '../../system/thread.js';
 import type { FileColumns, PlainLines } from '../readers/cell-file.js';
 import { countLines } from '../readers/csv-cells.js';
 import { cutLines } from '../readers/cut-lines.js';
-import { rowEncoder, type EncodedBatch } from '../rows/row-collector.js';
+import { rowEncoder, type EncodedBatch, type KeptColumns } from '../rows/row-collector.js';
 import { needsLines } from '../rows/row-filter.js';
 import { storedColumns, type EncodedFormat, type FormatSpec } from '../rows/row-format.js';
 
@@ -28,14 +28,14 @@ export interface WorkerSpec {
   readonly file: FileColumns;
   readonly spec: FormatSpec;
   readonly fitted: Fitted;
-  readonly kept: readonly string[];
+  readonly kept: KeptColumns;
 }
 
 /** Creates the function with which each thread encodes plain lines. */
 export function createLineEncoder(
   file: FileColumns,
   format: EncodedFormat,
-  kept: readonly string[],
+  kept: KeptColumns,
 ): (request: EncodeRequest) => EncodeResult {
   const encoder = rowEncoder(file, format, kept);
   return ({ bytes, memory, line }) => {
@@ -53,7 +53,7 @@ export function createLineEncoder(
 /** Options of a pool. */
 export interface EncodePoolOptions {
   readonly threads: number;
-  readonly kept: readonly string[];
+  readonly kept: KeptColumns;
   /** Whether to wait until all threads have started; for tests, whose files are small. */
   readonly isPatient?: boolean | undefined;
   /** Receives a warning if fewer threads can start. */

@@ -1,3 +1,4 @@
+import type { SchemaElement } from 'hyparquet';
 import type { Chunk, Place } from '../../chunks/chunk.js';
 import type { Dialect } from '../dialect.js';
 import type { Position } from './read-cursor.js';
@@ -44,6 +45,17 @@ export interface ReadFailure {
 /** Part of a file, and the share of the file that was read so far. */
 export type Piece = (Chunk | PlainLines | ReadFailure) & { readonly progress: number };
 
+/** Nodes of an optional Parquet column, parents first. The name of the first one has no meaning. */
+export type ParquetSchema = readonly SchemaElement[];
+
+/** Type of a column. */
+export interface ColumnType {
+  /** For errors. */
+  readonly name: string;
+  /** Schema of its values; undefined if the values are texts. */
+  readonly schema: ParquetSchema | undefined;
+}
+
 /** A file of rows, ready to be read from its first row. */
 export interface CellFile {
   readonly path: string;
@@ -52,6 +64,8 @@ export interface CellFile {
   readonly header: readonly string[];
   /** Dialect of a CSV. */
   readonly dialect?: Dialect;
+  /** Returns the type of a column. Default: the file declares no types. */
+  readonly typeOf?: (column: string) => ColumnType;
   /** Number of lines before the first row; default: 0. */
   readonly headerLines?: number;
   /** Problem of a column that the header lacks, if the file may have it nevertheless. */

@@ -1,4 +1,4 @@
-import type { Column, ItemForm, Items } from '../../chunks/column.js';
+import type { Column, ItemForm, Items, TypedValue } from '../../chunks/column.js';
 import { parseJsonBag } from '../../features/bag-json.js';
 import { cellText } from '../../features/cell-text.js';
 import { NOT_TEXT } from '../../features/parse.js';
@@ -8,6 +8,7 @@ import { InvalidValueError } from '../../text/invalid-value.js';
 export const KINDS = { ABSENT: 0, NULL: 1, TEXT: 2, ESCAPED: 3, LITERAL: 4, LIST: 5, OBJECT: 6 } as const;
 export type Kind = Exclude<(typeof KINDS)[keyof typeof KINDS], typeof KINDS.ABSENT>;
 const { ABSENT, NULL, ESCAPED, LITERAL, LIST, OBJECT } = KINDS;
+const INTEGER = /^-?\d+$/;
 
 /** The values of a column, as ranges of the bytes that were scanned. */
 export interface JsonCells {
@@ -49,12 +50,21 @@ export function jsonColumn({ kinds, begins, ends, values, hasBooleans, isPlain }
     if (isCompared || kinds[row] !== LITERAL) return written;
     return written === 'true' ? '1' : written === 'false' ? '0' : written;
   };
+  const value = (row: number): TypedValue => {
+    const kind = kinds[row]!;
+    if (kind === ABSENT || kind === NULL) return null;
+    const written = text(row);
+    if (kind !== LITERAL) return written;
+    if (written === 'true' || written === 'false') return written === 'true';
+    return INTEGER.test(written) ? BigInt(written) : Number(written);
+  };
   // A Boolean is also a number, whose text is another one.
   const utf8 = isPlain && !hasBooleans ? { bytes, begins, ends, stride: 1, gap: 0 } : undefined;
   return {
     type: 'a JSON value',
     text,
     numberText,
+    value,
     numbers: { values, isWhole: !hasBooleans },
     ...(utf8 && { utf8 }),
     listAt,

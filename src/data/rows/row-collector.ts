@@ -1,4 +1,5 @@
 import type { Chunk, ChunkRows } from '../../chunks/chunk.js';
+import type { TypedValue } from '../../chunks/column.js';
 import { compactRows, createRowBlock, reserveRows, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import type { Batch } from '../../core/batch.js';
 import type { KeyTexts } from '../../core/row-key.js';
@@ -22,11 +23,20 @@ export interface EncodedBatch {
   readonly begins: readonly number[];
   /** By kept column: the texts of all rows, including those that are not in the batch. */
   readonly kept: readonly (readonly string[])[];
+  /** By kept column: the values of the same rows in the type of their file. Empty unless they were requested. */
+  readonly typed: readonly (readonly TypedValue[])[];
   /** For each row that is not in the batch, in order: the number of rows of the batch before it. */
   readonly skipped: readonly number[];
   readonly rejects: readonly BadRow[];
   readonly leftOut: ReadonlyMap<string, number>;
   readonly keyTexts: ReadonlyMap<string, KeyTexts>;
+}
+
+/** Columns whose values are kept. */
+export interface KeptColumns {
+  readonly names: readonly string[];
+  /** Whether values are also kept in the type of their file. Default: false. */
+  readonly areTyped?: boolean | undefined;
 }
 
 /** Columns that are computed of the rows that are valid otherwise. */
@@ -51,8 +61,7 @@ export interface RowCollection {
   /** Write the kept rows to the block, if the readers write to another one. */
   readonly writers?: readonly ReadColumns[];
   readonly keys?: KeyReaders;
-  /** Columns whose texts are kept. */
-  readonly kept?: readonly string[];
+  readonly kept?: KeptColumns;
 }
 
 /** Collects the rows of chunks in a block, without those that are invalid or excluded. */
@@ -102,7 +111,7 @@ export class RowCollector {
     if (checked !== undefined) reserveRows(checked.block, checked.columns, chunk.rows);
     const rows = this.#reader.read(chunk, this.#file, checked?.block ?? block, line);
     if (chunk.rows > 0) for (const write of writers) write(rows, block);
-    this.#keepTexts(rows, chunk);
+    this.#keepValues(rows, chunk);
     if (rows.numKept < rows.count || (chunk.invalid ?? []).length > 0) this.#noteOthers(rows, chunk, line);
     if (rows.numKept < rows.count) {
       if (this.#order.length < chunk.rows) this.#order = new Uint32Array(2 * chunk.rows);
@@ -135,24 +144,30 @@ export class RowCollector {
     }
   }
 
-  /** Keeps the texts of all rows that are not excluded; a line that is not a row has only those of directory names. */
-  #keepTexts(rows: ChunkRows, { invalid = [] }: Chunk): void {
-    for (const [c, name] of (this.#of.kept ?? []).entries()) {
+  /** Keeps the values of all rows that are not excluded; a line that is not a row has only those of directory names. */
+  #keepValues(rows: ChunkRows, { invalid = [] }: Chunk): void {
+    for (const [c, name] of (this.#of.kept?.names ?? []).entries()) {
       const column = rows.count > 0 ? rows.column(name) : undefined;
       const texts = this.#notes.kept[c]!;
+      const typed = this.#notes.typed[c];
+      const keep = (text: string, value: TypedValue = text === '' ? null : text): void => {
+        texts.push(text);
+        typed?.push(value);
+      };
       let next = 0;
       for (let row = 0; row <= rows.count; row++) {
-        for (; invalid[next]?.before === row; next++) texts.push(this.#file.constants?.get(name) ?? '');
-        if (row < rows.count && !rows.isExcluded(row)) texts.push(column!.text(row));
+        for (; invalid[next]?.before === row; next++) keep(this.#file.constants?.get(name) ?? '');
+        if (row < rows.count && !rows.isExcluded(row)) keep(column!.text(row), typed && column!.value?.(row));
       }
     }
   }
 }
 
-function startNotes({ kept = [] }: RowCollection) {
+function startNotes({ kept: { names, areTyped = false } = { names: [] } }: RowCollection) {
   return {
     begins: [] as number[],
-    kept: kept.map((): string[] => []),
+    kept: names.map((): string[] => []),
+    typed: (areTyped ? names : []).map((): TypedValue[] => []),
     skipped: [] as number[],
     rejects: [] as BadRow[],
     leftOut: new Map<string, number>(),
@@ -161,14 +176,13 @@ function startNotes({ kept = [] }: RowCollection) {
 
 /**
  * Creates a collector of encoded rows.
- * @param kept columns whose texts are kept
  * @param first readers before all others
  * @param last columns that are computed of the rows that are valid otherwise
  */
 export function rowEncoder(
   file: FileColumns,
   format: EncodedFormat,
-  kept: readonly string[] = [],
+  kept: KeptColumns = { names: [] },
   first: readonly ReadColumns[] = [],
   last?: LateColumns,
 ): RowCollector {
@@ -187,7 +201,7 @@ export function rowEncoder(
       ...readersOf(false),
       ...eventReaders(format.fields, format.spec.cells),
       ...keys.readers,
-      ...kept.map(textCheck),
+      ...kept.names.map(textCheck),
     ],
     late: [...readersOf(true), ...labels.late, ...(last === undefined ? [] : [last.read]), ...others],
     keys,

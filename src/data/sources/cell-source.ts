@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { UserError, userError } from '../../core/errors.js';
+import { quoted, UserError, userError } from '../../core/errors.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { LARGEST_ID } from '../../features/parse.js';
 import { writeFolder, writeSynced } from '../../io/disk.js';
@@ -11,7 +11,7 @@ import { tidyWritten } from '../cache/tidy.js';
 import type { DialectOptions } from '../dialect.js';
 import { noRows } from '../encoding/no-rows.js';
 import { encodeRows, fitRows } from '../pipeline.js';
-import type { CellFile, RowSource } from '../readers/cell-file.js';
+import type { CellFile, ColumnType, ParquetSchema, RowSource } from '../readers/cell-file.js';
 import type { Fingerprint } from '../readers/fingerprint.js';
 import { absentUsers, eventSizes, itemAdder } from '../rows/event-columns.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
@@ -38,7 +38,7 @@ import {
   lackShards,
   rawPolicy,
 } from './cached-rows.js';
-import { reportShare, type CellOpening, type CellPart } from './cell-part.js';
+import { reportShare, type CellOpening, type CellPart, type OpenedFile } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
 import type { ComputedColumns } from './computed-columns.js';
 import type { DataFile } from './find-files.js';
@@ -95,6 +95,10 @@ class CellSource implements Source {
     this.#parts = parts;
     this.#opened = files;
     this.#opening = opening;
+  }
+
+  typesOf(columns: readonly string[]): readonly (ParquetSchema | undefined)[] {
+    return columns.map((name) => typeInAll(name, this.#parts.whole.files));
   }
 
   async fingerprint(access: Access): Promise<Fingerprint> {
@@ -170,7 +174,7 @@ class CellSource implements Source {
     for (const part of parts.all) {
       const { bytes, path, rows } = part;
       const batches = encodeRows(rows, format, {
-        kept,
+        kept: { names: kept, areTyped: reading.keepsTypes },
         cursor: reading.cursor,
         isGrowing: reading.isGrowing,
         threads: encodingThreads(part, reading),
@@ -211,6 +215,26 @@ class CellSource implements Source {
       return fitRows(rows, withFilter(trained, undefined), rawPolicy(reading.policy), onShare, excluded);
     }, fromFiles);
   }
+}
+
+const UNTYPED: ColumnType = { name: 'string', schema: undefined };
+
+/** @throws UserError (data) for a column whose type differs between files */
+function typeInAll(name: string, files: readonly OpenedFile[]): ParquetSchema | undefined {
+  const types = files.map(({ path, constants, rows: { csv } }) => ({
+    path,
+    ...((constants.has(name) ? undefined : csv.typeOf?.(name)) ?? UNTYPED),
+  }));
+  const [first] = types as [(typeof types)[number]];
+  const other = types.find(({ schema }) => JSON.stringify(schema) !== JSON.stringify(first.schema));
+  if (other !== undefined)
+    throw userError('data', {
+      where: other.path,
+      key: `column ${quoted(name)}`,
+      message: `has type ${other.name}, but in ${first.path} it has type ${first.name}`,
+      fix: 'cast it to the same type in all files, predict them one by one, or write .jsonl or .csv',
+    });
+  return first.schema;
 }
 
 /**

@@ -82,7 +82,8 @@ export function createRowSampler(limit: number): RowSampler {
         async *stream(format, kept, reading) {
           const { policy, signal } = reading;
           for (const rows of await openSample([...new Set([...columns, ...kept])], reading)) {
-            for await (const batch of encodeRows(rows, format, { kept, onShare: () => signal?.throwIfAborted() })) {
+            const options = { kept: { names: kept }, onShare: () => signal?.throwIfAborted() };
+            for await (const batch of encodeRows(rows, format, options)) {
               for (const row of batch.rejects) policy.reject(row);
               yield batch;
             }

@@ -12,6 +12,7 @@ import { fieldColumn, fieldFitter, listColumns, takesStored } from '../../featur
 import { floatText } from '../../text/float-text.js';
 import { shardDataset, type Dataset } from '../batches/dataset.js';
 import { noRows } from '../encoding/no-rows.js';
+import type { ParquetSchema } from '../readers/cell-file.js';
 import { changedBefore } from '../readers/read-cursor.js';
 import { hashFiles, type Fingerprint } from '../readers/fingerprint.js';
 import { checkOf } from '../readers/text-place.js';
@@ -20,7 +21,7 @@ import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';
 import { idCountsOf, type IdCount } from '../shards/counts.js';
-import { contentHashOf, MANIFEST } from '../shards/manifest.js';
+import { contentHashOf, MANIFEST, type ShardColumn } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
 import {
   asStored,
@@ -40,6 +41,10 @@ import { MTL } from '../../system/command-name.js';
 /** Rows per batch of a stream, and of a sample, which has more places if its batches are short. */
 const STREAM_ROWS = 1 << 12;
 const SAMPLED_ROWS = 1 << 8;
+
+/** Kinds of columns whose values are 32-bit floats, and their type; other values are texts. */
+const FLOAT_KINDS: readonly ShardColumn['kind'][] = ['number', 'label'];
+const FLOAT: ParquetSchema = [{ name: '', type: 'FLOAT', repetition_type: 'OPTIONAL' }];
 
 /**
  * Opens a directory of shards that were not encoded for this config, by `mtl prepare` or another program. All rows must
@@ -79,6 +84,10 @@ class ShardSource implements Source {
 
   sample(limit: number): Source | undefined {
     return this.#shards.manifest.rows > limit ? new ShardSource(this.#shards, this.#stored, limit) : undefined;
+  }
+
+  typesOf(columns: readonly string[]): readonly (ParquetSchema | undefined)[] {
+    return columns.map((name) => (FLOAT_KINDS.includes(this.#stored.columns.get(name)!.kind) ? FLOAT : undefined));
   }
 
   async fingerprint(): Promise<Fingerprint> {
@@ -155,7 +164,7 @@ class ShardSource implements Source {
 
   async *stream(format: EncodedFormat, kept: readonly string[], reading: StreamReading): AsyncGenerator<EncodedBatch> {
     const { columns } = this.#stored;
-    const { cursor, keepsItems = true } = reading;
+    const { cursor, keepsItems = true, keepsTypes = false } = reading;
     const check = checkOf(Buffer.from(JSON.stringify(this.#shards.manifest.shards)));
     const from = cursor?.positionIn(this.path);
     if (from !== undefined && from.check !== check) throw changedBefore(this.path, 'its manifest has other shards');
@@ -176,10 +185,15 @@ class ShardSource implements Source {
         const isSampled = this.#isSampled(done);
         done += batch.rows;
         if (!isSampled) continue;
+        const raw = next?.done === false ? next.value.batch : undefined;
+        const keptTexts = raw === undefined ? [] : kept.map((name) => textsOf(name, texts, raw, keepsItems));
+        const typedOf = (name: string, c: number) => floatsOf(name, raw!) ?? keptTexts[c]!.map((text) => text || null);
+        const typed = keepsTypes && raw !== undefined ? kept.map(typedOf) : [];
         cursor?.moveTo(this.path, { offset: done, check }, done + 1);
         yield {
           batch,
-          kept: next?.done === false ? kept.map((name) => textsOf(name, texts, next.value.batch, keepsItems)) : [],
+          kept: keptTexts,
+          typed,
           skipped: [],
           rejects: [],
           leftOut: new Map<string, number>(),
@@ -223,6 +237,12 @@ function missingColumns(missing: readonly string[], names: readonly string[], wh
       fix: fix(name),
     })),
   );
+}
+
+/** Returns the numbers or labels of a column by row; undefined for other kinds. */
+function floatsOf(name: string, { rows, numbers, labels }: Batch): readonly number[] | undefined {
+  const floats = numbers.get(name) ?? labels.get(name);
+  return floats && Array.from(floats.subarray(0, rows));
 }
 
 /** Returns the texts of a stored column by row; numbers have the shortest text of a 32-bit float. */

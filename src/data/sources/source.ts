@@ -2,6 +2,7 @@ import type { ProcessGroup } from '../../core/process-group.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { Cache } from '../cache/cache.js';
 import type { Fingerprint } from '../readers/fingerprint.js';
+import type { ParquetSchema } from '../readers/cell-file.js';
 import type { Dataset } from '../batches/dataset.js';
 import type { ReadOptions } from '../pipeline.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
@@ -55,6 +56,8 @@ export interface Reading extends Access {
 export interface StreamReading extends Reading, ReadOptions {
   /** Whether the kept text of a list has its items; if not, it only shows whether it is `[]`. Default: true. */
   readonly keepsItems?: boolean;
+  /** Whether values are also kept in the type of their file. Default: false. */
+  readonly keepsTypes?: boolean;
 }
 
 /** Opened data with the required columns. */
@@ -67,6 +70,11 @@ export interface Source {
   readonly takesRules: boolean;
   /** Names of all columns. */
   readonly columns: readonly string[];
+  /**
+   * Returns the types of columns in all files; undefined for values without a declared type.
+   * @throws UserError (data) for a column whose type differs between files
+   */
+  typesOf(columns: readonly string[]): readonly (ParquetSchema | undefined)[];
   /**
    * Returns the content, for comparison with `isSameContent`. Files are hashed unless `dataset` was called, or the
    * cache has the content of files with these stats.
@@ -104,6 +112,7 @@ export function wrapSource(source: Source, methods: Partial<Pick<Source, 'fit' |
     files,
     takesRules,
     columns,
+    typesOf: (names) => source.typesOf(names),
     fingerprint: (access) => source.fingerprint(access),
     fit: (format, reading) => source.fit(format, reading),
     dataset: (format, reading) => source.dataset(format, reading),

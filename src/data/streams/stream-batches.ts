@@ -56,7 +56,7 @@ export async function* readStreamBatches(
     const added = rows.rows + (rows.invalid?.length ?? 0);
     if (added === 0) return;
     records += added;
-    collector ??= rowEncoder(columns, format, [], readers, histories?.late);
+    collector ??= rowEncoder(columns, format, undefined, readers, histories?.late);
     if (file !== undefined && file !== columns) collector.startFile(columns);
     file = columns;
     const counted = counters?.add(rows, columns) ?? rows;

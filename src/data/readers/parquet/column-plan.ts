@@ -1,4 +1,5 @@
-import type { SchemaTree } from 'hyparquet';
+import type { SchemaElement, SchemaTree } from 'hyparquet';
+import type { ParquetSchema } from '../cell-file.js';
 import { leafType, type LeafType } from './leaf-type.js';
 import { storedType, type Stored } from './values.js';
 
@@ -25,6 +26,19 @@ export interface ColumnPlan {
   readonly isList: boolean;
   /** The values; or the ids of items, and their weights if they have any. */
   readonly leaves: readonly Leaf[];
+}
+
+/** Nodes above the items of a list. */
+const LIST_NODES: readonly SchemaElement[] = [
+  { name: '', repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST', logical_type: { type: 'LIST' } },
+  { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+];
+
+/** Returns the schema of the values of a column; undefined for lists of pairs and of lists, whose values are texts. */
+export function valueSchema({ isList, leaves: [leaf, weights] }: ColumnPlan): ParquetSchema | undefined {
+  if (weights !== undefined || leaf!.repetition === 2) return undefined;
+  const { node } = leaf!.type;
+  return isList ? [...LIST_NODES, { ...node, name: 'element' }] : [node];
 }
 
 /** A column whose type is not supported. */

@@ -59,11 +59,15 @@ export class GroupColumn {
     const weights = weightsLeaf && this.#weightsOf(weightsLeaf.take(), offsets.at(-1)!);
     const lists = { offsets, items, weights };
     const numberType = this.#plan.leaves[0]!.type.number;
-    if (weights !== undefined || numberType?.isWhole !== false)
-      return { type, lists, text: (row) => itemsJson(itemsOf(lists, row)) };
+    const json = (row: number): string => itemsJson(itemsOf(lists, row));
+    const listAt = (begin: number, end: number) =>
+      Array.from({ length: end - begin }, (_, i) => items.value!(begin + i));
+    const value = ids.nullable(weights === undefined ? (row) => listAt(offsets[row]!, offsets[row + 1]!) : json);
+    if (weights !== undefined || numberType?.isWhole !== false) return { type, lists, text: json, value };
     return {
       type,
       lists,
+      value,
       text: (row) => `[${itemsOf(lists, row).ids.join(', ')}]`,
       numbersAt: (row) => items.numbers!.values.subarray(offsets[row], offsets[row + 1]),
     };
@@ -97,5 +101,5 @@ function takeNested(type: string, offsets: Uint32Array, leaf: LeafColumn): Colum
     const items = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => jsonAt(offsets[row]! + i));
     return `[${items.join(',')}]`;
   };
-  return { type, lists, text: rowText };
+  return { type, lists, text: rowText, value: leaf.nullable(rowText) };
 }

@@ -1,5 +1,5 @@
 import type { ColumnMetaData } from 'hyparquet';
-import type { Column } from '../../../chunks/column.js';
+import type { Column, TypedValue } from '../../../chunks/column.js';
 import { grown } from '../../../core/grown.js';
 import type { Leaf } from './column-plan.js';
 import type { PageMemory } from './page-memory.js';
@@ -17,6 +17,8 @@ export class LeafColumn {
   rows = 0;
   /** Index of the first item of each appended row of a list, and of the item after the last one. */
   readonly offsets: Uint32Array;
+  /** For each appended row of a list: 1 if it is null rather than empty. */
+  readonly #nulls: Uint8Array;
   /** Number of appended items that are lists, and the index of the first value of each. */
   #numItems = 0;
   #itemOffsets = new Uint32Array(0);
@@ -39,6 +41,7 @@ export class LeafColumn {
     this.#pages = new PageReader(leaf, memory);
     this.#values = new ValueBuffer(leaf.type, leaf.stored.width);
     this.offsets = new Uint32Array(leaf.repetition > 0 ? capacity + 1 : 0);
+    this.#nulls = new Uint8Array(leaf.repetition > 0 ? capacity : 0);
   }
 
   /** Starts to read a chunk; all rows of the chunk before it were read. */
@@ -81,6 +84,11 @@ export class LeafColumn {
     return this.#itemOffsets.subarray(0, this.#numItems + 1);
   }
 
+  /** Returns a function that reads lists with `read`, and is null for a list that is null. */
+  nullable(read: (row: number) => TypedValue): (row: number) => TypedValue {
+    return (row) => (this.#nulls[row] === 1 ? null : read(row));
+  }
+
   /** Returns the values, valid until the next rows are appended, and starts the next slice. */
   take(): Column {
     this.rows = this.#numItems = 0;
@@ -100,6 +108,7 @@ export class LeafColumn {
         const isItem = isFull || definitions[end]! >= item;
         if (repetitions[end] === 0) {
           if (row === rowEnd) break;
+          this.#nulls[row] = Number(!isFull && definitions[end]! < item - 1);
           offsets[row++] = repetition === 2 ? this.#numItems : first + items;
         } else if (!isItem) throw new Error('a list continues with a missing item');
         const isValue = isFull || definitions[end]! >= inner;

@@ -1,4 +1,5 @@
 import type { SchemaElement } from 'hyparquet';
+import type { TypedValue } from '../../../chunks/column.js';
 import { decimalText, doubleText, halfFloat, shortestDecimal } from '../../../text/float-text.js';
 import { cellText } from '../../../features/cell-text.js';
 import { dateText, timeOfDayText, timestampText } from './time-text.js';
@@ -11,7 +12,11 @@ type ValueAt<Value> = (values: Values, index: number) => Value;
 export interface LeafType {
   /** For errors. */
   readonly name: string;
+  /** Node of an optional column with the values that `value` reads; its name has no meaning. */
+  readonly node: SchemaElement;
   readonly text: ValueAt<string>;
+  /** Reads a stored value: an integer, ticks or an unscaled decimal, a number, a string, or bytes. */
+  readonly value: ValueAt<TypedValue>;
   /** Whether `text` throws an Error for a value that is invalid. */
   readonly isChecked?: boolean;
   readonly isUtf8?: true;
@@ -26,8 +31,38 @@ export interface NumberType {
   readonly read: (values: Values, into: Float64Array) => void;
 }
 
+const OPTIONAL = { name: '', repetition_type: 'OPTIONAL' } as const;
+const MICROSECONDS = { type: 'TIMESTAMP', isAdjustedToUTC: false, unit: 'MICROS' } as const;
+
 /** Returns the type of a leaf, or the name of one that has no text. */
 export function leafType(element: SchemaElement): LeafType | string {
+  const reading = readingOf(element);
+  return typeof reading === 'string' ? reading : { ...reading, node: writtenNode(element) };
+}
+
+/** Returns the node of an optional column for which hyparquet-writer writes values as they are stored. */
+function writtenNode(element: SchemaElement): SchemaElement {
+  const { type, type_length: length, converted_type: converted, logical_type: logical } = element;
+  if (type === 'INT96') return { ...OPTIONAL, type: 'INT64', logical_type: MICROSECONDS };
+  const stored = { ...OPTIONAL, type: type!, ...(length !== undefined && { type_length: length }) };
+  if (logical?.type === 'DECIMAL' || converted === 'DECIMAL') {
+    const { scale = 0, precision = 0 } = logical?.type === 'DECIMAL' ? logical : element;
+    return { ...stored, converted_type: 'DECIMAL', scale, precision };
+  }
+  // The writer would serialize JSON again, and encodes no enum.
+  if (UTF8_TYPES.includes(converted) || UTF8_TYPES.includes(logical?.type))
+    return { ...stored, converted_type: 'UTF8' };
+  // Other readers reject the logical type of integers that the writer writes.
+  if (logical?.type === 'INTEGER') {
+    const signed = `INT_${logical.bitWidth as 8 | 16 | 32 | 64}` as const;
+    return { ...stored, converted_type: logical.isSigned ? signed : `U${signed}` };
+  }
+  return { ...stored, ...(converted && { converted_type: converted }), ...(logical && { logical_type: logical }) };
+}
+
+type Reading = Omit<LeafType, 'node'>;
+
+function readingOf(element: SchemaElement): Reading | string {
   const { type, converted_type: converted, logical_type: logical } = element;
   if (logical?.type === 'DECIMAL' || converted === 'DECIMAL') return decimal(element);
   const isUnsigned = converted?.startsWith('UINT_') === true || (logical?.type === 'INTEGER' && !logical.isSigned);
@@ -44,21 +79,21 @@ export function leafType(element: SchemaElement): LeafType | string {
     case 'DOUBLE':
       return DOUBLE;
     case 'INT96':
-      return leaf('timestamp (INT96)', bytesAt, int96Text);
+      return leaf('timestamp (INT96)', int96Ticks, (ticks) => timestampText(ticks, 6, false));
     default:
       return bytesType(element);
   }
 }
 
 /** Builds a type whose texts are those of decoded values. */
-function leaf<Value>(
+function leaf<Value extends TypedValue>(
   name: string,
   at: ValueAt<Value>,
   format: (value: Value) => string,
   number?: NumberType,
-): LeafType {
+): Reading {
   const text: LeafType['text'] = (values, i) => format(at(values, i));
-  return number === undefined ? { name, text } : { name, text, number };
+  return number === undefined ? { name, text, value: at } : { name, text, value: at, number };
 }
 
 /** Reads numbers that are the elements of an array. */
@@ -70,15 +105,15 @@ function elements(
 }
 
 /** Builds a type of floats that are short decimals. */
-function shortFloats(name: string, at: ValueAt<number>): LeafType {
+function shortFloats(name: string, at: ValueAt<number>): Reading {
   const decimalAt: ValueAt<number> = (values, i) => shortestDecimal(at(values, i));
   const read: NumberType['read'] = (values, into) => {
     for (let i = 0; i < values.count; i++) into[i] = decimalAt(values, i);
   };
-  return leaf(name, decimalAt, doubleText, { isWhole: false, read });
+  return { ...leaf(name, decimalAt, doubleText, { isWhole: false, read }), value: at };
 }
 
-function integers64(name: string, isUnsigned: boolean): LeafType {
+function integers64(name: string, isUnsigned: boolean): Reading {
   const read: NumberType['read'] = ({ bytes, count }, into) => {
     const words = new Int32Array(bytes.buffer, bytes.byteOffset, 2 * count);
     for (let i = 0; i < count; i++) {
@@ -87,11 +122,11 @@ function integers64(name: string, isUnsigned: boolean): LeafType {
       into[i] = Number.isSafeInteger(value) ? value : NaN;
     }
   };
-  const text = (value: bigint): string => String(isUnsigned ? BigInt.asUintN(64, value) : value);
-  return leaf(name, int64At, text, { isWhole: true, read });
+  const at = isUnsigned ? ({ bytes }: Values, i: number) => bytes.readBigUInt64LE(8 * i) : int64At;
+  return leaf(name, at, String, { isWhole: true, read });
 }
 
-const BOOLEAN = leaf('boolean', ({ bytes }, i) => bytes[i] === 1, String, elements(true, Uint8Array));
+const BOOLEAN = leaf<boolean>('boolean', ({ bytes }, i) => bytes[i] === 1, String, elements(true, Uint8Array));
 const INT32 = leaf('int32', int32At, String, elements(true, Int32Array));
 const UINT32 = leaf('uint32', ({ bytes }, i) => bytes.readUInt32LE(4 * i), String, elements(true, Uint32Array));
 const [INT64, UINT64] = [integers64('int64', false), integers64('uint64', true)];
@@ -115,7 +150,7 @@ function bytesAt({ bytes, width, begins, ends }: Values, i: number): Buffer {
 function timeType(
   { converted_type: converted, logical_type: logical }: SchemaElement,
   at: ValueAt<number | bigint>,
-): LeafType | undefined {
+): Reading | undefined {
   const isLogical = logical?.type === 'TIMESTAMP' || logical?.type === 'TIME';
   const [, kind, convertedUnit] = /^(TIMESTAMP|TIME)_(MILLIS|MICROS)$/.exec(converted ?? '') ?? [];
   const name = isLogical ? logical.type : kind;
@@ -125,43 +160,53 @@ function timeType(
   // A converted type alone means UTC in the specification, but DuckDB prints no zone.
   const isUtc = isLogical && logical.isAdjustedToUTC;
   const text = name === 'TIMESTAMP' ? timestampText : timeOfDayText;
-  const type = leaf(name.toLowerCase(), at, (ticks) => text(BigInt(ticks), digits, isUtc));
+  const type = leaf(`${name}(${unit}${isUtc ? ', UTC' : ''})`.toLowerCase(), at, (ticks) =>
+    text(BigInt(ticks), digits, isUtc),
+  );
   return { ...type, isChecked: name === 'TIME' && !isUtc };
 }
 
 /** Unscaled integers, big-endian if they are bytes. */
-function decimal({ type, scale, precision, logical_type: logical }: SchemaElement): LeafType {
-  const places = (logical?.type === 'DECIMAL' ? logical.scale : scale) ?? 0;
-  const digits = (logical?.type === 'DECIMAL' ? logical.precision : precision) ?? 0;
+function decimal(element: SchemaElement): Reading {
+  const { type, logical_type: logical } = element;
+  const { scale: places = 0, precision: digits = 0 } = logical?.type === 'DECIMAL' ? logical : element;
   const name = `decimal(${digits},${places})`;
-  if (type === 'INT32') return leaf(name, int32At, (value) => decimalText(value, places, digits));
-  if (type === 'INT64') return leaf(name, int64At, (value) => decimalText(value, places, digits));
-  return leaf(name, bytesAt, (bytes) => {
-    const unscaled = bytes.length === 0 ? 0n : BigInt(`0x${bytes.toString('hex')}`);
-    return decimalText(BigInt.asIntN(8 * bytes.length, unscaled), places, digits);
-  });
+  const text = (unscaled: bigint): string => decimalText(unscaled, places, digits);
+  if (type === 'INT32') return leaf(name, (values, i) => BigInt(int32At(values, i)), text);
+  if (type === 'INT64') return leaf(name, int64At, text);
+  const unscaledAt: ValueAt<bigint> = (values, i) => {
+    const bytes = bytesAt(values, i);
+    return bytes.length === 0 ? 0n : BigInt.asIntN(8 * bytes.length, BigInt(`0x${bytes.toString('hex')}`));
+  };
+  return leaf(name, unscaledAt, text);
 }
 
 /** Nanoseconds of a day and the Julian day; DuckDB reads them as microseconds. */
-function int96Text(bytes: Buffer): string {
+function int96Ticks(values: Values, i: number): bigint {
+  const bytes = bytesAt(values, i);
   const days = BigInt(bytes.readInt32LE(8) - 2_440_588);
-  return timestampText(days * 86_400_000_000n + bytes.readBigInt64LE() / 1000n, 6, false);
+  return days * 86_400_000_000n + bytes.readBigInt64LE() / 1000n;
 }
 
 const UTF8_TYPES: readonly (string | undefined)[] = ['UTF8', 'STRING', 'ENUM', 'JSON'];
 
-function bytesType(element: SchemaElement): LeafType | string {
+function bytesType(element: SchemaElement): Reading | string {
   const { type, converted_type: converted, logical_type: logical, type_length: length } = element;
   if (converted === 'INTERVAL') return 'interval';
   if (converted === 'BSON' || logical?.type === 'BSON') return 'bson';
   if (logical?.type === 'VARIANT' || logical?.type === 'GEOMETRY' || logical?.type === 'GEOGRAPHY')
     return logical.type.toLowerCase();
   if (logical?.type === 'FLOAT16' && length === 2) return FLOAT16;
-  if (logical?.type === 'UUID') return leaf('uuid', bytesAt, uuidText);
+  if (logical?.type === 'UUID') return bytesLeaf('uuid', uuidText);
   if (!UTF8_TYPES.includes(converted) && !UTF8_TYPES.includes(logical?.type))
-    return leaf(type === 'BYTE_ARRAY' ? 'binary' : `binary(${length ?? 0})`, bytesAt, blobText);
+    return bytesLeaf(type === 'BYTE_ARRAY' ? 'binary' : `binary(${length ?? 0})`, blobText);
   const name = (logical?.type ?? converted ?? 'string').toLowerCase().replace('utf8', 'string');
-  return { ...leaf(name, bytesAt, (bytes) => cellText(bytes)), isUtf8: true };
+  return { ...leaf(name, (values, i) => cellText(bytesAt(values, i)), String), isUtf8: true };
+}
+
+/** Builds a type of bytes; a value is a copy. */
+function bytesLeaf(name: string, format: (bytes: Buffer) => string): Reading {
+  return { ...leaf(name, bytesAt, format), value: (values, i) => Uint8Array.from(bytesAt(values, i)) };
 }
 
 function uuidText(bytes: Buffer): string {

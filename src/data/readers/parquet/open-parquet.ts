@@ -3,11 +3,11 @@ import { parquetSchema, type ColumnMetaData, type RowGroup, type SchemaTree } fr
 import { sliceChunk, type Chunk, type Place } from '../../../chunks/chunk.js';
 import { withFile } from '../../../io/read-sync.js';
 import { quoted, systemCode, UserError, userError, type Problem } from '../../../core/errors.js';
-import type { CellFile, Piece } from '../cell-file.js';
+import type { CellFile, ColumnType, Piece } from '../cell-file.js';
 import { changedBefore, type Position } from '../read-cursor.js';
 import { hashFiles, statsOf, type Fingerprint } from '../fingerprint.js';
 import { checkOf } from '../text-place.js';
-import { columnPlan, listMembers, memberPlan, type ColumnPlan, type Leaf } from './column-plan.js';
+import { columnPlan, listMembers, memberPlan, valueSchema, type ColumnPlan, type Leaf } from './column-plan.js';
 import { readEnd, readFooter } from './footer.js';
 import { GroupColumn } from './group-column.js';
 import { PageMemory } from './page-memory.js';
@@ -29,13 +29,14 @@ const DAMAGED_FIX = 'copy the file again, or rewrite it, for example with pyarro
  * @throws UserError (data) for a file that is not Parquet, and for columns whose type is not supported
  */
 export function openParquet(path: string, wanted: readonly string[]): CellFile {
-  const { header, groups, plans } = planFile(path, wanted);
+  const { header, groups, plans, typeOf } = planFile(path, wanted);
   const numRows = groups.reduce((sum, group) => sum + Number(group.num_rows), 0);
   let content: Fingerprint | undefined;
   return {
     path,
     kind: 'Parquet',
     header,
+    typeOf,
     // Other readers wait for their input.
     // eslint-disable-next-line @typescript-eslint/require-await
     async *pieces({ from } = {}): AsyncGenerator<Piece> {
@@ -92,23 +93,20 @@ function checkOfEnd(path: string): string {
   return checkOf(withFile(path, (file) => readEnd(file, END_BYTES)));
 }
 
-function planFile(
-  path: string,
-  wanted: readonly string[],
-): { readonly header: readonly string[]; readonly groups: readonly RowGroup[]; readonly plans: readonly ColumnPlan[] } {
+function planFile(path: string, wanted: readonly string[]) {
   try {
     const metadata = readFooter(path);
     const { children } = parquetSchema(metadata);
     const columns = children.map(({ element }) => element.name);
     const members = children.flatMap((column) => wantedMembers(column, wanted, columns));
     const header = [...columns, ...members.map(({ name }) => name)];
+    const planned = (i: number): ReturnType<typeof columnPlan> =>
+      i < columns.length ? columnPlan(children[i]!) : memberPlan(members[i - columns.length]!.column, header[i]!);
     const problems: Problem[] = [];
     const plans: ColumnPlan[] = [];
     for (const [i, name] of header.entries()) {
       const place = { where: path, key: `column ${quoted(name)}` };
-      const planned = (): ReturnType<typeof columnPlan> =>
-        i < columns.length ? columnPlan(children[i]!) : memberPlan(members[i - columns.length]!.column, name);
-      const plan = wanted.includes(name) ? planned() : undefined;
+      const plan = wanted.includes(name) ? planned(i) : undefined;
       if (header.indexOf(name) < i)
         problems.push({ ...place, message: 'is in the schema twice', fix: 'rename or remove one' });
       else if (plan === undefined) continue;
@@ -119,7 +117,11 @@ function planFile(
       }
     }
     if (problems.length > 0) throw new UserError('data', problems);
-    return { header, groups: metadata.row_groups, plans };
+    const typeOf = (name: string): ColumnType => {
+      const plan = planned(header.indexOf(name));
+      return { name: plan.type, schema: 'leaves' in plan ? valueSchema(plan) : undefined };
+    };
+    return { header, groups: metadata.row_groups, plans, typeOf };
   } catch (error) {
     throw unreadable(path, error);
   }

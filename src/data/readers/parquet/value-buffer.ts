@@ -68,18 +68,21 @@ export class ValueBuffer {
 
   /** Returns the values, valid until the next ones are appended, and starts the next slice. */
   take(): Column {
-    const { name: type, number, isUtf8, text: textAt } = this.#type;
+    const { name: type, number, isUtf8, text: textAt, value: valueAt } = this.#type;
     const indices = this.#indices.subarray(0, this.size);
     const dictionary = this.#dictionary;
     const copies = this.#copies.take();
     this.size = 0;
     this.#dictionary = undefined;
     this.#isPlain = false;
+    const { values, missing } = dictionary ?? { values: copies, missing: NULL };
+    const value: Column['value'] = (row) => (indices[row] === missing ? null : valueAt(values, indices[row]!));
     const column: Column =
       dictionary !== undefined
-        ? { type, text: (row) => dictionary.text(indices[row]!), dictionary: { indices, values: dictionary } }
+        ? { type, text: (row) => dictionary.text(indices[row]!), dictionary: { indices, values: dictionary }, value }
         : {
             type,
+            value,
             text: (row) => (indices[row] === NULL ? '' : textAt(copies, indices[row]!)),
             ...(isUtf8 === true && { utf8: utf8Of(copies, indices) }),
           };
