@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { Admin, Producer } from '@platformatic/kafka';
 import { onTestFinished, type TestContext } from 'vitest';
 import { freePort, openLink, startServer, type Link } from './brokers.js';
@@ -71,4 +72,21 @@ export async function startTansu(port: number, advertised: string, args: readonl
   const program = execFileSync(PYTHON, ['-c', script], { encoding: 'utf8' }).trim();
   const listener = ['--listener-url', `tcp://127.0.0.1:${port}`, '--advertised-listener-url', `tcp://${advertised}`];
   await startServer(port, program, ['broker', ...listener, ...args]);
+}
+
+/**
+ * Starts the mock cluster that a producer of librdkafka has for tests, until the test ends.
+ * @returns address of its broker
+ */
+export async function startMockKafka(): Promise<string> {
+  const args = ['-P', '-b', 'mock', '-t', 'events', '-X', 'test.mock.num.brokers=1', '-d', 'mock'];
+  const kcat = spawn('kcat', args, { stdio: ['pipe', 'ignore', 'pipe'] });
+  onTestFinished(() => void kcat.kill('SIGKILL'));
+  for await (const line of createInterface({ input: kcat.stderr })) {
+    const address = / bootstrap\.servers=(\S+)/.exec(line)?.[1];
+    if (address === undefined) continue;
+    kcat.stderr.resume();
+    return address;
+  }
+  throw new Error('kcat starts no mock cluster');
 }

@@ -4,7 +4,6 @@ import type { Problem } from '../../core/errors.js';
 /** Fix of records that are lost. */
 export const KEEP_RECORDS = 'raise retention.ms or retention.bytes of the topic, and start a new run';
 
-const TOO_OLD: Problem = { message: 'the brokers are too old', fix: 'use Kafka 3.5 or later' };
 /** Failures that do not pass, by the `code` or `apiId` of the client's error. */
 const PERMANENT: ReadonlyMap<unknown, Problem> = new Map([
   [
@@ -23,9 +22,9 @@ const PERMANENT: ReadonlyMap<unknown, Problem> = new Map([
       fix: 'zstd requires Node 22.15 or later; use gzip, snappy or lz4, or another Node',
     },
   ],
-  ['PLT_KFK_UNSUPPORTED_API', TOO_OLD],
-  ['PLT_KFK_UNSUPPORTED', TOO_OLD],
 ]);
+/** Requests of the protocol that the brokers lack, or have in other versions only. */
+const UNSUPPORTED: ReadonlySet<unknown> = new Set(['PLT_KFK_UNSUPPORTED_API', 'UNSUPPORTED_VERSION']);
 
 /** Returns the error if it is of the Kafka client; any other error is a bug. */
 export function asKafkaError(error: unknown): GenericError | undefined {
@@ -35,11 +34,23 @@ export function asKafkaError(error: unknown): GenericError | undefined {
 
 /** Returns the problem that an error or one of its causes reports, if another attempt cannot succeed. */
 export function permanentProblem(error: unknown): Problem | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const { code, apiId } = error as { readonly code?: unknown; readonly apiId?: unknown };
+  const chain = listCauses(error);
+  const codes = chain.flatMap(({ code, apiId }) => [code, apiId]);
+  if (codes.some((code) => UNSUPPORTED.has(code))) {
+    // The request is in the message of the client's error, such as `… API ApiVersions(v3)` or `Unsupported API Fetch.`
+    const [request = ''] = chain.flatMap(({ message }) => / API (\w+(\(v\d+\))?)/.exec(message)?.[1] ?? []);
+    return { message: `the brokers do not support the request ${request}`, fix: 'use Kafka 3.5 or later' };
+  }
+  return codes.map((code) => PERMANENT.get(code)).find((problem) => problem !== undefined);
+}
+
+type ErrorWithCodes = Error & { readonly code?: unknown; readonly apiId?: unknown };
+
+/** Lists an error and its causes, from the outermost. */
+function listCauses(error: unknown): readonly ErrorWithCodes[] {
+  if (!(error instanceof Error)) return [];
   const causes = [...(error instanceof AggregateError ? (error.errors as readonly unknown[]) : []), error.cause];
-  const problems = [PERMANENT.get(code), PERMANENT.get(apiId), ...causes.map(permanentProblem)];
-  return problems.find((problem) => problem !== undefined);
+  return [error, ...causes.flatMap(listCauses)];
 }
 
 /** Returns whether the cluster lacks a topic. */

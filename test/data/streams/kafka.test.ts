@@ -4,11 +4,21 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { UnsupportedApiError } from '@platformatic/kafka';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { UserError } from '../../../src/core/errors.js';
+import { permanentProblem } from '../../../src/data/streams/kafka-errors.js';
 import { kafka } from '../../../src/data/streams/kafka.js';
 import type { RecordStream } from '../../../src/data/streams/record-stream.js';
 import { freePort, hasProgram, openLink } from '../../support/brokers.js';
-import { needsKafka, startKafka, startTansu, type Broker, type TestRecord } from '../../support/kafka.js';
+import {
+  needsKafka,
+  startKafka,
+  startMockKafka,
+  startTansu,
+  type Broker,
+  type TestRecord,
+} from '../../support/kafka.js';
 import { scratchFolder } from '../../support/scratch.js';
 import { readStream, readWithKills } from '../../support/streams.js';
 
@@ -205,6 +215,22 @@ describe('a Kafka topic', () => {
     );
     await broker.link.cut();
     await expect(kafka.open(name)).rejects.toThrow(/^kafka:.*: cannot be reached \(connect ECONNREFUSED .*\); check/);
+  });
+
+  it('is not read from brokers that lack a request, which the error names', async (context) => {
+    if (!hasProgram('kcat')) context.skip('there is no kcat: apt-get install kcat');
+    const name = `kafka://${await startMockKafka()}/events`;
+    await expect(kafka.open(name)).rejects.toThrow(
+      new UserError('data', [
+        {
+          where: name,
+          message: 'the brokers do not support the request ApiVersions(v3)',
+          fix: 'use Kafka 3.5 or later',
+        },
+      ]),
+    );
+    const lacking = new UnsupportedApiError('No usable implementation found for API Fetch.');
+    expect(permanentProblem(lacking)?.message).toBe('the brokers do not support the request Fetch');
   });
 
   it('is not read from a position in another topic', async (context) => {
