@@ -7,11 +7,13 @@ import { createUnpacker } from './body.js';
 import type { Assignment, Canary } from './canary/canary.js';
 import { REQUEST_ID } from './canary/request-id.js';
 import { listCanaryRoutes } from './canary/routes.js';
-import { createHttpServer, JSON_TYPE, type HttpReply, type Route, type RoutedRequest } from './http-server.js';
+import { createHttpServer, JSON_TYPE, type HttpReply, type RoutedRequest } from './http-server.js';
 import type { Answered, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
 import { indexEntry, modelConfig, modelMetadata, modelStatistics, serverMetadata } from './metadata.js';
 import type { ServeMetrics } from './metrics.js';
 import { OPEN_METRICS_TYPE, prefersOpenMetrics, toOpenMetrics } from './open-metrics.js';
+import { buildDocument, type DescribedRoute, type QueryOption, type RouteDocs } from './openapi/document.js';
+import type { BodyName } from './openapi/schemas.js';
 import { asRefusal, refusal, Refusal, refusedAnswer } from './refusal.js';
 import { readRows } from './rows-request.js';
 import type { ServedModels } from './served-models.js';
@@ -37,11 +39,40 @@ export interface AppOptions {
 const OCTETS = 'application/octet-stream';
 /** Header of the binary tensor extension. */
 const JSON_BYTES = 'inference-header-content-length';
-/** Query parameters and their values; the first is the default. */
-const ANY_QUERY = { onBadRow: ['error', 'skip'], onMissing: ['error', 'oov'] };
-const QUERY: Readonly<Record<Form, Partial<typeof ANY_QUERY>>> = {
-  rows: ANY_QUERY,
-  tensors: { onMissing: ANY_QUERY.onMissing },
+const ANY_QUERY = {
+  onBadRow: {
+    values: ['error', 'skip'],
+    description: 'Whether an invalid row is an error, or has the prediction null and a problem.',
+  },
+  onMissing: {
+    values: ['error', 'oov'],
+    description: 'Whether a column that a row lacks is an error, or null, so that no column is required.',
+  },
+};
+/** Descriptions of the routes with predictions. */
+const PREDICT_DOCS: Readonly<Record<Form, RouteDocs & { readonly query: Partial<typeof ANY_QUERY> }>> = {
+  rows: {
+    summary: 'Predicts rows, or the candidates of a user.',
+    query: ANY_QUERY,
+    body: 'PredictRequest',
+    response: 'PredictResponse',
+    errors: [404, 504],
+  },
+  tensors: {
+    summary: 'Predicts columns as tensors of the Open Inference Protocol.',
+    query: { onMissing: ANY_QUERY.onMissing },
+    headers: { [JSON_BYTES]: 'Number of bytes of the JSON, if binary tensors follow it.' },
+    body: 'InferRequest',
+    response: 'InferResponse',
+    otherTypes: [OCTETS],
+    errors: [504],
+  },
+};
+const EVENTS_QUERY: Readonly<Record<string, QueryOption>> = {
+  of: {
+    values: [],
+    description: 'Labels, separated by commas, whose counters the events are added to; default: all counters.',
+  },
 };
 
 /** Creates the server: predictions by JSON and by the Open Inference Protocol, probes and metrics. */
@@ -49,14 +80,7 @@ export function createApp(options: AppOptions): Server {
   const { limits, timeoutMs, token, isDraining, onBug } = options;
   const isAllowed = token === undefined ? () => true : createTokenCheck(token);
   return createHttpServer({
-    routes: [
-      ...probeRoutes(options),
-      ...tritonRoutes(options),
-      ...factRoutes(options),
-      ...predictRoutes(options),
-      ...eventRoutes(options),
-      ...(options.canary === undefined ? [] : listCanaryRoutes(options.canary, limits)),
-    ],
+    routes: listRoutes(options),
     maxBytes: limits.bytes,
     timeoutMs,
     isDraining,
@@ -77,13 +101,41 @@ export function createApp(options: AppOptions): Server {
   });
 }
 
+/** Lists all routes; the last one describes them. */
+function listRoutes(options: AppOptions): readonly DescribedRoute[] {
+  const { models, canary, limits, token } = options;
+  const routes: readonly DescribedRoute[] = [
+    ...probeRoutes(options),
+    ...tritonRoutes(options),
+    ...factRoutes(options),
+    ...predictRoutes(options),
+    ...eventRoutes(options),
+    ...(canary === undefined ? [] : listCanaryRoutes(canary, limits)),
+    {
+      method: 'GET',
+      path: '/openapi.json',
+      docs: { summary: 'Returns this document.', response: 'OpenApi' },
+      handle() {
+        const facts = models.names.map((name) => models.pool(name).facts);
+        return jsonReply(buildDocument(routes, { models: facts, hasToken: token !== undefined }));
+      },
+    },
+  ];
+  return routes;
+}
+
 /** Routes for liveness and readiness probes. */
-function probeRoutes({ models, isDraining }: AppOptions): readonly Route[] {
+function probeRoutes({ models, isDraining }: AppOptions): readonly DescribedRoute[] {
   const isReady = (): boolean => models.isReady && !isDraining();
-  const probe = (path: string, name: string, is: () => boolean): Route => ({
+  const probe = (path: string, name: 'live' | 'ready', is: () => boolean): DescribedRoute => ({
     method: 'GET',
     path,
     isOpen: true,
+    docs: {
+      summary: name === 'live' ? 'Returns whether the server can recover.' : 'Returns whether the server can predict.',
+      response: name === 'live' ? 'Live' : 'Ready',
+      statuses: [200, 503],
+    },
     handle: () => probeReply(is(), name),
   });
   return [
@@ -93,11 +145,15 @@ function probeRoutes({ models, isDraining }: AppOptions): readonly Route[] {
 }
 
 /** Routes that describe the server and its models. */
-function factRoutes({ models, metrics, isDraining }: AppOptions): readonly Route[] {
+function factRoutes({ models, metrics, isDraining }: AppOptions): readonly DescribedRoute[] {
   return [
     {
       method: 'GET',
       path: '/metrics',
+      docs: {
+        summary: 'Returns metrics as Prometheus text, or as OpenMetrics if Accept prefers it.',
+        otherTypes: ['text/plain', 'application/openmetrics-text'],
+      },
       async handle({ headers: { accept } }) {
         const text = await metrics.text();
         const [type, body] = prefersOpenMetrics(accept)
@@ -106,11 +162,22 @@ function factRoutes({ models, metrics, isDraining }: AppOptions): readonly Route
         return { status: 200, headers: { 'content-type': type, vary: 'accept' }, body };
       },
     },
-    { method: 'GET', path: '/v2', handle: () => jsonReply(serverMetadata()) },
-    ...modelRoutes('/v2/models/:model', models, modelMetadata),
-    ...['/v2/models/:model/ready', '/v2/models/:model/versions/:version/ready'].map((path): Route => ({
+    {
+      method: 'GET',
+      path: '/v2',
+      docs: { summary: 'Describes the server.', response: 'ServerMetadata' },
+      handle: () => jsonReply(serverMetadata()),
+    },
+    ...modelRoutes(
+      '/v2/models/:model',
+      models,
+      ['Describes the columns and outputs of a model.', 'ModelMetadata'],
+      modelMetadata,
+    ),
+    ...['/v2/models/:model/ready', '/v2/models/:model/versions/:version/ready'].map((path): DescribedRoute => ({
       method: 'GET',
       path,
+      docs: { summary: 'Returns whether a model can predict.', response: 'ModelReady', statuses: [200, 503] },
       handle({ params }) {
         const { facts, isReady } = models.pool(params['model'], params['version']);
         const ready = isReady && !isDraining();
@@ -121,20 +188,29 @@ function factRoutes({ models, metrics, isDraining }: AppOptions): readonly Route
 }
 
 /** Routes of Triton's extensions of the protocol. */
-function tritonRoutes({ models, metrics, isDraining }: AppOptions): readonly Route[] {
+function tritonRoutes({ models, metrics, isDraining }: AppOptions): readonly DescribedRoute[] {
   const getStatistics = (facts: ModelFacts): object => modelStatistics(facts, metrics.getStatistics(facts.name));
   const pools = () => models.names.map((name) => models.pool(name));
   return [
     {
       method: 'GET',
       path: '/v2/models/stats',
+      docs: { summary: 'Returns statistics of all models.', response: 'Statistics' },
       handle: () => jsonReply({ model_stats: pools().map(({ facts }) => getStatistics(facts)) }),
     },
-    ...modelRoutes('/v2/models/:model/stats', models, (facts) => ({ model_stats: [getStatistics(facts)] })),
-    ...modelRoutes('/v2/models/:model/config', models, modelConfig),
+    ...modelRoutes('/v2/models/:model/stats', models, ['Returns statistics of a model.', 'Statistics'], (facts) => ({
+      model_stats: [getStatistics(facts)],
+    })),
+    ...modelRoutes(
+      '/v2/models/:model/config',
+      models,
+      ['Returns the configuration of a model.', 'ModelConfig'],
+      modelConfig,
+    ),
     {
       method: 'POST',
       path: '/v2/repository/index',
+      docs: { summary: 'Lists all models.', response: 'RepositoryIndex' },
       handle: () => jsonReply(pools().map(({ facts, isReady }) => indexEntry(facts, isReady && !isDraining()))),
     },
   ];
@@ -144,20 +220,24 @@ function tritonRoutes({ models, metrics, isDraining }: AppOptions): readonly Rou
 function modelRoutes(
   path: string,
   models: AppOptions['models'],
+  [summary, response]: readonly [summary: string, response: BodyName],
   handle: (facts: ModelFacts) => object,
-): readonly Route[] {
+): readonly DescribedRoute[] {
   return [path, path.replace(':model', ':model/versions/:version')].map((each) => ({
     method: 'GET',
     path: each,
+    docs: { summary, response },
     handle: ({ params }) => jsonReply(handle(models.pool(params['model'], params['version']).facts)),
   }));
 }
 
-function predictRoutes({ models, canary, metrics, limits, onBug }: AppOptions): readonly Route[] {
+function predictRoutes({ models, canary, metrics, limits, onBug }: AppOptions): readonly DescribedRoute[] {
   const { unpack } = createUnpacker(limits.bytes);
-  const post = (path: string, form: Form): Route => ({
+  const requestId = canary && { [REQUEST_ID]: 'Id of the request, by which labels are joined; default: a random one.' };
+  const post = (path: string, form: Form): DescribedRoute => ({
     method: 'POST',
     path,
+    docs: { ...PREDICT_DOCS[form], headers: { ...PREDICT_DOCS[form].headers, ...requestId } },
     async handle(request) {
       const startMs = monotonicMs();
       const { headers, params } = request;
@@ -190,13 +270,20 @@ function predictRoutes({ models, canary, metrics, limits, onBug }: AppOptions): 
 }
 
 /** Routes that add events to the counters of a model. */
-function eventRoutes({ models, canary, limits }: AppOptions): readonly Route[] {
+function eventRoutes({ models, canary, limits }: AppOptions): readonly DescribedRoute[] {
   const { unpack } = createUnpacker(limits.bytes);
   return ['/events', '/models/:model/events'].map((path) => ({
     method: 'POST',
     path,
+    docs: {
+      summary: 'Adds events to the counters of a model.',
+      query: EVENTS_QUERY,
+      body: 'EventsRequest',
+      response: 'EventsResponse',
+      errors: [404],
+    },
     async handle({ params, query, headers, body }) {
-      for (const key of query.keys()) if (key !== 'of') throw unknownOption(key, { of: [] });
+      checkQuery(query, EVENTS_QUERY);
       const of = query
         .get('of')
         ?.split(',')
@@ -218,15 +305,15 @@ function eventRoutes({ models, canary, limits }: AppOptions): readonly Route[] {
 /** Parses the query and headers that describe a body. */
 function parseBodyKind(form: Form, { headers, query }: RoutedRequest): BodyKind {
   const jsonBytes = headers[JSON_BYTES];
-  const options = QUERY[form];
-  for (const key of query.keys()) if (!Object.hasOwn(options, key)) throw unknownOption(key, options);
+  checkQuery(query, PREDICT_DOCS[form].query);
   const read = (key: keyof typeof ANY_QUERY): string => {
     const values = query.getAll(key);
     const [value = 'error'] = values;
-    if (values.length > 1 || !ANY_QUERY[key].includes(value))
+    const expected = ANY_QUERY[key].values;
+    if (values.length > 1 || !expected.includes(value))
       throw refusal(400, {
         where: `?${key}`,
-        message: `expected ${ANY_QUERY[key].join(' or ')}, found ${quoted(values.join())}`,
+        message: `expected ${expected.join(' or ')}, found ${quoted(values.join())}`,
       });
     return value;
   };
@@ -243,13 +330,15 @@ function parseBodyKind(form: Form, { headers, query }: RoutedRequest): BodyKind 
   };
 }
 
-function unknownOption(key: string, options: object): Refusal {
-  const fix = didYouMean(key, Object.keys(options));
-  return refusal(400, {
+/** @throws Refusal (400) for an unknown query parameter */
+function checkQuery(query: URLSearchParams, options: Readonly<Record<string, QueryOption>>): void {
+  const names = Object.keys(options);
+  const key = [...query.keys()].find((each) => !names.includes(each));
+  if (key === undefined) return;
+  const fix = didYouMean(key, names);
+  throw refusal(400, {
     where: `?${key}`,
-    message: `unknown; expected ${Object.keys(options)
-      .map((name) => `?${name}`)
-      .join(' or ')}`,
+    message: `unknown; expected ${names.map((name) => `?${name}`).join(' or ')}`,
     ...(fix !== undefined && { fix }),
   });
 }

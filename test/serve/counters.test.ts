@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, predict, train, type Row } from '../../src/index.js';
 import { LOG, type LogRow } from '../support/counter-log.js';
+import { expectDescribed, readDocument } from '../support/openapi.js';
 import { serverOfTest, type InjectedResponse, type TestServer } from '../support/served.js';
 
 // A served model with counters, against `mtl predict` on a file and counts of the test.
@@ -215,6 +216,25 @@ describe('a served model with counters', () => {
     expect((await post(server, '/events?of=click', [toEvent(NEXT[0]!)])).statusCode).toBe(200);
     expect(await errorOf('/events', [toEvent(NEXT[0]!)])).toEqual([400, expect.stringContaining('rows[0]')]);
     expect(await errorOf('/models/other/events', [])).toEqual([404, expect.stringContaining('unknown model')]);
+  });
+
+  it('has an OpenAPI document that requires no counters, and describes events', async () => {
+    const server = await serverOfTest({ paths: [run] });
+    const document = await readDocument(server);
+    const row = document.components.schemas['config.Row'];
+    expect(row).toMatchObject({
+      required: ['user'],
+      properties: { clicks: {}, shows: {}, ctr: {}, time: {}, item: {} },
+    });
+    const requests = [
+      [200, { path: '/events', query: '?of=click', payload: { rows: [] } }],
+      [200, { path: '/models/{model}/events', payload: { rows: NEXT.slice(0, 2).map(toEvent) } }],
+      [400, { path: '/events', payload: { rows: [{ ...toEvent(NEXT[3]!), click: 2 }] } }],
+    ] as const;
+    for (const [status, request] of requests) {
+      const answer = await expectDescribed(server, document, request, { model: 'config' });
+      expect([answer.statusCode, answer.payload]).toEqual([status, expect.anything()]);
+    }
   });
 
   it('has the counters of the new checkpoint after a reload', async () => {

@@ -1,14 +1,15 @@
 import { quoted } from '../../core/errors.js';
 import type { Row } from '../../data/objects/given-rows.js';
 import { asObject, assertKeys, createUnpacker, parseJsonBody, refuseRowCount } from '../body.js';
-import type { Route, RoutedRequest } from '../http-server.js';
+import type { RoutedRequest } from '../http-server.js';
 import type { BodyLimits } from '../messages.js';
+import type { DescribedRoute } from '../openapi/document.js';
 import { refusal } from '../refusal.js';
 import type { Outcome } from './canary-report.js';
 import type { Canary } from './canary.js';
 
 /** Returns the routes of a canary: its state, and the labels of requests. */
-export function listCanaryRoutes(canary: Canary, limits: BodyLimits): readonly Route[] {
+export function listCanaryRoutes(canary: Canary, limits: BodyLimits): readonly DescribedRoute[] {
   const { unpack } = createUnpacker(limits.bytes);
   const reply = (content: object) => ({
     status: 200,
@@ -16,10 +17,20 @@ export function listCanaryRoutes(canary: Canary, limits: BodyLimits): readonly R
     body: JSON.stringify(content),
   });
   return [
-    { method: 'GET', path: '/canary', handle: async () => reply(await canary.report()) },
+    {
+      method: 'GET',
+      path: '/canary',
+      docs: { summary: 'Compares both models on labeled requests.', response: 'CanaryReport' },
+      handle: async () => reply(await canary.report()),
+    },
     {
       method: 'POST',
       path: '/outcomes',
+      docs: {
+        summary: 'Joins labels with the predictions of requests.',
+        body: 'OutcomesRequest',
+        response: 'OutcomesResponse',
+      },
       async handle({ body, headers }: RoutedRequest) {
         const bytes = await unpack(await body(), headers['content-encoding']);
         return reply(await canary.join(readOutcomes(bytes, limits)));
