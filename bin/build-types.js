@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-// Writes the types of the library as one file without imports of packages: a user's compiler reads one file in place
-// of hundreds, and needs no package of mtl. Only the published package has it, since the compiler takes longer than
-// the rest of a build.
-// Usage: node bin/build-types.js [FILE], default: dist/index.d.ts
+// Writes the types of the library without imports of packages: a user's compiler reads two files in place of hundreds,
+// and needs no package of mtl. Only the published package has them, since the compiler takes longer than the rest of a
+// build. The declarations are in the file for CommonJS because ES modules can import them, and not the reverse.
+// Usage: node bin/build-types.js [DIRECTORY], default: dist
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -169,7 +169,9 @@ const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
 const scratch = mkdtempSync(join(root, '.dist-types-'));
 try {
   writeDeclarations(options, scratch);
-  writeFileSync(resolve(root, process.argv[2] ?? join('dist', 'index.d.ts')), joinDeclarations(options, scratch));
+  const out = resolve(root, process.argv[2] ?? 'dist');
+  writeFileSync(join(out, 'index.d.cts'), joinDeclarations(options, scratch));
+  writeFileSync(join(out, 'index.d.ts'), "export * from './index.cjs';\n");
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

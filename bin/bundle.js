@@ -81,6 +81,8 @@ export async function bundle(out) {
     { format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },
   );
   writeFileSync(join(out, 'index.js'), "export * from './bundle/index.js';\n");
+  // `require` and `import` load the same modules, so a process that does both has one class UserError.
+  writeFileSync(join(out, 'index.cjs'), "module.exports = require('./bundle/index.js');\n");
   const commonJs = { format: 'cjs', entryFileNames: '[name].cjs', chunkFileNames: '[name]-[hash].cjs' };
   // CommonJS files are read synchronously, without the thread pool that also writes a new run's files.
   const threads = await joinModules(

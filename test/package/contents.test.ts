@@ -8,7 +8,7 @@ import { linksOf } from '../support/pages.js';
 const root = join(import.meta.dirname, '..', '..');
 const { files, unpackedSize } = packInto();
 /** Types are written before npm packs: test/package/types.test.ts. */
-const paths = files.map(({ path }) => path).filter((path) => path !== 'dist/index.d.ts');
+const paths = files.map(({ path }) => path).filter((path) => !/^dist\/index\.d\.c?ts$/.test(path));
 const MAX_BYTES = 16e6;
 
 /** What the package consists of: each file matches one line, and each line matches a file. */
@@ -25,7 +25,7 @@ const CONTENTS: readonly RegExp[] = [
   /^deploy\/monitoring\/(?:alerts\.yaml|grafana\.json)$/,
   /^docs\/(?:[\w-]+\/)?[\w-]+\.(?:md|png)$/,
   // The library, and the schema for editors.
-  /^dist\/index\.js$/,
+  /^dist\/index\.c?js$/,
   /^dist\/config\.schema\.json$/,
   /^dist\/bundle\/[\w-]+\.js$/,
   // The command and its threads.

@@ -151,12 +151,12 @@ describe.each(Object.entries(MANAGERS))('%s', (name, manager) => {
       run([...mtl, 'predict', 'runs/latest', '--data', 'data/sample/test.csv', '--out', 'scores.csv', '--quiet']);
       expect(readFileSync(join(cwd, 'scores.csv'), 'utf8').trim().split('\n')).toHaveLength(ROWS + 1);
       expect(await serveOnce(mtl, cwd, env)).toEqual([200, 0]);
-      writeFileSync(
-        join(cwd, 'library.mjs'),
-        "import { loadModel } from 'mtl-recommender';\nconst model = await loadModel('runs/latest');\n" +
-          'console.log(model.outputs.join());\nmodel.dispose();\n',
-      );
-      expect(run([...manager.run(tools, 'node'), 'library.mjs'])).toContain('ctcvr');
+      const use =
+        "loadModel('runs/latest').then((model) => { console.log(model.outputs.join()); model.dispose(); });\n";
+      writeFileSync(join(cwd, 'library.mjs'), `import { loadModel } from 'mtl-recommender';\n${use}`);
+      writeFileSync(join(cwd, 'library.cjs'), `const { loadModel } = require('mtl-recommender');\n${use}`);
+      for (const script of ['library.mjs', 'library.cjs'])
+        expect(run([...manager.run(tools, 'node'), script])).toContain('ctcvr');
     },
   );
 });

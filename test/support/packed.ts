@@ -14,7 +14,16 @@ export interface Packed {
 export function packInto(folder?: string): Packed {
   const target = folder === undefined ? ['--dry-run'] : ['--pack-destination', folder];
   // A test run has a current build, so nothing is built here.
-  const args = ['pack', '--json', '--silent', '--ignore-scripts', ...target];
-  const [packed] = JSON.parse(execFileSync('npm', args, { cwd: root, encoding: 'utf8' })) as [Packed];
+  return pack('--ignore-scripts', ...target);
+}
+
+/** Packs into a directory with the types, which `npm publish` writes before it packs; returns the path of the file. */
+export function packWithTypes(folder: string): string {
+  return join(folder, pack('--pack-destination', folder).filename);
+}
+
+function pack(...args: readonly string[]): Packed {
+  const printed = execFileSync('npm', ['pack', '--json', '--silent', ...args], { cwd: root, encoding: 'utf8' });
+  const [packed] = JSON.parse(printed) as [Packed];
   return packed;
 }
