@@ -8,6 +8,7 @@ import type { ExportedModel } from './export/model.js';
 import { checkTarget, formats, type FormatSpec } from './export/formats.js';
 import { manifestDigest } from './runs/manifest.js';
 import { packageVersion } from './runs/package-version.js';
+import { addTrackedModel } from './runs/tracked-log.js';
 import type { HostTensor } from './core/tensor.js';
 import { readTrainedModel, type TrainedModel } from './trained-model/trained-model.js';
 
@@ -32,6 +33,8 @@ export interface ExportResult {
   readonly checkpoint: string;
   readonly files: readonly string[];
   readonly bytes: number;
+  /** URI of the model in the MLflow server of the run, for an ONNX file of a run with `loggers.mlflow`. */
+  readonly loggedModel?: string | undefined;
   /** For a lossy format: metrics with the model's weights, and with the exported ones. */
   readonly measured?: { readonly exact: Measured['metrics']; readonly exported: Measured['metrics'] } | undefined;
 }
@@ -47,7 +50,11 @@ export async function exportModel({ path, raw, spec, out, ...options }: ExportOp
   const measured = exporter.weights && (await compare(model, exporter.weights(), options));
   const files = await exporter.write();
   const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size));
-  return { checkpoint: model.folder, files, bytes: sizes.reduce((sum, size) => sum + size), measured };
+  const { step } = model.checkpoint.program;
+  const loggedModel =
+    exporter.tensors &&
+    (await addTrackedModel(dirname(dirname(model.folder)), { files, step, ...exporter.tensors }, options.onWarning));
+  return { checkpoint: model.folder, files, bytes: sizes.reduce((sum, size) => sum + size), loggedModel, measured };
 }
 
 /** Collects everything of a trained model that is exported. */

@@ -44,6 +44,7 @@ export async function runExport({
   screen.print(`checkpoint ${exported.checkpoint}`);
   if (exported.measured !== undefined) screen.print(formatLosses(exported.measured, screen));
   screen.print(`${exported.files.join(', ')}: ${bytes(exported.bytes)}`);
+  if (exported.loggedModel !== undefined) screen.print(`logged model ${exported.loggedModel}`);
   result(exported);
   return EXIT_CODES.done;
 }

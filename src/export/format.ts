@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Component } from '../core/component.js';
 import type { HostTensor } from '../core/tensor.js';
 import type { ExportedModel } from './model.js';
+import type { Graph } from './onnx/messages.js';
 
 /** A prepared export of a model. */
 export interface Exporter {
@@ -12,6 +13,8 @@ export interface Exporter {
    * @returns their paths
    */
   write(): Promise<readonly string[]>;
+  /** Inputs and outputs of an ONNX model, which trackers log. */
+  readonly tensors?: Pick<Graph, 'inputs' | 'outputs'>;
   /** Returns the exported weights, if they are not bitwise identical to the model's. */
   weights?(): ReadonlyMap<string, HostTensor>;
 }

@@ -51,9 +51,13 @@ export interface OnnxOptions extends EmitOptions {
 export function onnxExporter(model: ExportedModel, path: string, options: OnnxOptions) {
   const { message, initializers } = emitModel(model, options);
   const whole = encodeModel(message, initializers);
-  const weights = options.quantize === undefined ? {} : { weights: () => approximateTables(model) };
+  const { inputs, outputs } = message.graph;
+  const common = {
+    tensors: { inputs, outputs },
+    ...(options.quantize !== undefined && { weights: () => approximateTables(model) }),
+  };
   if (whole.bytes <= options.maxFileBytes) {
-    return { bytes: whole.bytes, write: async () => (await write(path, whole.pieces()), [path]), ...weights };
+    return { bytes: whole.bytes, write: async () => (await write(path, whole.pieces()), [path]), ...common };
   }
   // Named after its content, so that a model never loads tables of another one.
   const suffix = options.quantize === undefined ? '' : `-${options.quantize}`;
@@ -77,7 +81,7 @@ export function onnxExporter(model: ExportedModel, path: string, options: OnnxOp
       await write(path, head.pieces());
       return [path, dataPath];
     },
-    ...weights,
+    ...common,
   };
 }
 

@@ -9,7 +9,7 @@ import { allSettledOrThrow } from './await-all.js';
 import { flattenReport } from './results-table.js';
 import type { BestFound, BestWeights, RunFacts, RunLog } from './run-log.js';
 
-export { addTrackedFile } from '../track/trackers.js';
+export { addTrackedFile, addTrackedModel } from '../track/trackers.js';
 
 /** A log whose measurements also go to a tracker, as scalars by name. */
 export class TrackedLog implements RunLog {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { artifactStore, type RunFile } from './mlflow-artifacts.js';
+import { artifactStore, type RunFile, type TextFile } from './mlflow-artifacts.js';
 
 // The parts of MLflow's REST API that mtl uses: https://mlflow.org/docs/latest/rest-api.html.
 
@@ -22,6 +22,15 @@ export interface MlflowInput {
   readonly uri: string;
 }
 
+/** A model of a run, to be logged. */
+export interface MlflowModel {
+  readonly name: string;
+  /** Number of training steps. */
+  readonly step: number;
+  /** Lists the files of the model, once the server has given it an id and a location. */
+  files(modelId: string, artifactUri: string): readonly (RunFile | TextFile)[];
+}
+
 /** Maximum number of metrics per request. */
 export const METRICS_PER_REQUEST = 1000;
 const PARAMS_PER_REQUEST = 100;
@@ -33,13 +42,20 @@ const TIMEOUT_MS = 10_000;
 const experimentSchema = z.looseObject({ experiment_id: z.string() });
 const runSchema = z.looseObject({
   run: z.looseObject({
-    info: z.looseObject({ run_id: z.string(), artifact_uri: z.string().default('') }),
+    info: z.looseObject({
+      run_id: z.string(),
+      experiment_id: z.string().default(''),
+      artifact_uri: z.string().default(''),
+    }),
     data: z
       .looseObject({
         metrics: z.array(z.looseObject({ key: z.string(), step: z.coerce.number().default(0) })).default([]),
       })
       .optional(),
   }),
+});
+const modelSchema = z.looseObject({
+  model: z.looseObject({ info: z.looseObject({ model_id: z.string(), artifact_uri: z.string() }) }),
 });
 const refusalSchema = z.looseObject({ error_code: z.string(), message: z.string().default('') });
 
@@ -133,6 +149,33 @@ export class MlflowClient {
     await artifactStore(this.url, run.info.artifact_uri, this.#authorization)(files);
   }
 
+  /**
+   * Logs a model of a run: creates it, uploads its files and marks it as ready, or as failed. Requires MLflow 3.
+   * @returns the URI of the model
+   */
+  async logModel(runId: string, { name, step, files }: MlflowModel): Promise<string> {
+    const { run } = await this.#get('runs/get', { run_id: runId }, runSchema);
+    const { model } = await this.#post(
+      'logged-models',
+      { experiment_id: run.info.experiment_id, name, source_run_id: runId },
+      modelSchema,
+    );
+    const { model_id: id, artifact_uri: uri } = model.info;
+    const setStatus = (status: string): Promise<unknown> => {
+      const body = JSON.stringify({ model_id: id, status });
+      return this.#request(`logged-models/${id}`, '', { method: 'PATCH', body }, modelSchema);
+    };
+    try {
+      await artifactStore(this.url, uri, this.#authorization)(files(id, uri));
+    } catch (error) {
+      await setStatus('LOGGED_MODEL_UPLOAD_FAILED').catch(() => undefined);
+      throw error;
+    }
+    await setStatus('LOGGED_MODEL_READY');
+    await this.#post('runs/outputs', { run_id: runId, models: [{ model_id: id, step }] });
+    return `models:/${id}`;
+  }
+
   #get<Schema extends z.ZodType>(
     path: string,
     query: Readonly<Record<string, string>>,
@@ -181,6 +224,8 @@ function toError(status: number, text: string, path: string): Error {
   } catch {
     // A proxy may answer with an HTML page, which gives no reason.
   }
+  // MLflow 2 has no logged models.
+  if (code === 'HTTP 404') message = 'the server has no such endpoint; check its URL, or update it to MLflow 3';
   const problem = `${path} was rejected: ${code}${message === '' ? '' : `, ${message}`}`;
   return code === 'RESOURCE_DOES_NOT_EXIST' ? new MissingError(problem) : new Error(problem);
 }

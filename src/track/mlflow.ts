@@ -8,6 +8,7 @@ import { joined } from '../core/errors.js';
 import type { StateSection } from '../core/state-section.js';
 import { METRICS_PER_REQUEST, MlflowClient, type MlflowInput, type MlflowMetric } from './mlflow-client.js';
 import type { RunFile } from './mlflow-artifacts.js';
+import { listModelFiles, listOwnFiles, nameModel } from './mlflow-model.js';
 import { defineTracker, type RunEnd, type TrackedRun, type Tracker } from './tracker.js';
 
 const stateSchema = z.strictObject({ runId: z.string().nullable() });
@@ -49,18 +50,38 @@ export const mlflow = defineTracker({
       : new MlflowTracker(new MlflowClient(url, process.env), experiment ?? run.name, state, run);
   },
   async addFile(folder, file, warn) {
-    const path = join(folder, RECORD);
-    if (!existsSync(path)) return;
-    const { url, runId } = recordSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
-    await new MlflowClient(url, process.env)
-      .logArtifacts(runId, [file])
-      .catch((error: unknown) => warn(describeMissingFiles(url, error, [file])));
+    const run = findRun(folder);
+    await run?.client
+      .logArtifacts(run.id, [file])
+      .catch((error: unknown) => warn(describeMissingFiles(run.client.url, error, [file])));
+  },
+  async addModel(folder, model, warn) {
+    const run = findRun(folder);
+    if (run === undefined) return undefined;
+    const { client, id: runId } = run;
+    const logged = {
+      name: nameModel(model),
+      step: model.step,
+      files: (modelId: string, artifactUri: string) => listModelFiles(model, { runId, modelId, artifactUri }),
+    };
+    return client.logModel(runId, logged).catch((error: unknown) => {
+      warn(describeMissingFiles(client.url, error, listOwnFiles(model)));
+      return undefined;
+    });
   },
 });
 
 /** File of a run that names its MLflow run. */
 const RECORD = 'mlflow.json';
 const recordSchema = z.strictObject({ url: z.string(), runId: z.string() });
+
+/** Finds the MLflow run of a completed run. */
+function findRun(folder: string): { readonly client: MlflowClient; readonly id: string } | undefined {
+  const path = join(folder, RECORD);
+  if (!existsSync(path)) return undefined;
+  const { url, runId } = recordSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  return { client: new MlflowClient(url, process.env), id: runId };
+}
 
 function describeMissingFiles(url: string, error: unknown, files: readonly RunFile[]): string {
   const shown = files.slice(0, 3).map(({ path }) => path);

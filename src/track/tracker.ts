@@ -40,6 +40,24 @@ export interface TrackedRun {
   warn(warning: string): void;
 }
 
+/** An input or output of a model. */
+export interface ModelTensor {
+  readonly name: string;
+  readonly type: 'float' | 'double' | 'int8' | 'int64' | 'bool' | 'string';
+  /** A string is the name of a dynamic dimension. */
+  readonly shape: readonly (number | string)[];
+}
+
+/** An exported ONNX model. */
+export interface OnnxModel {
+  /** Paths of the ONNX file and of its external data, if there is any. */
+  readonly files: readonly string[];
+  /** Number of training steps. */
+  readonly step: number;
+  readonly inputs: readonly ModelTensor[];
+  readonly outputs: readonly ModelTensor[];
+}
+
 /** A registered tracker: its config keys and constructor. */
 export interface TrackerPart<Name extends string, Shape extends z.ZodRawShape> {
   readonly name: Name;
@@ -50,6 +68,11 @@ export interface TrackerPart<Name extends string, Shape extends z.ZodRawShape> {
   open(options: z.output<z.ZodObject<Shape>>, run: TrackedRun): Tracker | undefined;
   /** Adds a file to a completed run; failures are warnings. */
   addFile?(folder: string, file: RunFile, warn: (warning: string) => void): Promise<void>;
+  /**
+   * Adds an exported model to a completed run; failures are warnings.
+   * @returns the URI of the model, or undefined if the tracker has no such run
+   */
+  addModel?(folder: string, model: OnnxModel, warn: (warning: string) => void): Promise<string | undefined>;
 }
 
 /** Declares a tracker with its types inferred. */

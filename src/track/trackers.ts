@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ValidationIssue } from '../core/component.js';
 import * as all from './all.js';
 import type { RunFile } from './mlflow-artifacts.js';
-import type { TrackedRun, Tracker, TrackerPart } from './tracker.js';
+import type { OnnxModel, TrackedRun, Tracker, TrackerPart } from './tracker.js';
 
 /** The config section of all trackers' keys. */
 export const trackOptions = z
@@ -36,4 +36,18 @@ export function openTrackers(options: TrackOptions, run: TrackedRun): Tracker {
 /** Adds a file, such as a report, to a completed run in all its trackers. */
 export async function addTrackedFile(folder: string, file: RunFile, warn: (warning: string) => void): Promise<void> {
   for (const part of parts) await part.addFile?.(folder, file, warn);
+}
+
+/**
+ * Adds an exported model to a completed run in all its trackers.
+ * @returns the URI that a tracker has for the model
+ */
+export async function addTrackedModel(
+  folder: string,
+  model: OnnxModel,
+  warn: (warning: string) => void,
+): Promise<string | undefined> {
+  let uri: string | undefined;
+  for (const part of parts) uri = (await part.addModel?.(folder, model, warn)) ?? uri;
+  return uri;
 }

@@ -1,14 +1,13 @@
 /** @module-tag long */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, type TestContext } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { addTrackedFile } from '../../src/runs/tracked-log.js';
+import { ARTIFACT_OPTIONS, startMlflow } from '../support/mlflow-server.js';
 import { abortAtStep, smallWorld, trainSmall, type SmallRun } from '../support/small-run.js';
 
 const SET = ['training.logEverySteps=3', 'checkpoints.everySteps=4'];
@@ -314,56 +313,10 @@ describe('a run tracked in MLflow', () => {
   });
 });
 
-/** A real server on a port that is free; the test is skipped, with the reason, where MLflow is not there. */
-async function realServer(
-  { skip }: Pick<TestContext, 'skip'>,
-  artifacts: '--artifacts-destination' | '--default-artifact-root',
-): Promise<string> {
-  const command = process.env['MTL_MLFLOW'] ?? 'mlflow';
-  if (spawnSync(command, ['--version'], { stdio: 'ignore' }).status !== 0)
-    skip(`there is no ${command}: pip install mlflow, or name it with MTL_MLFLOW`);
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  const folder = mkdtempSync(join(tmpdir(), 'mtl-mlflow-server-'));
-  const child: ChildProcess = spawn(
-    command,
-    [
-      'server',
-      '--host',
-      '127.0.0.1',
-      '--port',
-      String(port),
-      '--workers',
-      '1',
-      '--backend-store-uri',
-      `sqlite:///${join(folder, 'runs.db')}`,
-      artifacts,
-      join(folder, 'artifacts'),
-    ],
-    { cwd: folder, stdio: 'ignore', detached: true },
-  );
-  onTestFinished(() => {
-    process.kill(-child.pid!);
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-  });
-  for (;;) {
-    if (
-      await fetch(`http://127.0.0.1:${port}/health`).then(
-        ({ ok }) => ok,
-        () => false,
-      )
-    )
-      return `http://127.0.0.1:${port}`;
-    await sleep(200);
-  }
-}
-
 describe('a real MLflow server', () => {
-  for (const artifacts of ['--artifacts-destination', '--default-artifact-root'] as const)
+  for (const artifacts of ARTIFACT_OPTIONS)
     it(`has the run, also one that was stopped and went on, and its artifacts with ${artifacts}`, async (context) => {
-      const url = await realServer(context, artifacts);
+      const url = await startMlflow(context, artifacts);
       const all = { set: ['loggers.experiment=real'] };
       await trained(url, { ...all, runDir: `real${artifacts}`, ...abortAtStep(14) });
       await trained(url, { ...all, resume: `real${artifacts}` });
