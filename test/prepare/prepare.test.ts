@@ -232,7 +232,7 @@ describe('mtl prepare ali-ccp', () => {
       writeFileSync(path, JSON.stringify(manifest));
     }
     await expect(trainOn(`[${all.join(', ')}]`)).rejects.toThrow(
-      /column '150_14'.*prepare the data again with 'mtl prep/,
+      /column '150_14'.*prepare the data again with 'npx mtl prep/,
     );
     expect((await trainOn('[109_14, 110_14]')).epochs).toBe(1);
   });

@@ -314,7 +314,8 @@ describe('mtl promote, the command', () => {
     expect(await mtl(world, ['runs', 'rm', 'runs/esmm/good'])).toMatchObject({
       code: 2,
       stderr:
-        "error: runs/esmm/good: the run is in channel 'prod'; promote another run first: npx mtl promote RUN --to prod\n",
+        "error: runs/esmm/good: the run is in channel 'prod'; promote another run first: " +
+        'npx mtl promote RUN --to prod\n',
     });
     expect(await mtl(world, ['runs', 'rm', LINK])).toMatchObject({ code: 2 });
     expect((await mtl(world, ['runs', 'prune', '--keep', '0'])).code).toBe(0);
