@@ -178,8 +178,9 @@ async function trainModel(
     beforeStep: (step) => checkpointer.beforeStep(step),
     onMilestone: async (milestone) => {
       await run.log.milestone(milestone);
-      await checkpointer.atMilestone(milestone);
+      // Before the save: a resumed run goes on after it, so a worker that was killed would not report the epoch.
       await observer.onMilestone(milestone);
+      await checkpointer.atMilestone(milestone);
       sanityChecks.milestone(milestone);
     },
   });
