@@ -44,30 +44,24 @@ export const MANIFEST = 'manifest.json';
 /** Directory in a compacted delta: the full checkpoint with the same content. */
 export const COMPACTED = 'full';
 
-type FileName = Exclude<(typeof FILES)[keyof typeof FILES], typeof FILES.rows | typeof FILES.growth>;
-/** Files that a checkpoint may lack. */
-export type OptionalFile =
-  | typeof FILES.vocabularies
-  | typeof FILES.counters
-  | typeof FILES.lookups
-  | typeof FILES.window
-  | typeof FILES.histories;
-type NeededFile = Exclude<FileName, OptionalFile>;
-/** Digests by file name. The names are fixed, so a manifest cannot name other files. */
-export type Digests = { readonly [File in NeededFile]: FileDigest } & {
-  readonly [File in OptionalFile]?: FileDigest | undefined;
-};
+/** Files of each rank: rank 0 has all weights and optimizer state, and others have their shards of sharded tensors. */
+const PART = [FILES.weights, FILES.optimizer] as const;
+const DELTA_PART = [...PART, FILES.rows] as const;
+const FULL = [...PART, FILES.state, FILES.config, FILES.features] as const;
+const DELTA = [...DELTA_PART, FILES.state, FILES.config] as const;
+/** Files that a full checkpoint, or a delta, may lack. */
+const FULL_OPTIONAL = [FILES.vocabularies, FILES.lookups, FILES.counters, FILES.window, FILES.histories] as const;
+const DELTA_OPTIONAL = [FILES.growth, FILES.counters, FILES.window, FILES.histories] as const;
+export type OptionalFile = (typeof FULL_OPTIONAL)[number];
 
-/** Files of a rank other than 0: its shards of sharded tensors. */
-export type PartDigests = { readonly [File in typeof FILES.weights | typeof FILES.optimizer]: FileDigest };
-/** Files of a delta, and of a rank other than 0 in it. */
-export type DeltaPartDigests = PartDigests & { readonly [FILES.rows]: FileDigest };
-export type DeltaDigests = DeltaPartDigests &
-  TextDigests & { readonly [File in OptionalDeltaFile]?: FileDigest | undefined };
-/** Files that a delta may lack. */
-export type OptionalDeltaFile =
-  typeof FILES.growth | typeof FILES.counters | typeof FILES.window | typeof FILES.histories;
-type TextDigests = { readonly [File in typeof FILES.state | typeof FILES.config]: FileDigest };
+/** Digests by file name. The names are fixed, so a manifest cannot name other files. */
+type DigestsOf<Names extends readonly string[], Optional extends readonly string[] = []> = {
+  readonly [File in Names[number]]: FileDigest;
+} & { readonly [File in Optional[number]]?: FileDigest | undefined };
+export type PartDigests = DigestsOf<typeof PART>;
+export type DeltaPartDigests = DigestsOf<typeof DELTA_PART>;
+export type Digests = DigestsOf<typeof FULL, typeof FULL_OPTIONAL>;
+export type DeltaDigests = DigestsOf<typeof DELTA, typeof DELTA_OPTIONAL>;
 
 /** Identity of a checkpoint: its directory name, and the digest of its manifest. */
 export interface CheckpointId {
@@ -99,36 +93,24 @@ export function partFile(name: keyof DeltaPartDigests, rank: number, size: numbe
 /** Schema of the digest of a file. */
 export const digestSchema = z.strictObject({ bytes: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 const formatVersion = z.literal(FORMAT_VERSION, `expected format version ${FORMAT_VERSION}`);
+const filesSchema = <Names extends readonly string[], const Optional extends readonly string[]>(
+  names: Names,
+  optional: Optional,
+) =>
+  z.strictObject({
+    ...Object.fromEntries(names.map((name) => [name, digestSchema])),
+    ...Object.fromEntries(optional.map((name) => [name, digestSchema.optional()])),
+  }) as z.ZodType as z.ZodType<DigestsOf<Names, Optional>>;
 const fullSchema = z.strictObject({
   formatVersion,
-  files: z.strictObject({
-    [FILES.weights]: digestSchema,
-    [FILES.optimizer]: digestSchema,
-    [FILES.state]: digestSchema,
-    [FILES.features]: digestSchema,
-    [FILES.vocabularies]: digestSchema.optional(),
-    [FILES.counters]: digestSchema.optional(),
-    [FILES.lookups]: digestSchema.optional(),
-    [FILES.window]: digestSchema.optional(),
-    [FILES.histories]: digestSchema.optional(),
-    [FILES.config]: digestSchema,
-  }),
-  parts: z.array(z.strictObject({ [FILES.weights]: digestSchema, [FILES.optimizer]: digestSchema })).optional(),
+  files: filesSchema(FULL, FULL_OPTIONAL),
+  parts: z.array(filesSchema(PART, [])).optional(),
 });
-const deltaPart = { [FILES.weights]: digestSchema, [FILES.optimizer]: digestSchema, [FILES.rows]: digestSchema };
 const deltaSchema = z.strictObject({
   formatVersion,
   previous: z.strictObject({ name: z.string().regex(NAME), sha256: digestSchema.shape.sha256 }),
-  files: z.strictObject({
-    ...deltaPart,
-    [FILES.growth]: digestSchema.optional(),
-    [FILES.counters]: digestSchema.optional(),
-    [FILES.window]: digestSchema.optional(),
-    [FILES.histories]: digestSchema.optional(),
-    [FILES.state]: digestSchema,
-    [FILES.config]: digestSchema,
-  }),
-  parts: z.array(z.strictObject(deltaPart)).optional(),
+  files: filesSchema(DELTA, DELTA_OPTIONAL),
+  parts: z.array(filesSchema(DELTA_PART, [])).optional(),
 });
 /** Only a delta has a previous checkpoint. */
 const manifestSchema = z
