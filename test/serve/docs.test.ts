@@ -106,7 +106,7 @@ describe('docs/how-to/serve-predictions.md and docs/reference/http-api.md', () =
     expect(Object.keys(answer)).toEqual(Object.keys(shown));
     expect(Object.keys(answer.predictions[0]!)).toEqual(Object.keys(shown.predictions[0]!));
     const paths = [...api.matchAll(/^\| `GET ([^|]*)\|/gm)].flatMap(([, list]) =>
-      [...list!.matchAll(/\/[\w/]*/g)].map(([path]) => path.replace('NAME', 'esmm')),
+      [...list!.matchAll(/\/[\w/.]*/g)].map(([path]) => path.replace('NAME', 'esmm')),
     );
     expect(paths.length).toBeGreaterThan(7);
     for (const path of paths) expect([path, (await fetch(`${url}${path}`)).status]).toEqual([path, 200]);
