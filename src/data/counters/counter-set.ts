@@ -11,6 +11,8 @@ const MANY_BYTES = 2 ** 30;
 
 /** Value of an invalid label, and of the counters of its row; sums of valid labels are finite. */
 export const INVALID_LABEL = Infinity;
+/** Value of the counters of a row that is late, and not counted. */
+export const LATE = -Infinity;
 
 /** Tensors of the state of counters, by name. */
 export type CounterState = ReadonlyMap<string, StoredTensor>;

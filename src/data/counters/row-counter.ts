@@ -5,7 +5,7 @@ import { formatTime } from '../../text/dates.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import type { CounterPlan } from './counter-plan.js';
-import { INVALID_LABEL, type CounterSet } from './counter-set.js';
+import { INVALID_LABEL, LATE, type CounterSet } from './counter-set.js';
 import type { FirstRow } from './counter-start.js';
 
 /** Returns the value of a column as text, empty if it is missing or has no text. */
@@ -99,20 +99,31 @@ interface RowPlace {
   readonly line: number;
 }
 
-/** Counts the rows of files, in order of time. */
+/** Counts rows, in order of time. */
 export class RowCounter {
   readonly #plan: CounterPlan;
   readonly #start: (first: FirstRow) => CounterSet;
+  readonly #marksLate: boolean;
   #set: CounterSet | undefined;
   #values: readonly Float32Array[];
   #latest: RowPlace | undefined;
 
-  /** @param start returns the counters before the first row */
-  constructor(plan: CounterPlan, start: (first: FirstRow) => CounterSet) {
+  /**
+   * @param start returns the counters before the first row
+   * @param options.set counters so far; default: no row was counted
+   * @param options.marksLate whether late rows are marked; default: they are errors
+   */
+  constructor(
+    plan: CounterPlan,
+    start: (first: FirstRow) => CounterSet,
+    { set, marksLate = false }: { readonly set?: CounterSet | undefined; readonly marksLate?: boolean } = {},
+  ) {
     this.#plan = plan;
     // A chunk may have no rows.
     this.#values = plan.names.map(() => new Float32Array(0));
     this.#start = start;
+    this.#set = set;
+    this.#marksLate = marksLate;
   }
 
   /** Counters after the last row; undefined before the first one. */
@@ -123,27 +134,36 @@ export class RowCounter {
   /**
    * Counts the rows of a chunk. A row without a valid time is not counted.
    * @param line number of the first line of the chunk
-   * @returns the values of each counter before each row, valid until the next call; NaN for a row without a valid time,
-   * and `INVALID_LABEL` for one with an invalid label
-   * @throws UserError (data) for a row that is late
+   * @param from first row to count
+   * @returns the values of each counter before each of these rows, valid until the next call; NaN for a row without a
+   * valid time, `INVALID_LABEL` for one with an invalid label, and `LATE` for one that is late
+   * @throws UserError (data) for a row that is late, unless it is marked
    */
-  count(chunk: Chunk, { path, constants }: FileColumns, line: number): readonly Float32Array[] {
+  count(chunk: Chunk, { path, constants }: FileColumns, line: number, from = 0): readonly Float32Array[] {
     if (this.#values[0]!.length < chunk.rows)
       this.#values = this.#plan.specs.map(() => new Float32Array(2 * chunk.rows));
     const cells = new CounterCells(this.#plan, chunk, constants);
-    for (let row = 0; row < chunk.rows; row++) {
+    for (let row = from; row < chunk.rows; row++) {
       const time = cells.time(row);
       if (time === undefined) {
-        for (const values of this.#values) values[row] = NaN;
+        this.#setAll(row, NaN);
         continue;
       }
       const set = (this.#set ??= this.#start({ time, path }));
       const rowLine = line + (chunk.lines?.[row] ?? row);
-      if (set.isLate(time)) throw this.#lateRow(set, cells.timeText(row), { path, line: rowLine });
+      if (set.isLate(time)) {
+        if (!this.#marksLate) throw this.#lateRow(set, cells.timeText(row), { path, line: rowLine });
+        this.#setAll(row, LATE);
+        continue;
+      }
       if (time > set.clock) this.#latest = { path, line: rowLine };
       set.count({ time, keys: cells.keys(row), labels: cells.labels(row) }, this.#values, row);
     }
     return this.#values;
+  }
+
+  #setAll(row: number, value: number): void {
+    for (const values of this.#values) values[row] = value;
   }
 
   #lateRow(set: CounterSet, text: string, { path, line }: RowPlace): Error {

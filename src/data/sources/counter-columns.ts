@@ -1,7 +1,7 @@
 import type { Chunk } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
 import type { CounterPlan } from '../counters/counter-plan.js';
-import { INVALID_LABEL, startSet } from '../counters/counter-set.js';
+import { INVALID_LABEL, LATE, startSet } from '../counters/counter-set.js';
 import { chooseStart, type RunCounters } from '../counters/counter-start.js';
 import { RowCounter } from '../counters/row-counter.js';
 import { computedColumns, type ColumnNames, type ComputedColumns } from './computed-columns.js';
@@ -19,6 +19,7 @@ export function counterColumn({ labels }: CounterPlan, all: Float32Array, { rows
   const values = all.subarray(0, rows);
   const text = (row: number): string => {
     const value = values[row]!;
+    if (value === LATE) return 'unknown, since the row is late';
     if (value === INVALID_LABEL) return `unknown, since ${labels.join(' or ')} of the row is invalid`;
     return Number.isNaN(value) ? 'unknown, since the time of the row is invalid' : String(value);
   };

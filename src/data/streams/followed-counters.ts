@@ -5,10 +5,10 @@ import { grown } from '../../core/grown.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import { checkNames } from '../sources/computed-columns.js';
-import { CounterCells } from '../counters/row-counter.js';
+import { RowCounter } from '../counters/row-counter.js';
 import { counterColumn, counterNames } from '../sources/counter-columns.js';
 import type { CounterPlan } from '../counters/counter-plan.js';
-import { startSet, type CounterSet, type CounterState } from '../counters/counter-set.js';
+import { LATE, startSet, type CounterSet, type CounterState } from '../counters/counter-set.js';
 import type { FirstRow, RunCounters } from '../counters/counter-start.js';
 import type { FileColumns } from '../readers/cell-file.js';
 
@@ -27,7 +27,7 @@ export class FollowedCounters {
   readonly #plan: CounterPlan;
   readonly #findStart: FindStart;
   #first: { readonly state: CounterState | undefined } | undefined;
-  #set: CounterSet | undefined;
+  #counter: RowCounter;
   /** Values of the records after the position: those of all counters, record by record. */
   #ahead: Float32Array = new Float32Array(0);
   #aheadEnd = 0;
@@ -35,15 +35,14 @@ export class FollowedCounters {
   #read = 0;
   #isLarge = false;
   // Of the rows that were added last:
-  #columns: readonly Float32Array[];
-  #isLate = new Uint8Array(0);
+  #values: readonly Float32Array[] = [];
   #file: FileColumns | undefined;
 
   /** @param findStart default: counters begin at zero */
   constructor(plan: CounterPlan, findStart: FindStart = () => undefined) {
     this.#plan = plan;
     this.#findStart = findStart;
-    this.#columns = plan.names.map(() => new Float32Array(0));
+    this.#counter = this.#counterFrom();
   }
 
   /** Continues from the state of a checkpoint. */
@@ -52,7 +51,7 @@ export class FollowedCounters {
     counters.#first = { state: start };
     const state = ends.at(-1);
     if (state === undefined) return counters;
-    counters.#set = startSet(plan, state);
+    counters.#counter = counters.#counterFrom(startSet(plan, state));
     // Absent if no value is ahead.
     const ahead = state.get(AHEAD);
     if (ahead === undefined) return counters;
@@ -71,7 +70,7 @@ export class FollowedCounters {
   /** Returns a warning the first time that the counters use much memory. */
   checkMemory(): string | undefined {
     if (this.#isLarge) return undefined;
-    const warning = this.#set?.describeMemory(this.#file?.path ?? '');
+    const warning = this.#counter.set?.describeMemory(this.#file?.path ?? '');
     this.#isLarge = warning !== undefined;
     return warning;
   }
@@ -84,14 +83,16 @@ export class FollowedCounters {
     const { names } = this.#plan;
     if (file !== this.#file) checkNames(file, counterNames(names));
     this.#file = file;
-    this.#reserve(rows.rows);
-    const cells = new CounterCells(this.#plan, rows, file.constants);
-    for (let row = 0; row < rows.rows; row++) {
-      if (this.#read === this.#aheadEnd) this.#count(cells, row, file);
-      for (const column of this.#columns) column[row] = this.#ahead[this.#read++]!;
-      this.#isLate[row] = Number(Number.isNaN(this.#columns[0]![row]!) && cells.time(row) !== undefined);
-    }
-    const added = names.map((name, c) => [name, counterColumn(this.#plan, this.#columns[c]!, rows)] as const);
+    const numCounted = Math.min(rows.rows, (this.#aheadEnd - this.#read) / names.length);
+    const values = (this.#values = this.#counter.count(rows, file, 0, numCounted));
+    this.#ahead = grown(this.#ahead, this.#read + rows.rows * names.length);
+    for (let row = 0; row < rows.rows; row++)
+      for (const column of values) {
+        if (row < numCounted) column[row] = this.#ahead[this.#read]!;
+        else this.#ahead[this.#aheadEnd++] = column[row]!;
+        this.#read++;
+      }
+    const added = names.map((name, c) => [name, counterColumn(this.#plan, values[c]!, rows)] as const);
     return { ...rows, columns: new Map([...rows.columns, ...added]) };
   }
 
@@ -99,7 +100,7 @@ export class FollowedCounters {
   readonly refuseLate: ReadColumns = (rows) => {
     const { time, toleranceMs } = this.#plan;
     rows.eachKept([time], (row) => {
-      if (this.#isLate[row] === 0) return;
+      if (this.#values[0]![row] !== LATE) return;
       const limit = toleranceMs === 0 ? 'not' : `at most ${toleranceMs / 1000}s`;
       throw new InvalidValueError(`a time ${limit} before the latest one`, 'set a larger data.counters.tolerance');
     });
@@ -115,32 +116,21 @@ export class FollowedCounters {
   /** Returns the state at the position: the counters after all records that were counted, and before the first one. */
   state(): RunCounters {
     const start = this.#first?.state;
-    if (this.#set === undefined) return { start, ends: [] };
-    const state = new Map(this.#set.save(''));
-    const shape = [this.#aheadEnd / this.#columns.length, this.#columns.length];
+    const { set } = this.#counter;
+    if (set === undefined) return { start, ends: [] };
+    const state = new Map(set.save(''));
+    const width = this.#plan.names.length;
+    const shape = [this.#aheadEnd / width, width];
     if (this.#aheadEnd > 0) state.set(AHEAD, { shape, data: this.#ahead.slice(0, this.#aheadEnd) });
     return { start, ends: [withContent(state)] };
   }
 
-  /** Appends the values of a row, NaN for one that is not counted, and counts it. */
-  #count(cells: CounterCells, row: number, { path }: FileColumns): void {
-    const width = this.#columns.length;
-    this.#ahead = grown(this.#ahead, this.#aheadEnd + width);
-    const time = cells.time(row);
-    const set = time === undefined ? undefined : (this.#set ??= startSet(this.#plan, this.#startAt({ time, path })));
-    if (time === undefined || set!.isLate(time)) for (const column of this.#columns) column[row] = NaN;
-    else set!.count({ time, keys: cells.keys(row), labels: cells.labels(row) }, this.#columns, row);
-    for (const column of this.#columns) this.#ahead[this.#aheadEnd++] = column[row]!;
+  #counterFrom(set?: CounterSet): RowCounter {
+    return new RowCounter(this.#plan, (first) => startSet(this.#plan, this.#startAt(first)), { set, marksLate: true });
   }
 
   #startAt(first: FirstRow): CounterState | undefined {
     return (this.#first ??= { state: this.#findStart(first) }).state;
-  }
-
-  #reserve(rows: number): void {
-    if (rows <= this.#isLate.length) return;
-    this.#columns = this.#columns.map(() => new Float32Array(2 * rows));
-    this.#isLate = new Uint8Array(2 * rows);
   }
 }
 
