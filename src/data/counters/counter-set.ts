@@ -55,7 +55,9 @@ export class CounterSet {
       table: new KeyTable(),
       counters: plan.specs.flatMap((_, i) => (plan.groupOf[i] === group ? [i] : [])),
     }));
-    this.#counters = plan.specs.map((spec, i) => new WindowCounter(spec, this.#groups[plan.groupOf[i]!]!.table));
+    this.#counters = plan.specs.map(
+      (spec, i) => new WindowCounter(spec, this.#groups[plan.groupOf[i]!]!.table, plan.toleranceMs > 0),
+    );
   }
 
   /** Time of the latest row. */

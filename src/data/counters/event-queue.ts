@@ -84,11 +84,14 @@ export class EventQueue {
   /** Time of an event, or number of the slot of several. */
   #times = new Float64Array(0);
   #links = new Uint32Array(0);
+  readonly #hasJumps: boolean;
   /** Index of the newest event of each key, which may have been removed. */
   #newest = new Float64Array(0);
 
-  constructor(hasValues: boolean) {
+  /** @param hasJumps whether `findBefore` takes logarithmic time, not linear; an event then takes longer to add */
+  constructor(hasValues: boolean, hasJumps: boolean) {
     this.totals = new Totals(hasValues);
+    this.#hasJumps = hasJumps;
   }
 
   get bytes(): number {
@@ -136,8 +139,9 @@ export class EventQueue {
     const links = this.#links;
     links[STRIDE * at] = key;
     links[STRIDE * at + PREVIOUS] = previous === 0 ? 0 : index - previous;
-    links[STRIDE * at + JUMP] = previous === 0 ? 0 : index - this.#jumpFrom(previous);
-    links[STRIDE * at + DEPTH] = previous === 0 ? 0 : this.#depthOf(previous) + 1;
+    const jumps = this.#hasJumps && previous > 0;
+    links[STRIDE * at + JUMP] = jumps ? index - this.#jumpFrom(previous) : 0;
+    links[STRIDE * at + DEPTH] = jumps ? this.#depthOf(previous) + 1 : 0;
   }
 
   /** Removes the oldest event. */

@@ -4,6 +4,9 @@ import { EventQueue, Totals } from './event-queue.js';
 import type { KeyTable } from './key-table.js';
 import { TimeQueue } from '../../core/time-queue.js';
 
+/** A search among so many slots of a key is fast without jumps. */
+const FEW_SLOTS = 256;
+
 /** Key of all events of a counter that divides by their mean; no event has it. */
 const ALL_KEYS = '';
 
@@ -44,12 +47,16 @@ export class WindowCounter {
   readonly #begin: Place;
   readonly #end: Place;
 
-  /** @param table keys of the counter, which other counters may share */
-  constructor(spec: CounterSpec, table: KeyTable) {
+  /**
+   * @param table keys of the counter, which other counters may share
+   * @param isLenient whether rows may be late, so that each read searches for the begin of its window
+   */
+  constructor(spec: CounterSpec, table: KeyTable, isLenient: boolean) {
     this.#spec = spec;
     this.#table = table;
     const hasValues = spec.of !== undefined;
-    [this.#recent, this.#window] = [new EventQueue(hasValues), new EventQueue(hasValues)];
+    this.#recent = new EventQueue(hasValues, true);
+    this.#window = new EventQueue(hasValues, isLenient || spec.withinMs / spec.slotMs > FEW_SLOTS);
     [this.#totals, this.#removed] = [new Totals(hasValues), new Totals(hasValues)];
     this.#begin = { totals: this.#removed, index: 0 };
     this.#end = { totals: this.#removed, index: 0 };
