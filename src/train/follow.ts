@@ -17,6 +17,7 @@ import { FollowedCounters } from '../data/streams/followed-counters.js';
 import { FollowedHistories } from '../data/streams/followed-histories.js';
 import { FollowedStream } from '../data/streams/followed-stream.js';
 import { describeSchemaChange } from '../data/streams/schema-watch.js';
+import type { StreamBatch } from '../data/streams/stream-batches.js';
 import {
   firstStreamState,
   startWindow,
@@ -42,8 +43,10 @@ import {
   progressiveSection,
   type WindowReport,
 } from '../training/progressive.js';
+import { trainPass } from '../training/loop.js';
+import { noInterval } from '../training/loop-state.js';
+import { saveWhileWaiting } from '../training/save-while-waiting.js';
 import { stepRows } from '../training/step-plan.js';
-import { trainStream } from '../training/stream-loop.js';
 import { checkFollowed, checkSingle, warnOfUnused } from './check-followed.js';
 import {
   compileModel,
@@ -236,18 +239,32 @@ async function trainModel(
   const checkpointer = await openStreamCheckpointer(session, run, data, model, loop, progressive);
   progress.checkpointer = checkpointer;
   await run.begin({});
-  await trainStream({
-    ...stepOptions,
-    batches: (ended) => followed.batches({ endsWhenEmpty: options.untilEnd === true, signal: ended, onWarning: warn }),
-    progressive,
-    beforeBatch: ({ batch }) => growVocabularies(vocabularies, model, batch, followed.lateness.watermark ?? undefined),
-    moveAfter: (batch) => followed.moveAfter(batch),
-    onWindow: (window) =>
-      reportWindow(session, run, window, { loop, progressive, state, vocabularies, counters, histories }),
-    beforeStep: (step) => checkpointer.beforeStep(step),
-    quiet: { dueInMs: () => checkpointer.dueInMs(), save: () => checkpointer.now() },
-    signal,
-  });
+  const batches = (ended: AbortSignal): AsyncIterable<StreamBatch> =>
+    followed.batches({ endsWhenEmpty: options.untilEnd === true, signal: ended, onWarning: warn });
+  await trainPass(
+    {
+      ...stepOptions,
+      signal,
+      beforeStep: [],
+      // Each batch is predicted, and then trained on, before the next one is read, so that a checkpoint has nothing of
+      // later records.
+      aroundStep: async (read) => {
+        growVocabularies(vocabularies, model, read.batch, followed.lateness.watermark ?? undefined);
+        const predictions = await model.program.averaged(() => model.program.predict(read.batch));
+        const { skippedBatches } = loop;
+        return async () => {
+          followed.moveAfter(read);
+          if (loop.skippedBatches > skippedBatches) progressive.countSkipped();
+          const reports = progressive.add(read.batch, predictions);
+          for (const report of reports)
+            await reportWindow(session, run, report, { loop, progressive, state, vocabularies, counters, histories });
+          if (reports.length > 0) Object.assign(loop, noInterval());
+          await checkpointer.beforeStep(loop.step)?.();
+        };
+      },
+    },
+    saveWhileWaiting(batches, checkpointer, signal),
+  );
   await checkpointer.now();
   progress.checkpointer = undefined;
   Object.assign(progress.metrics, await run.log.results(loop, {}));

@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { monotonicMs } from '../system/clock.js';
 import type { BatchRead } from '../core/batch.js';
-import { createDivergenceGuard, type DivergenceGuard } from './divergence.js';
+import { createDivergenceGuard } from './divergence.js';
 import { isDue, type EvaluationInterval } from './intervals.js';
-import { noEpoch, noInterval } from './loop-state.js';
+import { noEpoch, noInterval, type LoopPosition } from './loop-state.js';
 import { meanLoss, type EpochLoss } from './loss-sums.js';
 import type { Measurement } from './monitor.js';
-import { StepsInFlight, type StepOptions } from './steps-in-flight.js';
+import { StepsInFlight, type StepOptions, type TrainedBatch } from './steps-in-flight.js';
 import type { Stopping } from './stopping.js';
 
 /** State and progress of training at the end of an epoch, or at a validation within one. */
@@ -28,8 +28,26 @@ export interface ValidationEvent {
   readonly best: { readonly epoch: number; readonly value: number | null };
 }
 
-/** Dependencies of the loop. */
-export interface LoopOptions extends StepOptions {
+/** What one pass over batches requires. */
+export interface PassOptions<Read = BatchRead> extends StepOptions {
+  /**
+   * Called in order before each step, with the position after all steps in flight. Each returns a function to run first
+   * at that position, if any.
+   */
+  readonly beforeStep: readonly ((position: LoopPosition) => (() => Promise<void>) | undefined)[];
+  /**
+   * Called before a step on a batch, when no step is in flight. Returns a function to run after that step and before
+   * the next batch is read. Default: steps overlap.
+   */
+  aroundStep?(read: Read): Promise<() => Promise<void>>;
+  /** Returns whether the pass ends, after a function of `beforeStep`. Default: it ends with the batches. */
+  shouldStop?(): boolean;
+  /** Ends the run after the steps in flight, so that it can be saved. */
+  readonly signal: AbortSignal;
+}
+
+/** Dependencies of training over epochs. */
+export interface LoopOptions extends Omit<PassOptions, 'beforeStep' | 'aroundStep' | 'shouldStop'> {
   readonly epochs: number;
   readonly stopping: Stopping;
   /** Validation interval; default: each epoch. The end of training is always validated. */
@@ -45,8 +63,6 @@ export interface LoopOptions extends StepOptions {
   beforeStep(step: number): (() => Promise<void>) | undefined;
   /** Called when a checkpoint can be saved. */
   onMilestone(milestone: ValidationEvent): Promise<void>;
-  /** Ends the run after the steps in flight, so that it can be saved. */
-  readonly signal: AbortSignal;
 }
 
 /** Reason why training ended. */
@@ -57,16 +73,26 @@ export const YIELD_EVERY_MS = 50;
 
 /**
  * Trains epoch by epoch until the last one, or until early stopping. On an error, the state is current.
- * @throws the signal's reason, after the steps in flight; UserError (diverged) for a non-finite loss, with the term,
- * the step and the batch
+ * @throws as `trainPass`
  */
 export async function trainLoop(options: LoopOptions): Promise<StopReason> {
   const { state, epochs, stopping, evaluation } = options;
   const guard = createDivergenceGuard(options.program, options.onDivergence);
-  while (state.epoch < epochs) {
-    if (stopping.shouldStop()) return 'stopped early';
-    const isDone = await trainEpoch(options, guard);
-    if (!isDone) return 'stopped early';
+  const pass: PassOptions = {
+    ...options,
+    beforeStep: [
+      // Before the step and not after the previous one, so that a run interrupted in between validates when it resumes.
+      (position) =>
+        evaluation !== undefined && isDue(evaluation, position)
+          ? () => validateAndReport(options, { isEpochEnd: false, isMeasured: true })
+          : undefined,
+      ({ step }) => options.beforeStep(step),
+    ],
+    shouldStop: () => stopping.shouldStop(),
+  };
+  while (state.epoch < epochs && !stopping.shouldStop()) {
+    await trainPass(pass, options.batches(state.epoch + 1, state.batch), guard);
+    if (stopping.shouldStop()) break;
     const isMeasured =
       evaluation === undefined ||
       isDue(evaluation, state) ||
@@ -74,7 +100,7 @@ export async function trainLoop(options: LoopOptions): Promise<StopReason> {
     await validateAndReport(options, { isEpochEnd: true, isMeasured });
     options.signal.throwIfAborted();
   }
-  return 'finished';
+  return state.epoch < epochs ? 'stopped early' : 'finished';
 }
 
 /** Validates if requested, updates the state, and calls `onMilestone`. */
@@ -111,30 +137,38 @@ async function validateAndReport(
   await onMilestone(milestone);
 }
 
-/** Trains the rest of the current epoch; returns false if early stopping ends it. */
-async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise<boolean> {
-  const { state, signal, evaluation, stopping } = options;
+/**
+ * Takes a step for each batch. On an error, the state is current.
+ * @throws the signal's reason, after the steps in flight; UserError (diverged) for a non-finite loss, with the term,
+ * the step and the batch
+ */
+export async function trainPass<Read extends TrainedBatch>(
+  options: PassOptions<Read>,
+  batches: AsyncIterable<Read>,
+  guard = createDivergenceGuard(options.program, options.onDivergence),
+): Promise<void> {
+  const { state, signal } = options;
   const steps = new StepsInFlight(options, guard);
   let yieldedMs = monotonicMs();
   let isSkipping = state.batch > 0;
   try {
-    for await (const read of options.batches(state.epoch + 1, state.batch)) {
+    for await (const read of batches) {
       if (isSkipping) steps.restartClock();
       isSkipping = false;
-      // Before the step and not after the previous one, so that a run interrupted in between validates when it resumes.
-      if (evaluation !== undefined && isDue(evaluation, steps.nextPosition())) {
+      for (const find of options.beforeStep) {
+        const run = find(steps.nextPosition());
+        if (run === undefined) continue;
         await steps.finishAll();
-        await validateAndReport(options, { isEpochEnd: false, isMeasured: true });
-        if (stopping.shouldStop()) return false;
+        await run();
+        if (options.shouldStop?.() === true) return;
         steps.restartClock();
       }
-      const save = options.beforeStep(steps.nextPosition().step);
-      if (save !== undefined) {
-        await steps.finishAll();
-        await save();
-        steps.restartClock();
-      }
+      const finish = await options.aroundStep?.(read);
       await steps.start(read);
+      if (finish !== undefined) {
+        await steps.finishAll();
+        await finish();
+      }
       if (monotonicMs() - yieldedMs > YIELD_EVERY_MS) {
         await setImmediate();
         yieldedMs = monotonicMs();
@@ -147,5 +181,4 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
     throw error;
   }
   await steps.finishAll();
-  return true;
 }

@@ -51,10 +51,13 @@ export interface StepOptions {
   onSkip(skipped: SkippedBatch): void;
 }
 
+/** A batch to train on; a stream has no total. */
+export type TrainedBatch = Pick<BatchRead, 'batch'> & Partial<BatchRead>;
+
 /** A step in flight. */
 interface StepInFlight {
   readonly rows: number;
-  readonly totalRows: number;
+  readonly totalRows: number | undefined;
   readonly rates: StepReport['lrFactors'];
   readonly result: Promise<StepResult>;
 }
@@ -93,7 +96,7 @@ export class StepsInFlight {
   }
 
   /** Starts a step, and finishes older ones if there are as many as possible. */
-  async start({ batch, totalRows }: BatchRead): Promise<void> {
+  async start({ batch, totalRows }: TrainedBatch): Promise<void> {
     const { stepper, state } = this.#options;
     const { step } = this.nextPosition();
     const result = stepper.take(batch, { step, epoch: state.epoch }, this.#max > 1);
@@ -154,7 +157,7 @@ export class StepsInFlight {
     onStep({
       epoch: this.#epoch,
       rows,
-      totalRows,
+      totalRows: totalRows ?? rows,
       elapsedMs,
       lrFactors: rates,
       // Lazy, since most steps are not displayed.
