@@ -1,4 +1,4 @@
-import { murmur3 } from '../features/murmur.js';
+import { murmur3 } from '../core/murmur.js';
 
 /**
  * Returns the fold of each row: MurmurHash3 of its features modulo the number of folds. Rows with equal features share

@@ -1,3 +1,5 @@
+import { allocateLike } from './grown.js';
+
 // A hash index maps hashes to ids from 1: open addressing with linear probing, and two words per place, the hash and
 // the id. At most two thirds of its places are used. Zeroed memory is an empty index, and threads may share it. The
 // caller compares the keys of ids that have the same hash:
@@ -54,19 +56,14 @@ export function removeId(index: Int32Array, hash: number, id: number): void {
 
 /**
  * Returns an index for `numIds` ids: the index itself, or a larger one with its ids, of at least twice its size, so
- * that the cost per id is constant.
- * @param create returns zeroed memory
+ * that the cost per id is constant; threads share it if they share the index.
  * @returns undefined if there are too many ids
  */
-export function reserveIds(
-  index: Int32Array,
-  numIds: number,
-  create: (words: number) => Int32Array = (words) => new Int32Array(words),
-): Int32Array | undefined {
+export function reserveIds(index: Int32Array, numIds: number): Int32Array | undefined {
   const words = indexWords(numIds);
   if (words === undefined) return undefined;
   if (words <= index.length) return index;
-  const larger = create(words);
+  const larger = allocateLike(index, words);
   const mask = (words >>> 1) - 1;
   for (let i = 0; i < index.length; i += 2) {
     if (index[i + 1] === 0) continue;

@@ -1,10 +1,11 @@
 import type { ChunkRows } from '../chunks/chunk.js';
 import type { Dictionary, DictionaryValues } from '../chunks/column.js';
+import { findKey } from '../core/key-table.js';
 import { hashTensors } from '../io/hash-tensors.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import type { CellOptions } from './cells.js';
 import { TextCounter } from './vocabulary/text-counter.js';
-import { createTextTable, idOf, type TextTable } from './vocabulary/text-table.js';
+import { createTextTable, type TextTable } from './vocabulary/text-table.js';
 import { textReader, textsOfTensors, textTensors, type StringPool } from './vocabulary/string-pool.js';
 import { createUtf8Writer } from './vocabulary/utf8.js';
 
@@ -154,7 +155,7 @@ export function lookupReader(
     for (let row = 0; row < rows.count; row++) {
       if (!rows.isKept(row)) continue;
       const length = utf8.write(keyOf(row));
-      indices[row] = codes[idOf(table.keys, utf8.bytes, 0, length)]!;
+      indices[row] = codes[findKey(table.keys, utf8.bytes, 0, length)]!;
     }
     return { indices, values };
   };

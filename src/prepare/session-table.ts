@@ -1,5 +1,6 @@
-import { idOf, indexTexts, type TextTable } from '../features/vocabulary/text-table.js';
+import { indexTexts, type TextTable } from '../features/vocabulary/text-table.js';
 import { createStringPool, type StringPool } from '../features/vocabulary/string-pool.js';
+import { findKey } from '../core/key-table.js';
 import { mix } from '../core/random.js';
 
 /** Finds sessions by the bytes of their index; 32 to 44 bytes per session. */
@@ -31,7 +32,7 @@ export function createSessionTable(parts: readonly StringPool[]): { table: Sessi
 
 /** Returns the number of the session with this index; -1 if there is none. */
 export function findSession(table: SessionTable, bytes: Uint8Array, begin: number, end: number): number {
-  return idOf(table, bytes, begin, end) - 1;
+  return findKey(table, bytes, begin, end) - 1;
 }
 
 /** Hashes a seed and a session's index to a uniform 32-bit integer (FNV-1a, finished by `mix`). */

@@ -1,7 +1,7 @@
 import type { Condition } from '../../src/core/conditions.js';
 import { mix, streamKey } from '../../src/core/random.js';
 import type { Task } from '../../src/core/tasks.js';
-import { murmur3 } from '../../src/features/murmur.js';
+import { murmur3 } from '../../src/core/murmur.js';
 import type {
   Cell,
   CellOptions,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { BadValue, CELL_SEPARATOR } from '../../src/features/feature.js';
 import { encodedFields, featureTypes, fieldsOf, computeLayout } from '../../src/features/feature-types.js';
-import { murmur3, seededHash } from '../../src/features/murmur.js';
+import { murmur3 } from '../../src/core/murmur.js';
+import { seededHash } from '../../src/features/murmur.js';
 import { NOT_TEXT } from '../../src/features/parse.js';
 import { randomStream } from '../../src/core/random.js';
 import { fieldOf, fittedField as fitted } from '../support/fitted-field.js';

@@ -8,7 +8,8 @@ import { growFitted } from '../../src/features/grow-fitted.js';
 import { TextCounter } from '../../src/features/vocabulary/text-counter.js';
 import { growTable } from '../../src/features/vocabulary/grow-table.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
-import { createStringPool, listStrings, MAX_BYTES, textsFrom } from '../../src/features/vocabulary/string-pool.js';
+import { MAX_KEY_BYTES } from '../../src/core/key-table.js';
+import { createStringPool, listStrings, textsFrom } from '../../src/features/vocabulary/string-pool.js';
 
 const fieldOf = (spec: object): Field => fieldsOf([featureTypes.schema.parse({ fields: ['f'], ...spec })])[0]!;
 /** Types that combine columns. */
@@ -161,7 +162,7 @@ describe('a fitted vocabulary', () => {
   });
 
   it('is rejected if it exceeds the maximum size, with figures and a fix', () => {
-    const before = { ...createTextTable(textsFrom(['a'])), bytes: { length: MAX_BYTES } as Uint8Array };
+    const before = { ...createTextTable(textsFrom(['a'])), bytes: { length: MAX_KEY_BYTES } as Uint8Array };
     expect(() => growTable(before, createTextTable(textsFrom(['b'])), 'item')).toThrow(
       /field 'item': would have 2 distinct strings with 4294967296 bytes.*train from scratch/,
     );

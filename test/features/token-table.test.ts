@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { findKey } from '../../src/core/key-table.js';
 import { listStrings, textsFrom } from '../../src/features/vocabulary/string-pool.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import {
@@ -7,7 +8,6 @@ import {
   changeTokens,
   copyTokenTable,
   createTokenTable,
-  findToken,
   type TokenChanges,
   type TokenTable,
 } from '../../src/features/vocabulary/token-table.js';
@@ -19,7 +19,7 @@ const tableOf = (texts: readonly string[]): TokenTable => createTokenTable(creat
 
 function find(table: TokenTable, text: string): number {
   const bytes = Buffer.from(`<${text}>`);
-  return findToken(table, bytes, 1, bytes.length - 1);
+  return findKey(table, bytes, 1, bytes.length - 1);
 }
 
 /** Changes of tokens by id; an empty text is that of a token that was used. */
@@ -62,7 +62,7 @@ describe('a table of tokens that change', () => {
           )!;
           for (const each of [...added.map(([, name]) => name), ...first]) seen.add(each);
           for (const each of seen) expect([each, find(table, each)]).toEqual([each, idOf.get(each) ?? 0]);
-          expect(table.numTokens).toBe(idOf.size);
+          expect(table.numKeys).toBe(idOf.size);
         }
       }),
     );
@@ -89,7 +89,7 @@ describe('a table of tokens that change', () => {
   it('reuses memory: its size does not follow the number of changes', () => {
     let table = tableOf(['first']);
     for (let i = 0; i < 5000; i++) table = changeTokens(table, changesOf([], [[1 + (i % 3), `text ${i}`]]))!;
-    expect([find(table, 'text 4999'), find(table, 'text 4996'), table.numTokens]).toEqual([2, 0, 3]);
+    expect([find(table, 'text 4999'), find(table, 'text 4996'), table.numKeys]).toEqual([2, 0, 3]);
     expect([table.bytes.length, table.index.length]).toEqual([1024, 32]);
   });
 

@@ -1,10 +1,11 @@
 /** @module-tag long */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { findKey, hashKey } from '../../src/core/key-table.js';
 import { loadedFitted, storedFitted } from '../../src/features/fitted.js';
 import { sortTexts } from '../../src/features/vocabulary/sort-texts.js';
 import { TextCounter } from '../../src/features/vocabulary/text-counter.js';
-import { createTextTable, hashText, idOf } from '../../src/features/vocabulary/text-table.js';
+import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { listStrings, textsFrom, textTensors, textsOfTensors } from '../../src/features/vocabulary/string-pool.js';
 import { createUtf8Writer } from '../../src/features/vocabulary/utf8.js';
 import { sortByCount } from '../../src/core/sort-by-count.js';
@@ -12,7 +13,7 @@ import { sortByCount } from '../../src/core/sort-by-count.js';
 const utf8 = createUtf8Writer();
 const bytesOf = (text: string): Uint8Array => utf8.bytes.subarray(0, utf8.write(text));
 const idIn = (table: ReturnType<typeof createTextTable>, text: string): number =>
-  idOf(table, bytesOf(text), 0, utf8.write(text));
+  findKey(table, bytesOf(text), 0, utf8.write(text));
 
 const whole = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 8 }),
@@ -99,7 +100,7 @@ describe('a string counter', () => {
 
   it('supports a few hundred thousand strings, some with equal hashes', () => {
     const texts = Array.from({ length: 300_000 }, (_, i) => `user_${(i * 7919) % 300_000}`);
-    const hashes = new Set(texts.map((text) => hashText(bytesOf(text), 0, utf8.write(text))));
+    const hashes = new Set(texts.map((text) => hashKey(bytesOf(text), 0, utf8.write(text))));
     // By the birthday paradox about ten are expected.
     expect(hashes.size).toBeLessThan(texts.length);
     const twice = texts.filter((_, i) => i % 3 === 0);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { UserError } from '../../core/errors.js';
 import type { EventValues, SortedEvents } from '../../features/event-log.js';
 import { textTensors, textsOfTensors, type StringPool } from '../../features/vocabulary/string-pool.js';
+import { attachIndex } from '../../features/vocabulary/text-table.js';
 import type { StoredTensor } from '../../io/safetensors.js';
 import { isDamage } from './entry.js';
 import { readTensors, writeTensors } from './tensor-folder.js';
@@ -64,7 +65,7 @@ function eventsOf(
       ? { numbers: find(`numbers ${name}`) as Float64Array }
       : { texts: texts(`texts ${name}`), codes: find(`codes ${name}`) as Uint32Array };
   return {
-    users: { ...texts(USERS), index: find('slots') as Int32Array },
+    users: attachIndex(texts(USERS), find('slots') as Int32Array),
     firsts: find('firsts') as Uint32Array,
     times: find('times') as Float64Array,
     columns: new Map(columns.map((name) => [name, values(name)])),

@@ -1,6 +1,6 @@
 import { eachText } from '../../chunks/encode-texts.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
-import { murmur3 } from '../../features/murmur.js';
+import { murmur3 } from '../../core/murmur.js';
 import { parseText } from '../../features/parse.js';
 import { createUtf8Writer } from '../../features/vocabulary/utf8.js';
 import {

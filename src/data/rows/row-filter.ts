@@ -3,7 +3,7 @@ import { eachText } from '../../chunks/encode-texts.js';
 import { numberColumns as listNumberColumns, type Condition } from '../../core/conditions.js';
 import { quoted } from '../../core/errors.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
-import { murmur3 } from '../../features/murmur.js';
+import { murmur3 } from '../../core/murmur.js';
 import { parseText } from '../../features/parse.js';
 import { createUtf8Writer } from '../../features/vocabulary/utf8.js';
 import { InvalidValueError } from '../../text/invalid-value.js';

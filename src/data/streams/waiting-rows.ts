@@ -1,6 +1,6 @@
 import { grown } from '../../core/grown.js';
 import { fillPlace, idAt, indexWords, probe, removeId, reserveIds } from '../../core/hash-index.js';
-import { hashText } from '../../features/vocabulary/text-table.js';
+import { hashKey } from '../../core/key-table.js';
 import type { CellBytes } from './cell-bytes.js';
 import { beginOfValue, endOfValue, type RowPacker } from './packed-row.js';
 import { offsetOf, SpilledRows, type Memory } from './spilled-rows.js';
@@ -86,7 +86,7 @@ export class WaitingRows {
     this.#numWords[slot] = numWords;
     this.numRecords[slot] = 0;
     this.#eventTimes.fill(NaN, slot * this.#numEvents, (slot + 1) * this.#numEvents);
-    const hash = hashText(key.bytes, key.begin, key.end);
+    const hash = hashKey(key.bytes, key.begin, key.end);
     this.#hashes[slot] = hash;
     fillPlace(this.#index, this.#findPlace(hash, key), hash, slot + 1);
     return slot;
@@ -94,7 +94,7 @@ export class WaitingRows {
 
   /** Returns the slot of the row with a key; undefined if none waits. */
   find(key: CellBytes): number | undefined {
-    const id = idAt(this.#index, this.#findPlace(hashText(key.bytes, key.begin, key.end), key));
+    const id = idAt(this.#index, this.#findPlace(hashKey(key.bytes, key.begin, key.end), key));
     return id === 0 ? undefined : id - 1;
   }
 

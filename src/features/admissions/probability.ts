@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { streamKey } from '../../core/random.js';
-import { murmur3 } from '../murmur.js';
+import { murmur3 } from '../../core/murmur.js';
 import { defineAdmission } from './admission.js';
 
 /** Values of a hash. */

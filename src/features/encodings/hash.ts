@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { MAX_BUCKETS, murmur3, seededHash } from '../murmur.js';
+import { murmur3 } from '../../core/murmur.js';
+import { MAX_BUCKETS, seededHash } from '../murmur.js';
 import { defineEncoding } from './encoding.js';
 
 /**

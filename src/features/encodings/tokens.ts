@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { userError } from '../../core/errors.js';
+import { createKeyFinder, findKey } from '../../core/key-table.js';
 import { parseText } from '../parse.js';
 import { growTable } from '../vocabulary/grow-table.js';
 import { addCounts, type CountedTexts } from '../vocabulary/rare-texts.js';
@@ -7,14 +8,8 @@ import { TextCounter } from '../vocabulary/text-counter.js';
 import { parseGrowth, restoreGrowth, startGrowth } from '../vocabulary/growth-state.js';
 import { countTexts, textsSchema, toTextTable } from '../vocabulary/stored-texts.js';
 import { firstTexts } from '../vocabulary/string-pool.js';
-import { createTextTable, findIds, idOf, type TextTable } from '../vocabulary/text-table.js';
-import {
-  capacityOf,
-  findToken,
-  isServedTokens,
-  tokenTableBytes,
-  type ServedTokens,
-} from '../vocabulary/token-table.js';
+import { createTextTable, type TextTable } from '../vocabulary/text-table.js';
+import { capacityOf, isServedTokens, tokenTableBytes, type ServedTokens } from '../vocabulary/token-table.js';
 import { createUtf8Writer } from '../vocabulary/utf8.js';
 import type { Encoder, Encoding } from '../feature.js';
 import { defineEncoding } from './encoding.js';
@@ -121,12 +116,12 @@ function tableEncoder(table: TextTable): Encoder {
     vocabularyBytes: table.bytes.byteLength + table.offsets.byteLength + table.index.byteLength,
     direct: {
       cell: 'token',
-      idOf: (bytes, begin, end) => idOf(table, bytes, begin, end),
-      idsOf: (cells, rows, into, first) => findIds(table, cells, rows, into, first),
+      idOf: (bytes, begin, end) => findKey(table, bytes, begin, end),
+      idsOf: createKeyFinder(table),
     },
     encode: (text) => {
       const length = utf8.write(parseText(text));
-      return idOf(table, utf8.bytes, 0, length);
+      return findKey(table, utf8.bytes, 0, length);
     },
   };
 }
@@ -140,10 +135,10 @@ function servedEncoder({ first, table: tokens }: ServedTokens): Encoder {
     usedRows: first.offsets.length,
     rule: { kind: 'text', texts: first, empty: 0, cells: 1 },
     vocabularyBytes: tokenTableBytes(tokens),
-    direct: { cell: 'token', idOf: (bytes, begin, end) => findToken(table, bytes, begin, end) },
+    direct: { cell: 'token', idOf: (bytes, begin, end) => findKey(table, bytes, begin, end) },
     encode: (text) => {
       const length = utf8.write(parseText(text));
-      return findToken(table, utf8.bytes, 0, length);
+      return findKey(table, utf8.bytes, 0, length);
     },
     switchTokens: (next) => void (table = next),
   };

@@ -1,4 +1,4 @@
-import { murmur3 } from '../murmur.js';
+import { murmur3 } from '../../core/murmur.js';
 
 /** Seeds of the hash functions, each of which has counters of its own. */
 const SEEDS = [0x2f0b4c47, 0x51a9e3d1, 0x7c3d8a95, 0x1e6f7b2b] as const;

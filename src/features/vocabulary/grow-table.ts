@@ -1,7 +1,8 @@
 import { userError } from '../../core/errors.js';
 import { indexWords } from '../../core/hash-index.js';
-import { createTextTable, idOf, isVacant, VACANT, type TextTable } from './text-table.js';
-import { createStringPool, MAX_BYTES } from './string-pool.js';
+import { findKey, MAX_KEY_BYTES } from '../../core/key-table.js';
+import { createTextTable, isVacant, VACANT, type TextTable } from './text-table.js';
+import { createStringPool } from './string-pool.js';
 
 /** Result of merging two tables. */
 interface GrownTable {
@@ -36,7 +37,7 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
   const wasVacant = places.length - left.length;
   const numBytes =
     before.bytes.length - countBytes(before, left) + countBytes(now, fresh) + VACANT.length * (stayVacant - wasVacant);
-  if (numBytes > MAX_BYTES || indexWords(numTexts) === undefined) {
+  if (numBytes > MAX_KEY_BYTES || indexWords(numTexts) === undefined) {
     const message =
       `would have ${numTexts} distinct strings with ${numBytes} bytes, previous and new ones, ` +
       'which exceeds the maximum vocabulary size';
@@ -79,7 +80,7 @@ function idsNotIn(other: TextTable, { bytes, offsets }: TextTable): Uint32Array 
   let count = 0;
   for (let id = 1; id < offsets.length; id++) {
     const [begin, end] = [offsets[id - 1]!, offsets[id]!];
-    if (!isVacant({ bytes, offsets }, id) && idOf(other, bytes, begin, end) === 0) ids[count++] = id;
+    if (!isVacant({ bytes, offsets }, id) && findKey(other, bytes, begin, end) === 0) ids[count++] = id;
   }
   return ids.slice(0, count);
 }

@@ -1,5 +1,6 @@
+import { findKey } from '../../core/key-table.js';
 import { TextCounter, type RareTexts } from './text-counter.js';
-import { createTextTable, idOf, type TextTable } from './text-table.js';
+import { createTextTable, type TextTable } from './text-table.js';
 import { createStringPool, textReader, type StringPool } from './string-pool.js';
 
 /** A vocabulary with the counts of rare strings. */
@@ -23,7 +24,7 @@ export function addCounts(before: CountedTexts, now: CountedTexts, minCount: num
     [now.rare, before.vocabulary],
   ] as const) {
     for (const { text, count, begin, end } of listCounts(from)) {
-      if (idOf(known, from!.texts.bytes, begin, end) === 0) counter.count(text, count);
+      if (findKey(known, from!.texts.bytes, begin, end) === 0) counter.count(text, count);
     }
   }
   const rare = counter.rare(minCount);

@@ -1,6 +1,5 @@
-import { fillPlace, idAt, indexWords, probe, removeId } from '../../core/hash-index.js';
-import { TextArena } from './text-arena.js';
-import { hashText } from './text-table.js';
+import { userError } from '../../core/errors.js';
+import { createKeyTable, findKey, hasKey, keyBytes, putKey, removeKey, reserveKeys } from '../../core/key-table.js';
 
 /** Maximum number of texts. */
 export const MAX_TEXTS = 500_000_000;
@@ -27,11 +26,8 @@ export interface SlotValues {
  */
 export class RecentTexts {
   readonly capacity: number;
-  readonly #arena = new TextArena();
-  readonly #index: Int32Array;
-  readonly #starts: Uint32Array;
-  /** Bytes of each text; 0 if the slot is free. */
-  readonly #lengths: Uint32Array;
+  /** Texts by slot. */
+  readonly #table: ReturnType<typeof createKeyTable>;
   /** Neighbors of each slot in the order of use; slot 0 is before the oldest and after the newest. */
   readonly #older: Uint32Array;
   readonly #newer: Uint32Array;
@@ -49,16 +45,14 @@ export class RecentTexts {
   /** A bit per slot that was released since `forgetRemoved`. */
   readonly #removed: Uint32Array;
   #numFree = 0;
-  #size = 0;
-  #highest = 0;
 
   constructor(capacity: number, { hasTimes, hasKeys = false }: SlotValues) {
     this.capacity = capacity;
-    this.#index = new Int32Array(indexWords(capacity)!);
-    [this.#starts, this.#lengths, this.#older, this.#newer, this.#batches, this.#insertions, this.counts] = Array.from(
-      { length: 7 },
+    this.#table = createKeyTable(capacity);
+    [this.#older, this.#newer, this.#batches, this.#insertions, this.counts] = Array.from(
+      { length: 5 },
       () => new Uint32Array(capacity + 1),
-    ) as [Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array];
+    ) as [Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array];
     this.#times = new Float64Array(hasTimes ? capacity + 1 : 0);
     this.keys = new Float64Array(hasKeys ? capacity + 1 : 0);
     this.#free = new Uint32Array(capacity);
@@ -67,12 +61,12 @@ export class RecentTexts {
 
   /** Number of texts. */
   get size(): number {
-    return this.#size;
+    return this.#table.numKeys;
   }
 
   /** Highest slot that ever had a text. */
   get highest(): number {
-    return this.#highest;
+    return this.#table.highest;
   }
 
   get hasTimes(): boolean {
@@ -90,21 +84,21 @@ export class RecentTexts {
 
   /** Bytes of all arrays, of which the system commits only those that were written. */
   get byteLength(): number {
+    const { bytes, begins, ends, index } = this.#table;
     const arrays = [
-      ...[this.#index, this.#starts, this.#lengths, this.#older, this.#newer],
-      ...[this.#batches, this.#insertions, this.#times, this.counts, this.keys, this.#free, this.#removed],
-      this.#arena.bytes,
+      ...[bytes, begins, ends, index, this.#older, this.#newer, this.#batches, this.#insertions],
+      ...[this.#times, this.counts, this.keys, this.#free, this.#removed],
     ];
     return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
   isUsed(slot: number): boolean {
-    return this.#lengths[slot]! > 0;
+    return hasKey(this.#table, slot);
   }
 
   /** Returns the bytes of a text, until the next one is inserted. */
   bytesOf(slot: number): Uint8Array {
-    return this.#arena.bytesOf(this.#starts[slot]!, this.#lengths[slot]!);
+    return keyBytes(this.#table, slot);
   }
 
   lastUse(slot: number): Moment {
@@ -118,13 +112,13 @@ export class RecentTexts {
 
   /** Returns the slot of the text in `begin`…`end`; 0 if there is none. */
   find(bytes: Uint8Array, begin: number, end: number): number {
-    return idAt(this.#index, this.#findPlace(hashText(bytes, begin, end), bytes, begin, end));
+    return findKey(this.#table, bytes, begin, end);
   }
 
   /** Inserts a text that is not there as the newest; returns its slot, or 0 if all are used. */
   insert(bytes: Uint8Array, begin: number, end: number, moment: Moment): number {
-    if (this.#size === this.capacity) return 0;
-    const slot = this.#numFree > 0 ? this.#takeFree() : this.#highest + 1;
+    if (this.size === this.capacity) return 0;
+    const slot = this.#numFree > 0 ? this.#takeFree() : this.highest + 1;
     this.#place(slot, bytes, begin, end, moment);
     return slot;
   }
@@ -148,7 +142,7 @@ export class RecentTexts {
   /** Returns the free slots that were released since the last call of `forgetRemoved`, in ascending order. */
   removedSince(): Uint32Array {
     const slots: number[] = [];
-    for (const [w, word] of this.#removed.subarray(0, (this.#highest >>> 5) + 1).entries())
+    for (const [w, word] of this.#removed.subarray(0, (this.highest >>> 5) + 1).entries())
       for (let left = word; left !== 0; left &= left - 1) {
         // The lowest bit of a word is 31 minus its leading zeros.
         const slot = 32 * w + 31 - Math.clz32(left & -left);
@@ -158,12 +152,12 @@ export class RecentTexts {
   }
 
   forgetRemoved(): void {
-    this.#removed.fill(0, 0, (this.#highest >>> 5) + 1);
+    this.#removed.fill(0, 0, (this.highest >>> 5) + 1);
   }
 
   /** Sets the time of all uses. */
   setTimes(timeMs: number): void {
-    this.#times.fill(timeMs, 1, this.#highest + 1);
+    this.#times.fill(timeMs, 1, this.highest + 1);
   }
 
   /** Returns the slots that were used after a batch, in order of their last use. */
@@ -195,42 +189,29 @@ export class RecentTexts {
       if (text === undefined) this.touch(slot, momentOf(i));
       else this.#place(slot, text, 0, text.length, momentOf(i));
     }
-    for (const slot of removed) this.#highest = Math.max(this.#highest, slot);
+    for (const slot of removed) this.#table.highest = Math.max(this.highest, slot);
     // Ascending slots are a heap.
     this.#numFree = 0;
-    for (let slot = 1; slot <= this.#highest; slot++) if (!this.isUsed(slot)) this.#free[this.#numFree++] = slot;
+    for (let slot = 1; slot <= this.highest; slot++) if (!this.isUsed(slot)) this.#free[this.#numFree++] = slot;
   }
 
   #place(slot: number, bytes: Uint8Array, begin: number, end: number, { batch, timeMs }: Moment): void {
-    const hash = hashText(bytes, begin, end);
-    fillPlace(this.#index, this.#findPlace(hash, bytes, begin, end), hash, slot);
-    this.#starts[slot] = this.#arena.add(bytes, begin, end);
-    this.#lengths[slot] = end - begin;
+    if (!reserveKeys(this.#table, 1, end - begin))
+      throw userError('data', {
+        message: `a growing vocabulary has more than ${this.#table.numBytes - this.#table.numUnused} bytes of tokens`,
+        fix: 'set a lower capacity',
+      });
+    if (!putKey(this.#table, slot, bytes, begin, end)) throw new Error(`slot ${slot} has the text of another slot`);
     this.#batches[slot] = this.#insertions[slot] = batch;
     if (this.hasTimes) this.#times[slot] = timeMs;
     this.counts[slot] = 0;
     if (this.hasKeys) this.keys[slot] = 0;
     this.#linkNewest(slot);
-    this.#size++;
-    this.#highest = Math.max(this.#highest, slot);
   }
 
   #erase(slot: number): void {
-    removeId(this.#index, this.#arena.hash(this.#starts[slot]!, this.#lengths[slot]!), slot);
-    this.#arena.release(this.#starts[slot]!, this.#lengths[slot]!);
-    this.#lengths[slot] = 0;
+    removeKey(this.#table, slot);
     this.#unlink(slot);
-    this.#size--;
-  }
-
-  /** Returns the place of a text in the index, or the free place where it belongs. */
-  #findPlace(hash: number, bytes: Uint8Array, begin: number, end: number): number {
-    const index = this.#index;
-    for (let place = probe(index, hash, hash); ; place = probe(index, hash, place + 1)) {
-      const slot = idAt(index, place);
-      if (slot === 0) return place;
-      if (this.#arena.isEqual(this.#starts[slot]!, this.#lengths[slot]!, bytes, begin, end)) return place;
-    }
   }
 
   #linkNewest(slot: number): void {

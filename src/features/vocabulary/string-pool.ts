@@ -4,9 +4,6 @@ import type { StoredTensor } from '../../io/safetensors.js';
 /** Suffixes of the tensor names of a pool. */
 const TENSORS = ['bytes', 'offsets'];
 
-/** Maximum total bytes: offsets have 32 bits. */
-export const MAX_BYTES = 2 ** 32 - 1;
-
 /** Strings in contiguous shared memory. */
 export interface StringPool {
   /** Concatenated UTF-8 bytes. */

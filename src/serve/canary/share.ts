@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { murmur3 } from '../../features/murmur.js';
+import { murmur3 } from '../../core/murmur.js';
 import type { BodyKind } from '../messages.js';
 import type { CanaryOptions, Side } from './options.js';
 
