@@ -5,7 +5,6 @@ import { SeenEvents } from './seen-events.js';
 import type { StoredColumn, StoredEvents, StorePlace } from './stored-events.js';
 import { createStringPool, textReader, type StringPool } from './vocabulary/string-pool.js';
 import { TextCounter } from './vocabulary/text-counter.js';
-import { createUtf8Writer } from './vocabulary/utf8.js';
 
 /** Initial capacity in events, and in users. */
 const FIRST_EVENTS = 1 << 10;
@@ -38,7 +37,6 @@ export class EventStore {
   readonly columns: readonly StoredColumn[];
   readonly last: number;
   readonly #users: TextCounter;
-  readonly #utf8 = createUtf8Writer();
   #position = 0;
   #end = 0;
   #count = 0;
@@ -150,7 +148,7 @@ export class EventStore {
    * @returns their slots, valid until the next call or event
    */
   find(user: string, until: number, record = Infinity): Uint32Array {
-    const id = this.#users.numberOf(this.#utf8.bytes, 0, this.#utf8.write(user));
+    const id = this.#users.find(user);
     const seen = new SeenEvents(this.last);
     let begin = this.last;
     for (let next = id === 0 ? 0 : this.#newest[id]!; next > 0 && begin > 0; next = this.#older[next - 1]!) {

@@ -1,13 +1,12 @@
 import type { ChunkRows } from '../chunks/chunk.js';
 import type { Dictionary, DictionaryValues } from '../chunks/column.js';
-import { findKey } from '../core/key-table.js';
 import { hashTensors } from '../io/hash-tensors.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import type { CellOptions } from './cells.js';
 import { TextCounter } from './vocabulary/text-counter.js';
 import { createTextTable, type TextTable } from './vocabulary/text-table.js';
 import { textReader, textsOfTensors, textTensors, type StringPool } from './vocabulary/string-pool.js';
-import { createUtf8Writer } from './vocabulary/utf8.js';
+import { createTextFinder } from './vocabulary/utf8.js';
 
 /** A column of a side table that a computation reads. */
 export interface LookupColumn {
@@ -149,14 +148,10 @@ export function lookupReader(
   column: Pick<LookupColumn, 'column' | 'isNumber'>,
 ): (rows: ChunkRows, keyOf: (row: number) => string) => Dictionary {
   const { values, codes } = lookupValues(table, column);
-  const utf8 = createUtf8Writer();
+  const findText = createTextFinder(table.keys);
   return (rows, keyOf) => {
     const indices = new Uint32Array(rows.count);
-    for (let row = 0; row < rows.count; row++) {
-      if (!rows.isKept(row)) continue;
-      const length = utf8.write(keyOf(row));
-      indices[row] = codes[findKey(table.keys, utf8.bytes, 0, length)]!;
-    }
+    for (let row = 0; row < rows.count; row++) if (rows.isKept(row)) indices[row] = codes[findText(keyOf(row))]!;
     return { indices, values };
   };
 }

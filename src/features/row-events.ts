@@ -5,8 +5,7 @@ import { numberColumn, readTexts } from './computed.js';
 import { valuesName, type EventLog, type EventValues, type LogColumn } from './event-log.js';
 import { momentReader } from './moment.js';
 import { textReader } from './vocabulary/string-pool.js';
-import { findKey } from '../core/key-table.js';
-import { createUtf8Writer } from './vocabulary/utf8.js';
+import { createTextFinder } from './vocabulary/utf8.js';
 
 /** The events of rows: the user's id, the number of the user's events before the row, and the time of the row. */
 export interface RowEvents {
@@ -27,7 +26,7 @@ export function eventFinder(
   cells: CellOptions,
 ): (rows: ChunkRows) => RowEvents {
   const readUntil = momentReader(until, cells);
-  const utf8 = createUtf8Writer();
+  const findUser = createTextFinder(users);
   return (rows) => {
     const found = {
       users: new Uint32Array(rows.count),
@@ -37,7 +36,7 @@ export function eventFinder(
     const keys = readTexts(rows, key, cells);
     for (let row = 0; row < rows.count; row++) {
       if (!rows.isKept(row) || keys[row] === '') continue;
-      const user = findKey(users, utf8.bytes, 0, utf8.write(keys[row]!));
+      const user = findUser(keys[row]!);
       found.users[row] = user;
       found.lengths[row] = countBefore(times, firsts[user]!, firsts[user + 1]!, found.times[row]!);
     }

@@ -26,7 +26,7 @@ const LAST = 4;
 function drawRows(count: number, seed: number): readonly Shown[] {
   const random = randomStream(seed, 'rows');
   return Array.from({ length: count }, (_, i) => ({
-    user: ['u1', 'u2', 'u3', ''][random.below(4)]!,
+    user: ['u1', 'u2', 'u'.repeat(300), ''][random.below(4)]!,
     item: ['a', 'b', 'c', ''][random.below(4)]!,
     price: random.below(40) / 4,
     at: Math.floor(i / 2),

@@ -68,6 +68,13 @@ const plain = (store: EventStore): unknown => {
 };
 
 describe('a store of events', () => {
+  it('finds the events of a user with a long name', () => {
+    const store = createStore();
+    const event = { user: 'u'.repeat(300), record: 1, time: 1, item: 'a', price: 2 };
+    add(store, event);
+    expect(find(store, event.user, 1, 9)).toEqual(expected([event], event.user, 1, 9));
+  });
+
   it.each([1, 2, 3])('finds the events of each record by their definition (seed %i)', (seed) => {
     const events = randomEvents(seed, 2000, 40);
     const store = createStore();

@@ -3,8 +3,7 @@ import { areUnixSeconds, type EventLog, type LogColumn } from '../../features/ev
 import type { Field } from '../../features/feature.js';
 import { logColumn, splitLogged } from '../../features/logged-items.js';
 import { countBefore, eventColumn } from '../../features/row-events.js';
-import { findKey } from '../../core/key-table.js';
-import { createUtf8Writer } from '../../features/vocabulary/utf8.js';
+import { createTextFinder } from '../../features/vocabulary/utf8.js';
 import { columnKey } from './given-rows.js';
 
 /** Keys whose events are read, each before a time. Plain data. */
@@ -76,9 +75,9 @@ export function logSource(name: string, log: EventLog, fields: readonly Field[])
   refuseCleanings(name, fields);
   const { firsts, times, users, key, until } = log;
   const read = new Map([...readLogOf(name, fields).columns].map(([column, own]) => [column, eventColumn(log, own)]));
-  const utf8 = createUtf8Writer();
+  const findUser = createTextFinder(users);
   const eventsOf = (text: string, time: number, last: number): KeyEvents => {
-    const user = findKey(users, utf8.bytes, 0, utf8.write(text));
+    const user = findUser(text);
     const first = firsts[user]!;
     const end = first + countBefore(times, first, firsts[user + 1]!, time);
     const begin = Math.max(first, end - last);

@@ -10,7 +10,7 @@ import { countTexts, textsSchema, toTextTable } from '../vocabulary/stored-texts
 import { firstTexts } from '../vocabulary/string-pool.js';
 import { createTextTable, type TextTable } from '../vocabulary/text-table.js';
 import { capacityOf, isServedTokens, tokenTableBytes, type ServedTokens } from '../vocabulary/token-table.js';
-import { createUtf8Writer } from '../vocabulary/utf8.js';
+import { createTextFinder, createUtf8Writer } from '../vocabulary/utf8.js';
 import type { Encoder, Encoding } from '../feature.js';
 import { defineEncoding } from './encoding.js';
 import { admitCount, checkGrowthOptions, growthOptions, resolveGrowth, type GrowthSpec } from './growth-options.js';
@@ -109,7 +109,7 @@ function toFitted({ vocabulary, rare }: CountedTexts): z.output<typeof fittedSch
 
 /** Encodes strings as their ids in a table. */
 function tableEncoder(table: TextTable): Encoder {
-  const utf8 = createUtf8Writer();
+  const findText = createTextFinder(table);
   return {
     rows: table.offsets.length,
     rule: { kind: 'text', texts: table, empty: 0, cells: 1 },
@@ -119,10 +119,7 @@ function tableEncoder(table: TextTable): Encoder {
       idOf: (bytes, begin, end) => findKey(table, bytes, begin, end),
       idsOf: createKeyFinder(table),
     },
-    encode: (text) => {
-      const length = utf8.write(parseText(text));
-      return findKey(table, utf8.bytes, 0, length);
-    },
+    encode: (text) => findText(parseText(text)),
   };
 }
 

@@ -187,7 +187,8 @@ export class OneValueFitter implements FieldFitter {
     const { direct } = this.#fit;
     this.#fit.observe(text);
     if (dictionary === undefined || direct?.cell !== 'token') return;
-    const number = direct.idOf(this.#utf8.bytes, 0, this.#utf8.write(text));
+    const length = this.#utf8.write(text);
+    const number = direct.idOf(this.#utf8.bytes, 0, length);
     if (number > 0) dictionary.numbers[dictionary.indices[row]!] = number;
   }
 

@@ -4,7 +4,7 @@ import { addKey, createAppendOnlyTable, createKeyFinder, findKey, MAX_KEY_BYTES 
 import { sortByCount } from '../../core/sort-by-count.js';
 import { sortTexts } from './sort-texts.js';
 import { createStringPool, type StringPool } from './string-pool.js';
-import { createUtf8Writer } from './utf8.js';
+import { createTextFinder, createUtf8Writer } from './utf8.js';
 
 /** Strings below the minimum count, by decreasing count, then in order of appearance. */
 export interface RareTexts {
@@ -39,6 +39,8 @@ export class TextCounter {
     return findKey(this.#table, text, begin, end);
   }
 
+  /** The same for a string. */
+  readonly find = createTextFinder(this.#table);
   /** The same for many strings. */
   readonly numbersOf = createKeyFinder(this.#table);
 

@@ -1,3 +1,5 @@
+import { findKey, type KeyTable } from '../../core/key-table.js';
+
 /** Encodes strings as UTF-8, one at a time. */
 interface Utf8Writer {
   /** The last string, from offset 0. */
@@ -47,5 +49,17 @@ export function createUtf8Writer(): Utf8Writer {
       }
       return length;
     },
+  };
+}
+
+/**
+ * Creates a function that returns the id of a string in a table; 0 if there is none.
+ * @param table may change between calls
+ */
+export function createTextFinder(table: KeyTable): (text: string) => number {
+  const utf8 = createUtf8Writer();
+  return (text) => {
+    const length = utf8.write(text);
+    return findKey(table, utf8.bytes, 0, length);
   };
 }
