@@ -5,7 +5,6 @@ import { oneStep, planStep, type OneStep } from './check/one-step.js';
 import type { Experiment } from './config/experiment.js';
 import { readConfig } from './config/load.js';
 import { parseOverride } from './config/overrides.js';
-import { followOptions } from './data/follow-options.js';
 import { skipBadRows } from './data/rows/rejects.js';
 import { createRowSampler, type RowSampler } from './data/sources/row-sample.js';
 import { openData } from './data/sources/splits.js';
@@ -14,8 +13,8 @@ import { compile } from './engines/compile/compile.js';
 import type { ListName } from './engines/compile/lists.js';
 import { printProgram } from './engines/compile/print.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
-import { openInputs, planRows, type RunInputs } from './inputs/open-inputs.js';
-import { openStreamInputs, type StreamInputs } from './inputs/open-stream-inputs.js';
+import { openInputs, planRows, type Inputs, type RunInputs } from './inputs/open-inputs.js';
+import { openStreamInputs } from './inputs/open-stream-inputs.js';
 import { estimateDiskUsage, type DiskUsage } from './runs/disk-usage.js';
 import { checkRunFolder } from './runs/run-folder.js';
 import { readPretrained } from './pretrained/read-vectors.js';
@@ -90,14 +89,11 @@ export async function checkFollow(options: Omit<CheckOptions, 'sampleRows'>): Pr
     return true;
   });
   const engine = await findings.of(() => createEngine(options, experiment.training.precision));
-  const follow = experiment.data.follow ?? followOptions.parse({});
-  const inputs = canRead === true ? await findings.of(() => openStreamInputs(experiment, follow)) : undefined;
+  const inputs = canRead === true ? await findings.of(() => openStreamInputs(experiment)) : undefined;
   try {
     const hasStart = inputs === undefined || (await checkStart(experiment, inputs, findings));
     const checked =
-      inputs && hasStart
-        ? await findings.of(() => checkStream(experiment, inputs, follow, findings, onWarning))
-        : undefined;
+      inputs && hasStart ? await findings.of(() => checkStream(experiment, inputs, findings, onWarning)) : undefined;
     findings.throwIfAny();
     warnOfUnused(experiment, onWarning);
     // Without problems, every step has a result; the engine may be undefined by its type.
@@ -190,7 +186,7 @@ async function checkInputs(
 /** Checks pretrained vectors, run directory and initial checkpoint; returns whether the last one is usable. */
 async function checkStart(
   { name, runs }: Experiment,
-  { format, start: { resolveOrigin } }: RunInputs | StreamInputs,
+  { format, start: { resolveOrigin } }: Inputs,
   findings: Findings,
 ): Promise<boolean> {
   await findings.of(() => readPretrained(format.fields));

@@ -19,21 +19,16 @@ import { openInputs, type RunInputs } from './inputs/open-inputs.js';
 import { restoreBest } from './runs/calibrated-outputs.js';
 import { userError } from './core/errors.js';
 import { SINGLE_PROCESS } from './core/process-group.js';
-import { readPretrained } from './pretrained/read-vectors.js';
 import { AUTO, readSavedState, type OpenRun } from './runs/open-run.js';
 import type { RunState } from './runs/run-state.js';
 import { runPath } from './runs/runs-root.js';
 import type { StateTensors } from './runs/states.js';
 import {
-  compileModel,
   createStepOptions,
-  endFailedRun,
-  finishRun,
-  initialize,
   openTrainingCheckpointer,
-  openTrainingRun,
-  startProgress,
+  runTraining,
   type CompiledModel,
+  type FittedData,
   type Progress,
   type Session,
   type TrainOptions,
@@ -57,7 +52,7 @@ export function train(loaded: LoadedConfig, options: TrainOptions, observer: Tra
 }
 
 type EncodedData = Awaited<ReturnType<typeof openEncoded>>;
-type TrainingData = EncodedData & { readonly counters: StateTensors; readonly epochSteps: number };
+type TrainingData = EncodedData & FittedData & { readonly counters: StateTensors; readonly epochSteps: number };
 type EpochSession = Session<RunInputs>;
 
 /** Runs all steps of training in data-flow order. */
@@ -83,27 +78,14 @@ async function trainOn(
   const inputs = await openInputs(experiment, { ...options, peers, isTaught: true, access });
   const config = dumpConfig(experiment);
   const session: EpochSession = { engine, experiment, config, options, peers, signal, observer, access, inputs, warn };
-  const run = await openTrainingRun(session, source);
-  const policy = rejectPolicy(experiment.data, run.log.rejectsPath);
-  const progress = startProgress(session, run, policy);
-  try {
-    for (const teacher of await inputs.teachers.use(run.folder, peers)) run.log.event('teacher', teacher);
-    const { fields } = inputs.format;
-    const pretrained =
-      run.resumed === undefined ? await peers.runCollectively(() => readPretrained(fields)) : undefined;
-    const data = await readData(session, run, policy);
-    const model = compileModel(session, run, data, data.epochSteps);
-    progress.dispose = () => data.train.close().finally(() => model.program.dispose());
-    if (pretrained === undefined) run.resumed!.restore(model.program);
-    else initialize(session, run, data, model, pretrained);
-    const end = await trainModel(session, run, data, model, progress);
-    return await finishRun(session, run, progress, end);
-  } catch (error) {
-    return await endFailedRun(session, run, progress, error);
-  } finally {
-    await progress.dispose?.();
-    await run.release();
-  }
+  return runTraining(session, source, {
+    openRejects: ({ log }) => rejectPolicy(experiment.data, log.rejectsPath),
+    prepare: async ({ folder, log }) => {
+      for (const teacher of await inputs.teachers.use(folder, peers)) log.event('teacher', teacher);
+    },
+    read: (run, policy) => readData(session, run, policy),
+    train: (run, data, model, progress) => trainModel(session, run, data, model, progress),
+  });
 }
 
 /** @throws UserError (usage) if a run was trained on a stream */
@@ -143,6 +125,7 @@ async function readData(
     ...datasets,
     counters: joinStates((await counters?.states(reading)) ?? NO_COUNTERS),
     epochSteps: Math.ceil(datasets.train.rows / stepRows(training)),
+    close: () => datasets.train.close(),
   };
 }
 
@@ -155,7 +138,7 @@ async function trainModel(
   progress: Progress,
 ): Promise<StopReason> {
   const { experiment, inputs, observer, warn } = session;
-  const { training, checkpoints, calibration: section } = experiment;
+  const { training, calibration: section } = experiment;
   const { outputs } = inputs.measured;
   const { loop, sanityChecks } = progress;
   const { train: trainSet, valid: validSet, test: testSet, encoded, counters } = data;
@@ -163,7 +146,7 @@ async function trainModel(
   const calibration = createCalibration({ section, outputs, stateOf: run.state.of }, warn);
   const measure = createMeasure(session, model);
 
-  const checkpointer = await openTrainingCheckpointer(session, run, model, loop, checkpoints, () => ({
+  const checkpointer = await openTrainingCheckpointer(session, run, model, loop, () => ({
     fitted: encoded.fitted,
     lookups: encoded.spec.lookups ?? new Map(),
     states: { counters },

@@ -48,10 +48,10 @@ export interface CheckedStream {
 export async function checkStream(
   experiment: Experiment,
   inputs: StreamInputs,
-  follow: FollowOptions,
   findings: Findings,
   onWarning: (text: string) => void,
 ): Promise<CheckedStream> {
+  const { follow } = inputs;
   const [head, stream] = [headOf(inputs.stream, follow.fitRows), countRecords(inputs.stream)];
   const reading = { endsWhenEmpty: true, signal: new AbortController().signal, onWarning };
   const policy = skipBadRows(undefined, Infinity);
@@ -70,14 +70,7 @@ export async function checkStream(
   const histories = (): FollowedHistories | undefined =>
     inputs.histories.length === 0 ? undefined : new FollowedHistories(inputs.histories, inputs.join);
   const before = { counters: counters(), histories: histories() };
-  const fitted = await readStreamHead(
-    { ...inputs, stream: head },
-    follow.fitRows,
-    {},
-    reading,
-    () => undefined,
-    before,
-  );
+  const fitted = await readStreamHead({ ...inputs, stream: head }, {}, reading, () => undefined, before);
   const follows = (followed: Pick<Followed, 'stream' | 'format' | 'letters' | 'onSchemaChange'>): FollowedStream =>
     new FollowedStream({
       counters: counters(),
@@ -87,7 +80,7 @@ export async function checkStream(
       state: firstStreamState(),
       ...followed,
     });
-  const data = startGrowth(inputs, experiment.seed, follow.time, fitted);
+  const data = startGrowth(inputs, experiment.seed, fitted);
   const step = await stepInput(data, follows({ stream: head, format: data.encoded, ...IGNORED }), reading);
   // The last read, since it consumes standard input.
   const counted = follows({

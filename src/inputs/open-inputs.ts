@@ -29,12 +29,16 @@ export interface RowsPlan {
   readonly format: RowFormat;
 }
 
-/** The opened data of a run, and its initial weights. */
-export interface RunInputs extends RowsPlan {
+/** The row format of a run with opened data, and its initial weights. */
+export interface Inputs extends RowsPlan {
+  readonly start: Start;
+}
+
+/** The opened files of a run. */
+export interface RunInputs extends Inputs {
   readonly sources: OpenedData;
   readonly counters: CounterPass | undefined;
   readonly teachers: Teachers;
-  readonly start: Start;
 }
 
 /** How inputs are opened. */

@@ -2,39 +2,35 @@ import type { Experiment } from '../config/experiment.js';
 import { planHistories, type HistoryPlan } from '../data/histories/history-plan.js';
 import type { JoinOptions } from '../data/join-options.js';
 import { fileLogs } from '../data/sequence-options.js';
-import type { FollowOptions } from '../data/follow-options.js';
+import { followOptions, type FollowOptions } from '../data/follow-options.js';
 import { numberedFormat } from '../data/replay/numbered-samples.js';
 import { withFilter } from '../data/rows/row-format.js';
 import type { Access } from '../data/sources/source.js';
 import type { ChunkStream } from '../data/streams/chunk-stream.js';
 import { openFollowed } from '../data/streams/followed-stream.js';
-import { createStart, type Start } from '../warm-start/warm-start.js';
-import { planRows, type RowsPlan } from './open-inputs.js';
+import { createStart } from '../warm-start/warm-start.js';
+import { planRows, type Inputs } from './open-inputs.js';
 
-/** The opened stream of a run, and its initial weights. */
-export interface StreamInputs extends RowsPlan {
+/** The opened stream of a run. */
+export interface StreamInputs extends Inputs {
+  readonly follow: FollowOptions;
   readonly stream: ChunkStream;
   readonly histories: readonly HistoryPlan[];
   readonly join: JoinOptions | undefined;
-  readonly start: Start;
 }
 
 /**
  * Opens the stream of a config, and prepares the initial weights without reading them.
  * @throws UserError (data) for a stream that cannot be opened
  */
-export async function openStreamInputs(
-  experiment: Experiment,
-  follow: FollowOptions,
-  access?: Access,
-): Promise<StreamInputs> {
+export async function openStreamInputs(experiment: Experiment, access?: Access): Promise<StreamInputs> {
   const { data } = experiment;
-  const { where, join } = data;
+  const { where, join, follow = followOptions.parse({}) } = data;
   // Histories are read with the stream.
   const plan = await planRows({ ...experiment, data: { ...data, sequences: fileLogs(data.sequences) } }, { access });
   const filtered = where === undefined ? plan.format : withFilter(plan.format, { where, split: undefined });
   const format = numberedFormat(filtered);
   const histories = planHistories(format, data.sequences, join);
   const stream = await openFollowed(data, format, follow, histories);
-  return { ...plan, format, stream, histories, join, start: createStart(experiment, format.fields) };
+  return { ...plan, format, follow, stream, histories, join, start: createStart(experiment, format.fields) };
 }

@@ -8,7 +8,6 @@ import { userError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
 import { continueCounters, joinStates, splitStates } from '../data/counters/counter-start.js';
 import { labelScales } from '../data/batches/label-facts.js';
-import { followOptions, type FollowOptions } from '../data/follow-options.js';
 import { onFirstSamples } from '../data/replay/numbered-samples.js';
 import { dataSection, firstDataState, rememberTables } from '../data/sources/data-state.js';
 import type { Access } from '../data/sources/source.js';
@@ -31,8 +30,7 @@ import { growthSection, type GrowthState } from '../features/growing-vocabularie
 import { openStreamInputs, type StreamInputs } from '../inputs/open-stream-inputs.js';
 import { cutFile, onDisk } from '../io/disk.js';
 import { locateTensors } from '../io/named-tensor.js';
-import { readPretrained } from '../pretrained/read-vectors.js';
-import type { Checkpointer, CheckpointSchedule } from '../runs/checkpointer.js';
+import type { Checkpointer } from '../runs/checkpointer.js';
 import { FILES } from '../runs/manifest.js';
 import type { OpenRun } from '../runs/open-run.js';
 import { REJECTS } from '../runs/run-log.js';
@@ -49,30 +47,22 @@ import { saveWhileWaiting } from '../training/save-while-waiting.js';
 import { stepRows } from '../training/step-plan.js';
 import { checkFollowed, checkSingle, warnOfUnused } from './check-followed.js';
 import {
-  compileModel,
   createStepOptions,
-  endFailedRun,
-  finishRun,
-  initialize,
   openTrainingCheckpointer,
-  openTrainingRun,
-  startProgress,
+  runTraining,
   type CompiledModel,
   type Progress,
   type Session,
   type TrainOptions,
 } from './session.js';
 import { streamSchedule } from './stream-schedule.js';
-import { growVocabularies, readStreamHead, startGrowth, type StreamData } from './stream-head.js';
+import { growVocabularies, readStreamHead, startGrowth, type FittedHead, type StreamData } from './stream-head.js';
 
 type CountedData = StreamData & {
   readonly counters: FollowedCounters | undefined;
   readonly histories: FollowedHistories | undefined;
 };
-type StreamSession = Session<StreamInputs> & {
-  readonly follow: FollowOptions;
-  readonly schedule: CheckpointSchedule;
-};
+type StreamSession = Session<StreamInputs>;
 
 /** Trains on a stream in data-flow order, from the position of the run on. */
 export async function follow(
@@ -83,49 +73,33 @@ export async function follow(
 ): Promise<TrainResult> {
   checkSingle(peers.size);
   checkFollowed(configured, options);
-  const schedule = streamSchedule(configured);
-  const experiment = { ...configured, checkpoints: schedule };
+  const experiment = { ...configured, checkpoints: streamSchedule(configured) };
   const { signal } = options;
   const warn = (text: string): void => observer.onWarning(text);
-  const settings = experiment.data.follow ?? followOptions.parse({});
   const access: Access = { cache: { folder: experiment.data.cache, onWarning: warn }, signal };
-  const inputs = await openStreamInputs(experiment, settings, access);
+  const inputs = await openStreamInputs(experiment, access);
   warnOfUnused(experiment, warn);
   const config = dumpConfig(configured);
-  const shared = { engine, experiment, config, options, peers, signal, observer, access, warn };
-  const session: StreamSession = { ...shared, inputs, follow: settings, schedule };
+  const session: StreamSession = { engine, experiment, config, options, peers, signal, observer, access, inputs, warn };
+  const stateOf = (run: OpenRun): StreamState => run.state.of(streamSection, () => startStream(run));
   try {
-    return await trainRun(session, await openTrainingRun(session, source));
+    return await runTraining(session, source, {
+      openRejects: (run) => {
+        const state = stateOf(run);
+        return {
+          get count() {
+            return state.rejected;
+          },
+        };
+      },
+      read: (run) => readHead(session, run, stateOf(run)),
+      train: async (run, data, model, progress) => {
+        await keepRejects(run, stateOf(run));
+        return trainModel(session, run, data, model, progress, stateOf(run));
+      },
+    });
   } finally {
     await inputs.stream.close();
-  }
-}
-
-async function trainRun(session: StreamSession, run: OpenRun): Promise<TrainResult> {
-  const state = run.state.of(streamSection, () => startStream(run));
-  const rejects = {
-    get count() {
-      return state.rejected;
-    },
-  };
-  const progress = startProgress(session, run, rejects);
-  try {
-    const pretrained = run.resumed === undefined ? await readPretrained(session.inputs.format.fields) : undefined;
-    const counters = openCounters(session, run);
-    const histories = openHistories(session, run);
-    const data = { ...(await readHead(session, run, state, { counters, histories })), counters, histories };
-    const model = compileModel(session, run, data);
-    progress.dispose = () => Promise.resolve(model.program.dispose());
-    if (pretrained === undefined) run.resumed!.restore(model.program);
-    else initialize(session, run, data, model, pretrained);
-    await keepRejects(run, state);
-    await trainModel(session, run, data, model, progress, state);
-    return await finishRun(session, run, progress, 'finished');
-  } catch (error) {
-    return await endFailedRun(session, run, progress, error);
-  } finally {
-    await progress.dispose?.();
-    await run.release();
   }
 }
 
@@ -177,31 +151,30 @@ function openHistories({ inputs }: StreamSession, { resumed }: OpenRun): Followe
 }
 
 /** Takes what is fitted from the checkpoint or the run to start from, or fits it on the first records. */
-async function readHead(
-  session: StreamSession,
-  { resumed, state: runState }: OpenRun,
-  state: StreamState,
-  { counters, histories }: Pick<CountedData, 'counters' | 'histories'>,
-): Promise<StreamData> {
-  const { experiment, follow: settings, inputs, options, observer, signal, warn } = session;
-  const { fitRows } = settings;
-  const { stream, format, start, tasks } = inputs;
-  const data = start.keepScales(runState.of(dataSection, firstDataState));
+async function readHead(session: StreamSession, run: OpenRun, state: StreamState): Promise<CountedData> {
+  const { resumed } = run;
+  const { experiment, inputs, options, observer, signal, warn } = session;
+  const { stream, format, start, tasks, follow: settings } = inputs;
+  const data = start.keepScales(run.state.of(dataSection, firstDataState));
   rememberTables(data, 'lookups', format.spec.lookups ?? new Map());
   rememberTables(data, 'sequences', format.spec.logs ?? new Map());
   const learned = data.labelScales ?? {};
+  const counters = openCounters(session, run);
+  const histories = openHistories(session, run);
+  let head: FittedHead;
   if (resumed !== undefined) {
     const facts = { sums: new Map(Object.entries(state.sums)), scales: labelScales(tasks, learned) };
-    return startGrowth(inputs, experiment.seed, settings.time, { fitted: resumed.fitted, facts });
+    head = { fitted: resumed.fitted, facts };
+  } else {
+    const reading = { endsWhenEmpty: options.untilEnd === true, signal, onWarning: warn };
+    const onShare = (share: number): void =>
+      observer.onRead({ what: `reading the first ${settings.fitRows} records of ${stream.name}`, share });
+    const before = { counters: counters?.preview(), histories: histories?.preview() };
+    head = await readStreamHead(inputs, learned, reading, onShare, before);
+    if (Object.keys(learned).length > 0) data.labelScales = learned;
+    state.sums = storedSums(head.facts.sums);
   }
-  const reading = { endsWhenEmpty: options.untilEnd === true, signal, onWarning: warn };
-  const onShare = (share: number): void =>
-    observer.onRead({ what: `reading the first ${fitRows} records of ${stream.name}`, share });
-  const before = { counters: counters?.preview(), histories: histories?.preview() };
-  const head = await readStreamHead(inputs, fitRows, learned, reading, onShare, before);
-  if (Object.keys(learned).length > 0) data.labelScales = learned;
-  state.sums = storedSums(head.facts.sums);
-  return startGrowth(inputs, experiment.seed, settings.time, head);
+  return { ...startGrowth(inputs, experiment.seed, head), counters, histories };
 }
 
 /** Keeps the invalid records before the position of a resumed run. */
@@ -222,15 +195,15 @@ async function trainModel(
   model: CompiledModel,
   progress: Progress,
   state: StreamState,
-): Promise<void> {
-  const { follow: settings, inputs, options, signal, warn } = session;
+): Promise<'finished'> {
+  const { inputs, options, signal, warn } = session;
   const { vocabularies, counters, histories } = data;
   const { loop } = progress;
   const stepOptions = createStepOptions(session, run, model, loop, { steps: Infinity, stepsPerEpoch: Infinity });
   const followed = openFollowedStream(session, run, data, state);
   const windows = run.state.of(progressiveSection, firstProgressiveState);
   const outputs = onFirstSamples(inputs.measured.outputs, inputs.tasks);
-  const { windowRows, alarms } = settings;
+  const { windowRows, alarms } = inputs.follow;
   const progressive = readCheckpointed(
     run.resumed,
     FILES.window,
@@ -268,6 +241,7 @@ async function trainModel(
   await checkpointer.now();
   progress.checkpointer = undefined;
   Object.assign(progress.metrics, await run.log.results(loop, {}));
+  return 'finished';
 }
 
 /** Opens the checkpoints of a run, which store vocabularies, counters and window as they are at its position. */
@@ -286,18 +260,6 @@ function openStreamCheckpointer(
     run,
     model,
     loop,
-    {
-      ...session.schedule,
-      states: {
-        growth: vocabularies,
-        window: progressive,
-        histories,
-        counters: counters && {
-          changes: () => joinStates({ ends: counters.state().ends }),
-          markSaved: () => undefined,
-        },
-      },
-    },
     () => {
       growth.counts = vocabularies.counts();
       histories?.mark();
@@ -315,11 +277,20 @@ function openStreamCheckpointer(
         lookups: encoded.spec.lookups ?? new Map(),
       };
     },
+    {
+      growth: vocabularies,
+      window: progressive,
+      histories,
+      counters: counters && {
+        changes: () => joinStates({ ends: counters.state().ends }),
+        markSaved: () => undefined,
+      },
+    },
   );
 }
 
 function openFollowedStream(
-  { experiment, follow: options, inputs: { stream }, warn }: StreamSession,
+  { experiment, inputs: { stream, follow: options }, warn }: StreamSession,
   { folder, log }: OpenRun,
   { encoded, counters, histories }: CountedData,
   state: StreamState,
@@ -342,14 +313,7 @@ function openFollowedStream(
 
 /** Logs a window and its alarms, and begins the next one. */
 async function reportWindow(
-  {
-    follow: {
-      alarms: { maxLag },
-    },
-    inputs,
-    observer,
-    warn,
-  }: StreamSession,
+  { inputs, observer, warn }: StreamSession,
   run: OpenRun,
   report: WindowReport,
   {
@@ -365,6 +329,7 @@ async function reportWindow(
       readonly state: StreamState;
     },
 ): Promise<void> {
+  const { maxLag } = inputs.follow.alarms;
   const lag = await inputs.stream.lag();
   const isLate = lag !== undefined && maxLag !== undefined && lag.amount > maxLag;
   const lagAlarms = isLate ? [`${lag.amount} ${lag.unit} are left to read, more than ${maxLag}`] : [];

@@ -1,7 +1,7 @@
 import type { SharedBaselines } from '../baseline/shared-baselines.js';
 import type { Experiment } from '../config/experiment.js';
 import { createComparison } from '../config/stored.js';
-import { rejectPolicy, type RejectPolicy } from '../data/rows/rejects.js';
+import type { RejectPolicy } from '../data/rows/rejects.js';
 import type { EncodedFormat } from '../data/rows/row-format.js';
 import type { Access } from '../data/sources/source.js';
 import type { ProcessGroup } from '../core/process-group.js';
@@ -12,18 +12,23 @@ import { planSize } from '../engines/plan-size.js';
 import type { GrowingVocabularies } from '../features/growing-vocabularies.js';
 import { vocabularyBytes, type Fitted } from '../features/feature-types.js';
 import type { Graph } from '../graph/graph.js';
-import { buildGraph, type RowsPlan, type RunInputs } from '../inputs/open-inputs.js';
+import { buildGraph, type Inputs } from '../inputs/open-inputs.js';
 import { describeLoadedRows, loadPretrained } from '../pretrained/load-pretrained.js';
-import type { Pretrained } from '../pretrained/read-vectors.js';
+import { readPretrained, type Pretrained } from '../pretrained/read-vectors.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
-import { openCheckpointer, type Checkpointer, type CheckpointerOptions } from '../runs/checkpointer.js';
+import {
+  openCheckpointer,
+  type Checkpointer,
+  type CheckpointerOptions,
+  type CheckpointSchedule,
+} from '../runs/checkpointer.js';
 import { openDistributedRun, type RunRequest } from '../runs/open-distributed-run.js';
 import type { OpenRun } from '../runs/open-run.js';
-import type { CheckpointOptions } from '../runs/options.js';
 import { createRowJournal, type RowJournal } from '../tables/row-journal.js';
 import { createDiagnosisObserver } from '../training/diagnostics.js';
 import { isDivergence } from '../training/divergence.js';
 import { firstLoopState, loopSection, type LoopState } from '../training/loop-state.js';
+import type { StopReason } from '../training/loop.js';
 import type { TrainObserver, TrainResult } from '../training/observer.js';
 import { createSanityChecks, type SanityChecks } from '../training/sanity-checks.js';
 import { buildStepPlan } from '../training/step-plan.js';
@@ -48,15 +53,10 @@ export type TrainOptions = EngineOptions &
     readonly signal: AbortSignal;
   };
 
-/** The inputs that every training has. */
-export interface SessionInputs extends RowsPlan {
-  readonly start: RunInputs['start'];
-}
-
 /** What all steps of a training share. */
-export interface Session<Inputs extends SessionInputs = SessionInputs> {
+export interface Session<Opened extends Inputs = Inputs> {
   readonly engine: Engine;
-  readonly experiment: Experiment;
+  readonly experiment: Experiment & { readonly checkpoints: CheckpointSchedule };
   /** The resolved config, YAML. */
   readonly config: string;
   readonly options: TrainOptions;
@@ -65,14 +65,17 @@ export interface Session<Inputs extends SessionInputs = SessionInputs> {
   readonly observer: TrainObserver;
   /** How the data is read. */
   readonly access: Access;
-  readonly inputs: Inputs;
+  readonly inputs: Opened;
   warn(text: string): void;
 }
+
+/** Invalid rows that were skipped. */
+type Rejects = Pick<RejectPolicy, 'count'>;
 
 /** What a training has reached; also describes a run that is interrupted or fails. */
 export interface Progress {
   readonly loop: LoopState;
-  readonly policy: Pick<RejectPolicy, 'count'>;
+  readonly rejects: Rejects;
   readonly sanityChecks: SanityChecks;
   readonly metrics: Record<string, TrainResult['metrics'][string]>;
   baseline: TrainResult['baseline'];
@@ -88,6 +91,55 @@ export interface FittedData {
   readonly facts: LabelFacts;
   /** Vocabularies that grow on a stream. */
   readonly vocabularies?: GrowingVocabularies;
+  /** Steps per epoch; absent on a stream. */
+  readonly epochSteps?: number;
+  /** Ends the threads that read the data, if there are any. */
+  close?(): Promise<void>;
+}
+
+/** How a training reads its data, files or a stream, and trains on it. */
+export interface Training<Data extends FittedData, Skipped extends Rejects> {
+  /** Starts to count invalid rows. */
+  openRejects(run: OpenRun): Skipped;
+  /** Called first in a run. */
+  prepare?(run: OpenRun): Promise<void>;
+  /** Fits the encoding, or takes it from the checkpoint. */
+  read(run: OpenRun, rejects: Skipped): Promise<Data>;
+  /** Trains and saves from the restored position on. */
+  train(run: OpenRun, data: Data, model: CompiledModel, progress: Progress): Promise<StopReason>;
+}
+
+/**
+ * Runs all steps of a training in data-flow order, in a new run directory or the one to resume.
+ * @param source text of the config
+ */
+export async function runTraining<Data extends FittedData, Skipped extends Rejects>(
+  session: Session,
+  source: string,
+  training: Training<Data, Skipped>,
+): Promise<TrainResult> {
+  const { inputs, peers } = session;
+  const run = await openTrainingRun(session, source);
+  const rejects = training.openRejects(run);
+  const progress = startProgress(session, run, rejects);
+  try {
+    await training.prepare?.(run);
+    const { fields } = inputs.format;
+    const pretrained =
+      run.resumed === undefined ? await peers.runCollectively(() => readPretrained(fields)) : undefined;
+    const data = await training.read(run, rejects);
+    const model = compileModel(session, run, data);
+    progress.dispose = () => Promise.resolve(data.close?.()).finally(() => model.program.dispose());
+    if (pretrained === undefined) run.resumed!.restore(model.program);
+    else initialize(session, run, data, model, pretrained);
+    const end = await training.train(run, data, model, progress);
+    return await finishRun(session, run, progress, end);
+  } catch (error) {
+    return await endFailedRun(session, run, progress, error);
+  } finally {
+    await progress.dispose?.();
+    await run.release();
+  }
 }
 
 /** A compiled model. */
@@ -98,7 +150,7 @@ export interface CompiledModel {
 }
 
 /** Creates the run directory or opens the one to resume. */
-export function openTrainingRun(
+function openTrainingRun(
   { engine, experiment, config, options, peers, inputs, warn }: Session,
   source: string,
 ): Promise<OpenRun> {
@@ -121,13 +173,13 @@ export function openTrainingRun(
 }
 
 /** Returns what a run has reached when it begins or resumes. */
-export function startProgress(
-  { experiment: { data, training }, inputs, warn }: Session,
+function startProgress(
+  { experiment: { training }, inputs, warn }: Session,
   { log, state }: OpenRun,
-  policy: Pick<RejectPolicy, 'count'> = rejectPolicy(data, log.rejectsPath),
+  rejects: Rejects,
 ): Progress {
   return {
-    policy,
+    rejects,
     loop: state.of(loopSection, firstLoopState),
     sanityChecks: createSanityChecks(inputs.tasks, training, (text) => (log.event('warning', { text }), warn(text))),
     metrics: {},
@@ -137,15 +189,11 @@ export function startProgress(
   };
 }
 
-/**
- * Builds and compiles the model, and announces the start of the run.
- * @param epochSteps steps per epoch; undefined on a stream
- */
-export function compileModel(
+/** Builds and compiles the model, and announces the start of the run. */
+function compileModel(
   { engine, experiment, peers, observer, inputs, warn }: Session,
   { folder, log, resumed }: OpenRun,
-  { encoded, facts, vocabularies }: FittedData,
-  epochSteps?: number,
+  { encoded, facts, vocabularies, epochSteps }: FittedData,
 ): CompiledModel {
   const { model, training, seed, checkpoints } = experiment;
   const { layout, graph } = buildGraph(experiment, inputs.tasks, encoded.fields, facts);
@@ -167,7 +215,7 @@ export function compileModel(
 }
 
 /** Writes the pretrained vectors and the weights of a warm start, which take precedence, to a new model. */
-export function initialize(
+function initialize(
   { peers, inputs, warn }: Session,
   { log }: OpenRun,
   { encoded }: FittedData,
@@ -212,16 +260,17 @@ export function createStepOptions(
 
 /** Opens the checkpointer of a run; `checkpoint` returns what a checkpoint has beside the program and the sections. */
 export function openTrainingCheckpointer(
-  { config, peers, inputs, warn }: Session,
+  { experiment, config, peers, inputs, warn }: Session,
   run: OpenRun,
   { program, journal }: CompiledModel,
   loop: LoopState,
-  checkpoints: CheckpointOptions & Pick<CheckpointerOptions, 'states'>,
   checkpoint: () => Pick<Checkpoint, 'fitted' | 'lookups' | 'states'>,
+  states?: CheckpointerOptions['states'],
 ): Promise<Checkpointer> {
   return openCheckpointer(
     {
-      ...checkpoints,
+      ...experiment.checkpoints,
+      states,
       run,
       peers,
       loop,
@@ -252,23 +301,18 @@ export function openTrainingCheckpointer(
 }
 
 /** Ends a run that did not fail. */
-export function finishRun(
+function finishRun(
   { experiment: { name, model, seed, training } }: Session,
   { log }: OpenRun,
-  { policy, loop, metrics, baseline }: Progress,
+  { rejects, loop, metrics, baseline }: Progress,
   end: TrainResult['end'],
 ): Promise<TrainResult> {
   const { monitor } = training;
-  return log.end({ end, name, model: model.name, seed, monitor, metrics, baseline, rejectedRows: policy.count }, loop);
+  return log.end({ end, name, model: model.name, seed, monitor, metrics, baseline, rejectedRows: rejects.count }, loop);
 }
 
 /** Saves an interrupted or diverged run; returns the result of an interrupted one and rethrows any other error. */
-export async function endFailedRun(
-  session: Session,
-  run: OpenRun,
-  progress: Progress,
-  error: unknown,
-): Promise<TrainResult> {
+async function endFailedRun(session: Session, run: OpenRun, progress: Progress, error: unknown): Promise<TrainResult> {
   const { signal } = session;
   const isInterrupted = signal.aborted && error === signal.reason;
   const errors = isInterrupted ? [] : [error];

@@ -24,15 +24,14 @@ export interface FittedHead {
 }
 
 /**
- * Takes what is fitted from the run to start from, or fits it on the first `fitRows` records.
+ * Takes what is fitted from the run to start from, or fits it on the first `follow.fitRows` records.
  * @param learned statistics of label scaling that are already fitted; new ones are added
  * @param onShare receives the share of these records that was read
  * @param before counters and histories before the first record
  * @throws UserError (data) if no record is valid
  */
 export async function readStreamHead(
-  { stream, format, start, tasks }: Pick<StreamInputs, 'stream' | 'format' | 'start' | 'tasks'>,
-  fitRows: number,
+  { stream, format, start, tasks, follow: { fitRows } }: StreamInputs,
   learned: Record<string, unknown>,
   reading: Omit<StreamReading, 'from' | 'isPreview'>,
   onShare: (share: number) => void,
@@ -55,13 +54,11 @@ export async function readStreamHead(
 /**
  * Starts or resumes the growth of vocabularies.
  * @param seed of the run
- * @param time column with the time of a record
  * @throws UserError (config) if tokens expire by a time that records do not have
  */
 export function startGrowth(
-  { format }: Pick<StreamInputs, 'format'>,
+  { format, follow: { time } }: StreamInputs,
   seed: number,
-  time: string | undefined,
   { fitted, facts }: FittedHead,
 ): StreamData {
   const vocabularies = new GrowingVocabularies(format.fields, fitted, seed);
