@@ -96,6 +96,17 @@ describe('counters', () => {
     );
   });
 
+  it('continue from a stored state with half a surrogate pair in keys', () => {
+    const rows = ['a\ud800', 'b', 'a\ud800', 'a\ud800', 'b', 'a\udfff'].map((item, i) => {
+      return { time: i * 2 * HOUR, item, user: 'u', click: 1 };
+    });
+    for (const cut of [1, 3, 5]) {
+      const state = count(rows.slice(0, cut)).set.save('00');
+      const restored = CounterSet.restore(new CounterPlan(counters(), {}, []), state);
+      expect(count(rows.slice(cut), counters(), restored).values).toEqual(count(rows).values.slice(cut));
+    }
+  });
+
   it('forget keys without events in the window', () => {
     const rows = Array.from({ length: 20_000 }, (_, i) => ({ time: i * HOUR, item: `i${i}`, user: `u${i}`, click: 1 }));
     expect(count(rows).set.bytes).toBeLessThan(100_000);

@@ -3,7 +3,7 @@ import { tensorError } from '../../io/named-tensor.js';
 import type { StoredTensor } from '../../io/safetensors.js';
 import { bytes as sizeText } from '../../text/number-text.js';
 import type { CounterPlan } from './counter-plan.js';
-import { KeyTable } from './key-table.js';
+import { EventKeys } from './event-keys.js';
 import { WindowCounter } from './window-counter.js';
 
 /** Counters that use more memory are reported. */
@@ -29,7 +29,7 @@ export interface CounterRow {
 
 /** Counters with the same key columns. */
 interface KeyGroup {
-  readonly table: KeyTable;
+  readonly table: EventKeys;
   /** Numbers of the counters. */
   readonly counters: readonly number[];
 }
@@ -52,7 +52,7 @@ export class CounterSet {
   constructor(plan: CounterPlan) {
     this.#plan = plan;
     this.#groups = plan.groups.map((_, group) => ({
-      table: new KeyTable(),
+      table: new EventKeys(),
       counters: plan.specs.flatMap((_, i) => (plan.groupOf[i] === group ? [i] : [])),
     }));
     this.#counters = plan.specs.map(
@@ -104,12 +104,12 @@ export class CounterSet {
     for (let g = 0; g < this.#groups.length; g++) {
       const { table, counters } = this.#groups[g]!;
       const text = keys[g]!;
-      let key = text === '' ? undefined : table.find(text);
+      let key = text === '' ? 0 : table.find(text);
       for (const i of counters) into[i]![row] = isValid ? this.#counters[i]!.read(key, now) : INVALID_LABEL;
       if (text === '') continue;
       for (const i of counters) {
         const value = this.#valueOf(i, labels);
-        if (Number.isFinite(value)) this.#counters[i]!.add(time, (key ??= table.add(text)), value);
+        if (Number.isFinite(value)) this.#counters[i]!.add(time, (key ||= table.add(text)), value);
       }
     }
   }
@@ -121,7 +121,7 @@ export class CounterSet {
   read({ time, keys }: Omit<CounterRow, 'labels'>, into: readonly Float32Array[], row: number): void {
     const { toleranceMs } = this.#plan;
     for (const [g, { table, counters }] of this.#groups.entries()) {
-      const key = keys[g] === '' ? undefined : table.find(keys[g]!);
+      const key = keys[g] === '' ? 0 : table.find(keys[g]!);
       for (const i of counters)
         into[i]![row] = this.#counters[i]!.read(key, Math.max(time, this.clockOf(i) - toleranceMs) - toleranceMs);
     }
@@ -166,9 +166,7 @@ export class CounterSet {
     ]);
     for (const [g, { table, counters }] of this.#groups.entries()) {
       const { texts, numbers } = this.#numberKeys(table, counters);
-      // Keys of JSON may have half a surrogate pair.
-      const pool = textsFrom(texts.map((text) => Buffer.from(text).toString()));
-      for (const [name, tensor] of textTensors(pool, `keys.${g}`)) tensors.set(name, tensor);
+      for (const [name, tensor] of textTensors(textsFrom(texts), `keys.${g}`)) tensors.set(name, tensor);
       for (const i of counters)
         for (const [name, tensor] of this.#counters[i]!.save(numbers))
           tensors.set(`${this.#plan.specs[i]!.name}.${name}`, tensor);
@@ -181,7 +179,7 @@ export class CounterSet {
    * identically.
    */
   #numberKeys(
-    table: KeyTable,
+    table: EventKeys,
     counters: readonly number[],
   ): { readonly texts: readonly string[]; readonly numbers: Int32Array } {
     const texts: string[] = [];

@@ -1,7 +1,7 @@
 import type { StoredTensor } from '../../io/safetensors.js';
 import type { CounterSpec } from '../counter-options.js';
 import { EventQueue, Totals } from './event-queue.js';
-import type { KeyTable } from './key-table.js';
+import type { EventKeys } from './event-keys.js';
 import { TimeQueue } from '../../core/time-queue.js';
 
 /** A search among so many slots of a key is fast without jumps. */
@@ -26,8 +26,9 @@ interface Place {
  */
 export class WindowCounter {
   readonly #spec: CounterSpec;
-  readonly #table: KeyTable;
-  readonly #all: number | undefined;
+  readonly #eventKeys: EventKeys;
+  /** Id of `ALL_KEYS`; 0 for a counter without a prior. */
+  readonly #all: number = 0;
   /** Events that earlier ones may follow. */
   readonly #open = new TimeQueue();
   /** Number of events that were opened. */
@@ -48,12 +49,12 @@ export class WindowCounter {
   readonly #end: Place;
 
   /**
-   * @param table keys of the counter, which other counters may share
+   * @param eventKeys keys of the counter, which other counters may share
    * @param isLenient whether rows may be late, so that each read searches for the begin of its window
    */
-  constructor(spec: CounterSpec, table: KeyTable, isLenient: boolean) {
+  constructor(spec: CounterSpec, eventKeys: EventKeys, isLenient: boolean) {
     this.#spec = spec;
-    this.#table = table;
+    this.#eventKeys = eventKeys;
     const hasValues = spec.of !== undefined;
     this.#recent = new EventQueue(hasValues, true);
     this.#window = new EventQueue(hasValues, isLenient || spec.withinMs / spec.slotMs > FEW_SLOTS);
@@ -61,8 +62,8 @@ export class WindowCounter {
     this.#begin = { totals: this.#removed, index: 0 };
     this.#end = { totals: this.#removed, index: 0 };
     if (spec.prior === undefined) return;
-    this.#all = table.add(ALL_KEYS);
-    table.use(this.#all);
+    this.#all = eventKeys.add(ALL_KEYS);
+    eventKeys.use(this.#all);
   }
 
   get bytes(): number {
@@ -85,10 +86,10 @@ export class WindowCounter {
   }
 
   /**
-   * Returns the value of a key in a window that ends before `now`; `key` is undefined for one without events.
+   * Returns the value of a key in a window that ends before `now`; `key` is 0 for one without events.
    * @param now not before that of `advance`
    */
-  read(key: number | undefined, now: number): number {
+  read(key: number, now: number): number {
     this.#close(now - this.#spec.delayMs);
     const { of, prior } = this.#spec;
     const rows = this.#find(key, now) ? this.#rowsFound() : 0;
@@ -103,7 +104,7 @@ export class WindowCounter {
   /** Adds an event, which is not before the `now` of `advance` minus the delay. */
   add(time: number, key: number, value: number): void {
     if (time < this.#closedMs) this.#reopen(time);
-    this.#table.use(key);
+    this.#eventKeys.use(key);
     this.#open.push(time, this.#numOpened++, key, value);
   }
 
@@ -151,8 +152,8 @@ export class WindowCounter {
     const [slots, keys, sums, rows] = ['numbers', 'keys', 'sums', 'rows'].map((name) => read(`slots.${name}`));
     for (let i = 0; i < keys!.length; i++) {
       const key = idOf(keys![i]!);
-      for (const each of this.#all === undefined ? [key] : [key, this.#all]) {
-        this.#table.use(each);
+      for (const each of this.#all === 0 ? [key] : [key, this.#all]) {
+        this.#eventKeys.use(each);
         this.#addTotals(each, sums![i]!, rows![i]!);
         this.#settle(slots![i]!, each, this.#totals, each);
       }
@@ -176,8 +177,8 @@ export class WindowCounter {
     while (open.first < time) {
       open.pop();
       this.#closeEvent(open.time, open.id, open.value);
-      if (this.#all === undefined) continue;
-      this.#table.use(this.#all);
+      if (this.#all === 0) continue;
+      this.#eventKeys.use(this.#all);
       this.#closeEvent(open.time, this.#all, open.value);
     }
     if (time > this.#closedMs) this.#closedMs = time;
@@ -197,7 +198,7 @@ export class WindowCounter {
       const key = recent.keyOf(index);
       const value = this.#valueOf(index);
       this.#totals.copy(key, this.#begin.totals, this.#begin.index);
-      if (key === this.#all) this.#table.release(key);
+      if (key === this.#all) this.#eventKeys.release(key);
       else this.#open.push(recent.timeOf(index), this.#numOpened++, key, value);
     }
     this.#closedMs = time;
@@ -209,7 +210,7 @@ export class WindowCounter {
     const newest = window.newestOf(key);
     if (newest > 0 && window.timeOf(newest) === slot) {
       window.totals.copy(window.at(newest), from, source);
-      this.#table.release(key);
+      this.#eventKeys.release(key);
     } else window.push(slot, key, from, source);
   }
 
@@ -224,7 +225,7 @@ export class WindowCounter {
       totals.clear(key);
       removed.clear(key);
     }
-    this.#table.release(key);
+    this.#eventKeys.release(key);
   }
 
   #addTotals(key: number, sum: number, rows: number): void {
@@ -236,8 +237,8 @@ export class WindowCounter {
   }
 
   /** Finds the totals at the begin and at the end of a window; returns whether the key has any. */
-  #find(key: number | undefined, now: number): boolean {
-    if (key === undefined || key >= this.#numKeys) return false;
+  #find(key: number, now: number): boolean {
+    if (key === 0 || key >= this.#numKeys) return false;
     const { delayMs, slotMs } = this.#spec;
     const recent = this.#recent;
     const window = this.#window;
