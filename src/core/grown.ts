@@ -13,6 +13,11 @@ export function grown<Data extends Growable>(data: Data, length: number, maxLeng
   return larger;
 }
 
+/** Replaces each array of a record by one of at least `length` elements, as `grown` does. */
+export function growAll(arrays: Record<string, Growable>, length: number): void {
+  for (const [name, data] of Object.entries(arrays)) arrays[name] = grown(data, length);
+}
+
 /** Allocates a zeroed array of the type of `data`, which threads share if they share `data`. */
 export function allocateLike<Data extends Growable>(data: Data, length: number): Data {
   // TypeScript does not infer the constructor of this array type.

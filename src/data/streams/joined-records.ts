@@ -83,8 +83,8 @@ export class JoinedRecords {
     this.#copyValues(rows, slot, row);
     const first = row * this.#numEvents;
     for (let e = 0; e < this.#numEvents; e++) this.#eventTimes[first + e] = rows.eventTime(slot, e);
-    this.#numbers[row] = rows.numRecords[slot]!;
-    this.#records[row] = rows.records[slot]!;
+    this.#numbers[row] = rows.columns.numRecords[slot]!;
+    this.#records[row] = rows.columns.records[slot]!;
     this.#places.push(rows.placeOf(slot));
   }
 

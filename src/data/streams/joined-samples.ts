@@ -30,8 +30,8 @@ export function joinedSamples(tasks: readonly Task[], join: JoinOptions): NextSa
   /** Times of these events of a row, which each row overwrites. */
   const eventsMs = events.map((): number | undefined => undefined);
   return (rows, slot, closesMs) => {
-    const number = rows.numRecords[slot]!;
-    const fromMs = from === undefined ? rows.times[slot]! : rows.eventTime(slot, from);
+    const number = rows.columns.numRecords[slot]!;
+    const fromMs = from === undefined ? rows.columns.times[slot]! : rows.eventTime(slot, from);
     if (Number.isNaN(fromMs)) return samples.hasPlain && number === 0 ? closesMs : undefined;
     for (let t = 0; t < events.length; t++) {
       const eventMs = rows.eventTime(slot, events[t]!);

@@ -112,7 +112,7 @@ class Join {
       new TimedRows(stream, own, options, convert);
     this.#inputs = [open(rows, columns), ...logs.map((log) => open(log, [options.key]))];
     this.#packer = new RowPacker(columns.length);
-    this.#waiting = new WaitingRows(columns.length, this.#keyColumn, logs.length, options.memory * 2 ** 20);
+    this.#waiting = new WaitingRows(logs.length, options.memory * 2 ** 20);
     const numbering = { isNumbered: nextSample !== undefined, isObserved: reading.observer !== undefined };
     this.#output = new JoinedRecords(rows.name, columns, options, numbering);
     this.#countMatch = createMatchCounter(this.#events);
@@ -241,7 +241,7 @@ class Join {
   /** Returns the time from which an event of a row may happen; NaN if that before it did not. */
   #beginOf(slot: number, event: number): number {
     const { after } = this.#events[event]!;
-    return after === undefined ? this.#waiting.times[slot]! : this.#waiting.eventTime(slot, after);
+    return after === undefined ? this.#waiting.columns.times[slot]! : this.#waiting.eventTime(slot, after);
   }
 
   /** Ends a row that is final, else notes until when it waits. */
@@ -249,7 +249,7 @@ class Join {
     const closesMs = this.#closesAt(slot);
     const dueMs = this.#nextSample?.(this.#waiting, slot, closesMs) ?? closesMs;
     if (dueMs === undefined) this.#finish(slot);
-    else this.#closing.push(dueMs, this.#waiting.numbers[slot]!, slot);
+    else this.#closing.push(dueMs, this.#waiting.columns.numbers[slot]!, slot);
   }
 
   /** Returns the last time at which an event of a row may happen; undefined if none may. */
@@ -265,7 +265,7 @@ class Join {
 
   /** Yields the sample of a row whose time is over, or ends the row, unless this was done before or it waits longer. */
   #close(timeMs: number, number: number, slot: number): void {
-    if (this.#waiting.numbers[slot] !== number) return;
+    if (this.#waiting.columns.numbers[slot] !== number) return;
     const closesMs = this.#closesAt(slot);
     const sampleMs = this.#nextSample?.(this.#waiting, slot, closesMs);
     if (sampleMs === undefined) {
@@ -285,14 +285,14 @@ class Join {
 
   #yieldRow(slot: number): void {
     if (!this.#skips(this.#markOf(slot))) this.#output.addRow(this.#waiting, slot);
-    this.#waiting.numRecords[slot]!++;
+    this.#waiting.columns.numRecords[slot]!++;
   }
 
   /** Returns the last mark before a row. */
   #markOf(slot: number): Mark {
     const marks = this.#marks;
     // There is one for each ROWS_PER_MARK rows.
-    return marks[Math.floor((this.#waiting.numbers[slot]! - marks[0]!.number) / ROWS_PER_MARK)]!;
+    return marks[Math.floor((this.#waiting.columns.numbers[slot]! - marks[0]!.number) / ROWS_PER_MARK)]!;
   }
 
   #refuse(invalid: InvalidRecord): void {

@@ -1,12 +1,10 @@
-import { grown } from '../../core/grown.js';
-import { fillPlace, idAt, indexWords, probe, removeId, reserveIds } from '../../core/hash-index.js';
-import { hashKey } from '../../core/key-table.js';
+import { userError } from '../../core/errors.js';
+import { growAll, grown } from '../../core/grown.js';
+import { addKey, createKeyTable, findKey, removeKey } from '../../core/key-table.js';
 import type { CellBytes } from './cell-bytes.js';
-import { beginOfValue, endOfValue, type RowPacker } from './packed-row.js';
+import type { RowPacker } from './packed-row.js';
 import { offsetOf, SpilledRows, type Memory } from './spilled-rows.js';
 import type { RecordPlace } from './timed-rows.js';
-
-const FIRST_SLOTS = 1 << 10;
 
 /** A packed row that waits for events: `numWords` words from an offset of memory, until another row is read. */
 export interface WaitingRow {
@@ -28,92 +26,72 @@ interface RowFacts {
 
 /**
  * Rows that wait for events, found by their keys. Values of the oldest are on disk beyond a memory limit; the rest
- * takes about 80 bytes per row. Rows are named by slots, which are used again.
+ * takes about 90 bytes per row, and at most twice its key. Rows are named by slots, which are used again.
  */
 export class WaitingRows {
-  readonly #numColumns: number;
-  readonly #keyColumn: number;
   readonly #numEvents: number;
   readonly #rows: SpilledRows;
   /** Paths of rows, each once. */
   readonly #paths: string[] = [];
-  readonly #free: number[] = [];
-  #used = 0;
-  // By slot:
-  /** Time of a row, in milliseconds since 1970. */
-  times = new Float64Array(FIRST_SLOTS);
-  /** Number of the row in a slot; -1 if no row waits there. */
-  numbers = new Float64Array(FIRST_SLOTS);
-  /** Number of a row among the records of all logs. */
-  records = new Float64Array(FIRST_SLOTS);
-  /** Number of records that a row has had. */
-  numRecords = new Uint32Array(FIRST_SLOTS);
-  #addresses = new Float64Array(FIRST_SLOTS);
-  #lines = new Float64Array(FIRST_SLOTS);
-  #pathNumbers = new Uint32Array(FIRST_SLOTS);
-  #numWords = new Uint32Array(FIRST_SLOTS);
-  #hashes = new Uint32Array(FIRST_SLOTS);
-  #eventTimes: Float64Array;
-  /** Slots plus one by the hash of the key. */
-  #index: Int32Array = new Int32Array(indexWords(FIRST_SLOTS)!);
+  /** Keys, whose ids are slots plus one. */
+  readonly #keys = createKeyTable();
+  /** Values by slot. */
+  readonly columns = {
+    /** Time of a row, in milliseconds since 1970. */
+    times: new Float64Array(0),
+    /** Number of the row in a slot; -1 if no row waits there. */
+    numbers: new Float64Array(0),
+    /** Number of a row among the records of all logs. */
+    records: new Float64Array(0),
+    /** Number of records that a row has had. */
+    numRecords: new Uint32Array(0),
+    addresses: new Float64Array(0),
+    lines: new Float64Array(0),
+    pathNumbers: new Uint32Array(0),
+    numWords: new Uint32Array(0),
+  };
+  #eventTimes = new Float64Array(0);
 
-  /**
-   * @param keyColumn index of the column with the key
-   * @param memoryBytes maximum memory of values
-   */
-  constructor(numColumns: number, keyColumn: number, numEvents: number, memoryBytes: number) {
-    this.#numColumns = numColumns;
-    this.#keyColumn = keyColumn;
+  /** @param memoryBytes maximum memory of values */
+  constructor(numEvents: number, memoryBytes: number) {
     this.#numEvents = numEvents;
     this.#rows = new SpilledRows(memoryBytes);
-    this.#eventTimes = new Float64Array(FIRST_SLOTS * numEvents);
   }
 
-  /** Adds a row with a key that no waiting row has; returns its slot. */
+  /**
+   * Adds a row with a key that no waiting row has; returns its slot.
+   * @throws UserError (data) for more than 4 GiB of keys
+   */
   add(
     { memory, numWords }: RowPacker,
     key: CellBytes,
     { place: { path, line }, number, timeMs, record }: RowFacts,
   ): number {
-    const slot = this.#free.pop() ?? this.#used++;
-    if (slot === this.times.length) this.#grow();
-    this.times[slot] = timeMs;
-    this.numbers[slot] = number;
-    this.#addresses[slot] = this.#rows.add(memory.words, numWords);
-    this.#lines[slot] = line;
-    this.records[slot] = record;
-    this.#pathNumbers[slot] = this.#numberOfPath(path);
-    this.#numWords[slot] = numWords;
-    this.numRecords[slot] = 0;
+    const { columns } = this;
+    const slot = addKey(this.#keys, key.bytes, key.begin, key.end) - 1;
+    if (slot < 0)
+      throw userError('data', {
+        key: 'data.join',
+        message: 'waiting rows have more than 4 GiB of keys',
+        fix: 'shorten join.events.within',
+      });
+    if (slot >= columns.times.length) this.#grow(this.#keys.ends.length);
+    columns.times[slot] = timeMs;
+    columns.numbers[slot] = number;
+    columns.addresses[slot] = this.#rows.add(memory.words, numWords);
+    columns.lines[slot] = line;
+    columns.records[slot] = record;
+    columns.pathNumbers[slot] = this.#numberOfPath(path);
+    columns.numWords[slot] = numWords;
+    columns.numRecords[slot] = 0;
     this.#eventTimes.fill(NaN, slot * this.#numEvents, (slot + 1) * this.#numEvents);
-    const hash = hashKey(key.bytes, key.begin, key.end);
-    this.#hashes[slot] = hash;
-    fillPlace(this.#index, this.#findPlace(hash, key), hash, slot + 1);
     return slot;
   }
 
   /** Returns the slot of the row with a key; undefined if none waits. */
   find(key: CellBytes): number | undefined {
-    const id = idAt(this.#index, this.#findPlace(hashKey(key.bytes, key.begin, key.end), key));
+    const id = findKey(this.#keys, key.bytes, key.begin, key.end);
     return id === 0 ? undefined : id - 1;
-  }
-
-  /** Returns the place of a key in the index, or the free place where it belongs. */
-  #findPlace(hash: number, key: CellBytes): number {
-    const index = this.#index;
-    for (let place = probe(index, hash, hash); ; place = probe(index, hash, place + 1)) {
-      const id = idAt(index, place);
-      if (id === 0 || this.#hasKey(id - 1, key)) return place;
-    }
-  }
-
-  #hasKey(slot: number, { bytes, begin, end }: CellBytes): boolean {
-    const { memory, offset } = this.read(slot);
-    const own = beginOfValue(memory, offset, this.#numColumns, this.#keyColumn);
-    const ownEnd = endOfValue(memory, offset, this.#numColumns, this.#keyColumn);
-    if (ownEnd - own !== end - begin) return false;
-    for (let i = begin; i < end; i++) if (memory.bytes[own + i - begin] !== bytes[i]) return false;
-    return true;
   }
 
   /** Time of an event of a row; NaN if it did not happen. */
@@ -127,21 +105,20 @@ export class WaitingRows {
 
   /** Place of a row. */
   placeOf(slot: number): RecordPlace {
-    return { path: this.#paths[this.#pathNumbers[slot]!]!, line: this.#lines[slot]! };
+    return { path: this.#paths[this.columns.pathNumbers[slot]!]!, line: this.columns.lines[slot]! };
   }
 
   /** Returns a row. */
   read(slot: number): WaitingRow {
-    const address = this.#addresses[slot]!;
-    const numWords = this.#numWords[slot]!;
+    const address = this.columns.addresses[slot]!;
+    const numWords = this.columns.numWords[slot]!;
     return { memory: this.#rows.memoryOf(address, numWords), offset: offsetOf(address), numWords };
   }
 
   remove(slot: number): void {
-    removeId(this.#index, this.#hashes[slot]! | 0, slot + 1);
-    this.#rows.remove(this.#addresses[slot]!);
-    this.numbers[slot] = -1;
-    this.#free.push(slot);
+    removeKey(this.#keys, slot + 1);
+    this.#rows.remove(this.columns.addresses[slot]!);
+    this.columns.numbers[slot] = -1;
   }
 
   close(): void {
@@ -154,18 +131,8 @@ export class WaitingRows {
     return known >= 0 ? known : this.#paths.push(path) - 1;
   }
 
-  #grow(): void {
-    const slots = 2 * this.times.length;
-    this.times = grown(this.times, slots);
-    this.numbers = grown(this.numbers, slots);
-    this.#addresses = grown(this.#addresses, slots);
-    this.#lines = grown(this.#lines, slots);
-    this.records = grown(this.records, slots);
-    this.#pathNumbers = grown(this.#pathNumbers, slots);
-    this.#numWords = grown(this.#numWords, slots);
-    this.#hashes = grown(this.#hashes, slots);
-    this.numRecords = grown(this.numRecords, slots);
+  #grow(slots: number): void {
+    growAll(this.columns, slots);
     this.#eventTimes = grown(this.#eventTimes, slots * this.#numEvents);
-    this.#index = reserveIds(this.#index, slots)!;
   }
 }

@@ -272,7 +272,7 @@ describe('rows on disk', () => {
 describe('waiting rows', () => {
   it('are found by key after random additions and removals', () => {
     const random = randomStream(11);
-    const rows = new WaitingRows(2, 1, 1, 1);
+    const rows = new WaitingRows(1, 1);
     const packer = new RowPacker(2);
     const cells = [new CellBytes(), new CellBytes()] as const;
     const known = new Map<string, number>();
@@ -286,10 +286,10 @@ describe('waiting rows', () => {
       if (slot === undefined)
         known.set(key, rows.add(packer, cells[1], { place, number: step, timeMs: step, record: 2 * step }));
       else if (random.uniform() < 0.6) {
-        const number = rows.numbers[slot]!;
+        const number = rows.columns.numbers[slot]!;
         expect(rows.placeOf(slot)).toEqual({ path: `path ${number % 3}`, line: number });
         rows.remove(slot);
-        expect(rows.records[slot]).toBe(2 * number);
+        expect(rows.columns.records[slot]).toBe(2 * number);
         known.delete(key);
       }
     }
