@@ -145,6 +145,40 @@ describe('mtl live', { timeout: 300_000 }, () => {
     expect(await until('the end', () => live.child.exitCode ?? undefined)).toBe(143);
   });
 
+  it('keeps the model before a window with drift, and compares it with a second one', async () => {
+    const cwd = prepare();
+    const alarms = 'follow: { fitRows: 100, windowRows: 100, alarms: { drift: 0.25 } }';
+    writeFileSync(join(cwd, 'stream.yaml'), CONFIG.replace('follow: { fitRows: 100 }', alarms));
+    appendRows(cwd, 300, 1);
+    const train = ['train', 'stream.yaml', '--follow', '--until-end', '--no-report', '--name', 'other'];
+    expect((await mtl(cwd, train)).code).toBe(0);
+    const live = startLive(cwd, '--canary', 'runs/stream/other', '--share', '50', '--share-by', 'user', '--keep', '5m');
+    const url = await until('a server', () => /listening at (http\S+)/.exec(live.output)?.[1]);
+    await untilStep(url, 30);
+    const models = async (): Promise<ReadonlySet<string>> => {
+      const answers = Array.from({ length: 20 }, async (_, user) => {
+        const response = await fetch(`${url}/predict`, { method: 'POST', body: `{"rows":[{"user":"u${user}"}]}` });
+        const { model, version } = (await response.json()) as { readonly model: string; readonly version: string };
+        return `${model} ${version}`;
+      });
+      return new Set(await Promise.all(answers));
+    };
+    expect(await models()).toEqual(new Set(['stream 30', 'stream-canary 30']));
+    appendFileSync(join(cwd, 'log', 'part-0.jsonl'), '{"user":"new","click":1}\n'.repeat(100));
+    await until('an alarm', () => (/drift/.test(live.output) ? true : undefined));
+    const metrics = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
+    await until('a checkpoint that is held', async () =>
+      /mtl_model_held\{model="stream"[^}]*\} 1/.test(await metrics()) ? true : undefined,
+    );
+    expect(await models()).toEqual(new Set(['stream 30', 'stream-canary 30']));
+    expect(await (await fetch(`${url}/canary`)).json()).toMatchObject({ state: 'running' });
+    appendRows(cwd, 600, 1);
+    await untilStep(url, 100);
+    expect(await models()).toEqual(new Set(['stream 100', 'stream-canary 30']));
+    live.child.kill('SIGTERM');
+    expect(await until('the end', () => live.child.exitCode ?? undefined)).toBe(143);
+  });
+
   it('ends at once if the second model cannot be compared', async () => {
     const cwd = prepare();
     appendRows(cwd, 300, 1);
