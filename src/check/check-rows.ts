@@ -1,4 +1,4 @@
-import type { Batch } from '../core/batch.js';
+import type { Labels } from '../data/batches/dataset.js';
 import { labelFacts } from '../data/batches/label-facts.js';
 import { noRows } from '../data/encoding/no-rows.js';
 import { describeSources, type DescribedRows } from '../data/info/describe-data.js';
@@ -32,7 +32,7 @@ export async function checkRows(
   findings: Findings,
 ): Promise<CheckedRows | undefined> {
   const policy = listBadRows(data);
-  const labels: Pick<Batch, 'rows' | 'labels'>[] = [];
+  const labels: Labels[] = [];
   const read = async (): Promise<CheckedRows> => {
     const described = await describeSources(sources, format, {
       policy,
@@ -57,7 +57,7 @@ export async function checkRows(
         );
     }
     const rows = labels.reduce((sum, each) => sum + each.rows, 0);
-    const facts = await labelFacts({ rows, labelCounts: new Map(), labels: () => toStream(labels) }, tasks, {});
+    const facts = await labelFacts({ rows, labelCounts: new Map(), labels: () => labels }, tasks, {});
     return { ...described, facts };
   };
   try {
@@ -70,10 +70,4 @@ export async function checkRows(
     else findings.add(error.kind, error.problems);
     return undefined;
   }
-}
-
-// Readers of a data set are asynchronous.
-async function* toStream<Piece>(pieces: readonly Piece[]): AsyncGenerator<Piece> {
-  await Promise.resolve();
-  yield* pieces;
 }

@@ -8,10 +8,9 @@ import { skipBadRows, type RejectPolicy } from '../data/rows/rejects.js';
 import { FollowedCounters } from '../data/streams/followed-counters.js';
 import { FollowedHistories } from '../data/streams/followed-histories.js';
 import { FollowedStream, type Followed } from '../data/streams/followed-stream.js';
-import type { ChunkStream } from '../data/streams/chunk-stream.js';
+import { countLines, type RowStream } from '../data/streams/chunk-stream.js';
 import { countRecords, headOf } from '../data/streams/head-stream.js';
 import type { StreamReading } from '../data/streams/record-stream.js';
-import type { StreamBatch } from '../data/streams/stream-batches.js';
 import { describeSchemaChange } from '../data/streams/schema-watch.js';
 import { firstStreamState } from '../data/streams/stream-state.js';
 import type { Lateness } from '../data/streams/watermark.js';
@@ -96,9 +95,8 @@ export async function checkStream(
   return { description, step };
 }
 
-async function isEmpty(stream: ChunkStream, reading: Omit<StreamReading, 'from'>): Promise<boolean> {
-  for await (const { chunk } of stream.read({ ...reading, from: undefined }))
-    if (chunk.rows + (chunk.invalid?.length ?? 0) > 0) return false;
+async function isEmpty(stream: RowStream, reading: Omit<StreamReading, 'from'>): Promise<boolean> {
+  for await (const { chunk } of stream.read({ ...reading, from: undefined })) if (countLines(chunk) > 0) return false;
   return true;
 }
 
@@ -113,23 +111,21 @@ const IGNORED: Pick<Followed, 'letters' | 'onSchemaChange'> = {
   onSchemaChange: () => undefined,
 };
 
-/** Reads the first batch with rows. */
+/** Reads the first batch. */
 async function stepInput(
   { encoded, facts, vocabularies }: StreamData,
   followed: FollowedStream,
   reading: Omit<StreamReading, 'from'>,
 ): Promise<Omit<StepInput, 'tasks'>> {
-  const first: StreamBatch[] = [];
-  for await (const each of followed.batches(reading)) {
-    first.push(each);
-    if (each.batch.rows > 0) break;
-  }
+  const batches = followed.batches(reading);
+  const first = await batches.next();
+  await batches.return(undefined);
   const { watermark } = followed.lateness;
   return {
     encoded,
     facts,
     growthBytes: vocabularies.byteLength,
-    batches: () => first,
+    batches: () => (first.done === true ? [] : [first.value]),
     beforeStep: (program, batch) => growVocabularies(vocabularies, { program }, batch, watermark ?? undefined),
   };
 }

@@ -2,7 +2,6 @@ import type { Chunk } from '../chunks/chunk.js';
 import { blockRows } from '../chunks/row-block.js';
 import type { Fitted } from '../features/feature-types.js';
 import { EncodePool, type EncodePoolOptions } from './encoding/encode-pool.js';
-import { noRows } from './encoding/no-rows.js';
 import { RowFitter } from './encoding/row-fitter.js';
 import type { CellFile, PieceOptions, RowSource } from './readers/cell-file.js';
 import type { Position, ReadCursor } from './readers/read-cursor.js';
@@ -190,12 +189,8 @@ export async function fitRows(
     current = file;
     fitter.observe(chunk, sources[file]!.columns, line);
   }
-  if (fitter.count === 0)
-    throw noRows(
-      sources.map(({ csv }) => csv.path),
-      fitter.leftOut,
-      excluded.filter ?? format.spec.filter,
-      policy.reasons,
-    );
-  return fitter.finish();
+  return fitter.finish(
+    sources.map(({ csv }) => csv.path),
+    excluded.filter,
+  );
 }

@@ -5,6 +5,7 @@ import { labelFacts, labelScales } from '../data/batches/label-facts.js';
 import { startFits } from '../data/encoding/row-fitter.js';
 import { firstSampleFormat } from '../data/replay/numbered-samples.js';
 import { encodedFormat } from '../data/rows/row-format.js';
+import type { RowStream } from '../data/streams/chunk-stream.js';
 import { fitHead, type HeadColumns } from '../data/streams/fit-head.js';
 import type { StreamReading } from '../data/streams/record-stream.js';
 import type { Fitted } from '../features/feature-types.js';
@@ -31,7 +32,7 @@ export interface FittedHead {
  * @throws UserError (data) if no record is valid
  */
 export async function readStreamHead(
-  { stream, format, start, tasks, follow: { fitRows } }: StreamInputs,
+  { stream, format, start, tasks, follow: { fitRows } }: Omit<StreamInputs, 'stream'> & { readonly stream: RowStream },
   learned: Record<string, unknown>,
   reading: Omit<StreamReading, 'from' | 'isPreview'>,
   onShare: (share: number) => void,

@@ -33,13 +33,18 @@ export interface Dataset {
   /** Yields each usable row once; all batches are full except the last. */
   batches(batchSize: number, shuffle?: Shuffle, range?: BatchRange): AsyncGenerator<BatchRead>;
   /** Yields the labels of all rows, reading little else. They are valid until the next ones are yielded. */
-  labels(): AsyncGenerator<Pick<Batch, 'rows' | 'labels'>>;
+  labels(): AsyncGenerator<Labels>;
   /** Ends the thread that shuffles rows, if any. No batches may follow. */
   close(): Promise<void>;
 }
 
-/** Labels of rows. */
-export type LabeledRows = Pick<Dataset, 'rows' | 'labelCounts' | 'labels'>;
+/** Labels of rows, in memory or of a data set. */
+export interface LabeledRows extends Pick<Dataset, 'rows' | 'labelCounts'> {
+  labels(): Iterable<Labels> | AsyncIterable<Labels>;
+}
+
+/** Labels of some rows. */
+export type Labels = Pick<Batch, 'rows' | 'labels'>;
 
 /** Rows that are read together without shuffling; fewer if they are wide. */
 const READ_AHEAD_ROWS = 1 << 14;
@@ -142,7 +147,7 @@ class ShardDataset implements Dataset {
     }
   }
 
-  async *labels(): AsyncGenerator<Pick<Batch, 'rows' | 'labels'>> {
+  async *labels(): AsyncGenerator<Labels> {
     const columns = this.#view.columns.filter(({ kind }) => kind === 'label');
     const pass = passOf(this.#shards.manifest, READ_AHEAD_ROWS, undefined);
     const block = createRowBlock(columns, Math.min(this.rows, READ_AHEAD_ROWS));

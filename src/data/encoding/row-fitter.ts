@@ -13,6 +13,7 @@ import { countLeftOut, type LeftOut, type RejectPolicy } from '../rows/rejects.j
 import type { LateColumns } from '../rows/row-collector.js';
 import { labelStorage, type RowFormat } from '../rows/row-format.js';
 import { invalidRows, RowReader } from '../rows/row-reader.js';
+import { noRows } from './no-rows.js';
 import { createChooser, SAMPLED_AWAY, type Chooser } from '../rows/sampling.js';
 
 /** Starts the fit of each field that owns one, by name. */
@@ -113,11 +114,6 @@ export class RowFitter {
     return this.#count;
   }
 
-  /** Excluded rows by reason. */
-  get leftOut(): LeftOut {
-    return this.#leftOut;
-  }
-
   /** Labels of the chunk that was observed last. */
   get labels(): Batch['labels'] {
     return this.#readers.block.labels;
@@ -147,7 +143,13 @@ export class RowFitter {
     return rows;
   }
 
-  finish(): Fitted {
+  /**
+   * @param paths of the rows
+   * @param filter that excluded rows; default: that of the format
+   * @throws UserError (data) if no row was observed
+   */
+  finish(paths: readonly string[], filter = this.#format.spec.filter): Fitted {
+    if (this.#count === 0) throw noRows(paths, this.#leftOut, filter, this.#policy.reasons);
     return finishFits(this.#fits);
   }
 }

@@ -25,6 +25,14 @@ export interface ChunkStream extends Pick<RecordStream, 'name' | 'lag' | 'close'
   read(reading: StreamReading): AsyncGenerator<StreamChunk>;
 }
 
+/** What reads of a stream require. */
+export type RowStream = Pick<ChunkStream, 'name' | 'read'>;
+
+/** Returns the number of records of a chunk, with invalid ones. */
+export function countLines({ rows, invalid = [] }: Chunk): number {
+  return rows + invalid.length;
+}
+
 /** How a stream is opened. */
 export interface StreamOpening {
   /** Columns that are read. */

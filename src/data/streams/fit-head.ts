@@ -1,10 +1,9 @@
 import type { Fitted } from '../../features/feature-types.js';
 import { labelStorage, type RowFormat } from '../rows/row-format.js';
 import type { LabeledRows } from '../batches/dataset.js';
-import { noRows } from '../encoding/no-rows.js';
 import { RowFitter } from '../encoding/row-fitter.js';
 import { skipBadRows } from '../rows/rejects.js';
-import type { ChunkStream } from './chunk-stream.js';
+import type { RowStream } from './chunk-stream.js';
 import type { FollowedCounters } from './followed-counters.js';
 import type { FollowedHistories } from './followed-histories.js';
 import type { StreamReading } from './record-stream.js';
@@ -29,7 +28,7 @@ export interface HeadColumns {
  * @throws UserError (data) if no row is valid
  */
 export async function fitHead(
-  stream: ChunkStream,
+  stream: RowStream,
   format: RowFormat,
   fitRows: number,
   reading: Omit<StreamReading, 'from' | 'isPreview'>,
@@ -56,20 +55,13 @@ export async function fitHead(
     onShare(records / fitRows);
     if (records === fitRows) break;
   }
-  if (fitter.count === 0) throw noRows([stream.name], fitter.leftOut, format.spec.filter, policy.reasons);
+  const fitted = fitter.finish([stream.name]);
   const block = {
     rows: fitter.count,
     labels: new Map([...labels].map(([name, each]) => [name, Float32Array.from(each)])),
   };
   return {
-    fitted: fitter.finish(),
-    labels: {
-      rows: fitter.count,
-      labelCounts: new Map(),
-      // eslint-disable-next-line @typescript-eslint/require-await
-      async *labels() {
-        yield block;
-      },
-    },
+    fitted,
+    labels: { rows: fitter.count, labelCounts: new Map(), labels: () => [block] },
   };
 }

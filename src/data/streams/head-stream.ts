@@ -1,12 +1,12 @@
-import type { ChunkStream } from './chunk-stream.js';
+import { countLines, type RowStream } from './chunk-stream.js';
 
 /** A stream that counts the records, with invalid ones, that its last read yielded. */
-export interface CountedStream extends ChunkStream {
+export interface CountedStream extends RowStream {
   readonly records: number;
 }
 
 /** Returns a stream that also counts its records. */
-export function countRecords(stream: ChunkStream): CountedStream {
+export function countRecords(stream: RowStream): CountedStream {
   let records = 0;
   return {
     name: stream.name,
@@ -16,17 +16,15 @@ export function countRecords(stream: ChunkStream): CountedStream {
     async *read(reading) {
       records = 0;
       for await (const each of stream.read(reading)) {
-        records += each.chunk.rows + (each.chunk.invalid?.length ?? 0);
+        records += countLines(each.chunk);
         yield each;
       }
     },
-    lag: () => stream.lag(),
-    close: () => stream.close(),
   };
 }
 
 /** Returns the records that a stream has at present, up to the chunk with record `maxRecords`; they remain in it. */
-export function headOf(stream: ChunkStream, maxRecords: number): ChunkStream {
+export function headOf(stream: RowStream, maxRecords: number): RowStream {
   const counted = countRecords(stream);
   return {
     name: stream.name,
@@ -36,7 +34,5 @@ export function headOf(stream: ChunkStream, maxRecords: number): ChunkStream {
         if (counted.records >= maxRecords) return;
       }
     },
-    lag: () => stream.lag(),
-    close: () => stream.close(),
   };
 }

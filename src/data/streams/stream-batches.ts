@@ -6,7 +6,7 @@ import type { FileColumns } from '../readers/cell-file.js';
 import { itemAdder } from '../rows/event-columns.js';
 import { rowEncoder, type RowCollector } from '../rows/row-collector.js';
 import type { EncodedFormat } from '../rows/row-format.js';
-import type { ChunkStream, StreamChunk } from './chunk-stream.js';
+import { countLines, type RowStream, type StreamChunk } from './chunk-stream.js';
 import type { DeadLetters } from './dead-letters.js';
 import type { FollowedCounters } from './followed-counters.js';
 import type { FollowedHistories } from './followed-histories.js';
@@ -25,7 +25,7 @@ export interface StreamBatch {
 
 /** How records become batches. */
 export interface StreamBatchOptions {
-  readonly stream: ChunkStream;
+  readonly stream: RowStream;
   readonly format: EncodedFormat;
   readonly batchRows: number;
   readonly counters?: FollowedCounters | undefined;
@@ -53,7 +53,7 @@ export async function* readStreamBatches(
   let [records, numRejects] = [0, 0];
   /** Encodes some rows of a chunk. */
   const add = ({ columns, line, placeOf }: StreamChunk, rows: Chunk): void => {
-    const added = rows.rows + (rows.invalid?.length ?? 0);
+    const added = countLines(rows);
     if (added === 0) return;
     records += added;
     collector ??= rowEncoder(columns, format, undefined, readers, histories?.late);
