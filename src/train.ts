@@ -1,5 +1,4 @@
 import { tryLogistic } from './baseline/logistic.js';
-import { dumpConfig } from './config/dump.js';
 import type { LoadedConfig } from './config/load.js';
 import { joinStates, NO_COUNTERS, splitStates } from './data/counters/counter-start.js';
 import { comparedColumns, sketchRows } from './data/batches/row-sketch.js';
@@ -7,18 +6,16 @@ import { findLabelLeaks } from './data/info/leak.js';
 import { hasDelay } from './data/replay/replayed-dataset.js';
 import { rejectPolicy } from './data/rows/rejects.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
-import type { Access, Reading } from './data/sources/source.js';
+import type { Reading } from './data/sources/source.js';
 import { openEncoded } from './data/sources/splits.js';
 import { restoreStreams } from './data/sources/source-streams.js';
 import { firstStreamState, streamSection } from './data/streams/stream-state.js';
-import type { Engine } from './engines/engine.js';
 import { withEngine } from './engines/engines.js';
 import { createCalibration } from './evaluation/calibration/calibration.js';
 import type { Output } from './evaluation/outputs.js';
 import { openInputs, type RunInputs } from './inputs/open-inputs.js';
 import { restoreBest } from './runs/calibrated-outputs.js';
 import { userError } from './core/errors.js';
-import { SINGLE_PROCESS } from './core/process-group.js';
 import { AUTO, readSavedState, type OpenRun } from './runs/open-run.js';
 import type { RunState } from './runs/run-state.js';
 import { runPath } from './runs/runs-root.js';
@@ -27,6 +24,7 @@ import {
   createStepOptions,
   openTrainingCheckpointer,
   runTraining,
+  startSession,
   type CompiledModel,
   type FittedData,
   type Progress,
@@ -47,7 +45,7 @@ export function train(loaded: LoadedConfig, options: TrainOptions, observer: Tra
   return withEngine(options, loaded.experiment.training.precision, async (engine) => {
     // Loaded on demand.
     const run = options.follow === true ? (await import('./train/follow.js')).follow : trainOn;
-    return run(engine, loaded, options, observer);
+    return run(startSession(engine, loaded, options, observer));
   });
 }
 
@@ -56,29 +54,16 @@ type TrainingData = EncodedData & FittedData & { readonly counters: StateTensors
 type EpochSession = Session<RunInputs>;
 
 /** Runs all steps of training in data-flow order. */
-async function trainOn(
-  engine: Engine,
-  { experiment, source }: LoadedConfig,
-  { peers = SINGLE_PROCESS, ...options }: TrainOptions,
-  observer: TrainObserver,
-): Promise<TrainResult> {
-  const signal = peers.synchronizeSignal(options.signal);
+async function trainOn(unopened: Omit<EpochSession, 'inputs'>): Promise<TrainResult> {
+  const { experiment, options, peers, access } = unopened;
   const { resume = AUTO } = options;
   const saved = resume === AUTO ? undefined : await readSavedState(runPath(resume));
   if (saved !== undefined) refuseStreamed(saved, runPath(resume));
   if (saved !== undefined) await restoreStreams(experiment.data, saved.of(dataSection, firstDataState));
   // Invalid inputs are reported before a run directory is created.
-  const warn = (text: string): void => observer.onWarning(text);
-  const access: Access = {
-    cache: { folder: experiment.data.cache, onWarning: warn },
-    verifyData: options.verifyData,
-    onProgress: (progress) => observer.onRead(progress),
-    signal: options.signal,
-  };
   const inputs = await openInputs(experiment, { ...options, peers, isTaught: true, access });
-  const config = dumpConfig(experiment);
-  const session: EpochSession = { engine, experiment, config, options, peers, signal, observer, access, inputs, warn };
-  return runTraining(session, source, {
+  const session: EpochSession = { ...unopened, inputs };
+  return runTraining(session, {
     openRejects: ({ log }) => rejectPolicy(experiment.data, log.rejectsPath),
     prepare: async ({ folder, log }) => {
       for (const teacher of await inputs.teachers.use(folder, peers)) log.event('teacher', teacher);

@@ -1,16 +1,12 @@
 import { existsSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { dumpConfig } from '../config/dump.js';
-import type { LoadedConfig } from '../config/load.js';
-import { SINGLE_PROCESS } from '../core/process-group.js';
 import { userError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
 import { continueCounters, joinStates, splitStates } from '../data/counters/counter-start.js';
 import { labelScales } from '../data/batches/label-facts.js';
 import { onFirstSamples } from '../data/replay/numbered-samples.js';
 import { dataSection, firstDataState, rememberTables } from '../data/sources/data-state.js';
-import type { Access } from '../data/sources/source.js';
 import { DeadLetters } from '../data/streams/dead-letters.js';
 import { FollowedCounters } from '../data/streams/followed-counters.js';
 import { FollowedHistories } from '../data/streams/followed-histories.js';
@@ -25,7 +21,6 @@ import {
   windowCounts,
   type StreamState,
 } from '../data/streams/stream-state.js';
-import type { Engine } from '../engines/engine.js';
 import { growthSection, type GrowthState } from '../features/growing-vocabularies.js';
 import { openStreamInputs, type StreamInputs } from '../inputs/open-stream-inputs.js';
 import { cutFile, onDisk } from '../io/disk.js';
@@ -34,7 +29,7 @@ import type { Checkpointer } from '../runs/checkpointer.js';
 import { FILES } from '../runs/manifest.js';
 import type { OpenRun } from '../runs/open-run.js';
 import { REJECTS } from '../runs/run-log.js';
-import type { TrainObserver, TrainResult } from '../training/observer.js';
+import type { TrainResult } from '../training/observer.js';
 import {
   firstProgressiveState,
   ProgressiveValidation,
@@ -53,7 +48,6 @@ import {
   type CompiledModel,
   type Progress,
   type Session,
-  type TrainOptions,
 } from './session.js';
 import { streamSchedule } from './stream-schedule.js';
 import { growVocabularies, readStreamHead, startGrowth, type FittedHead, type StreamData } from './stream-head.js';
@@ -65,25 +59,17 @@ type CountedData = StreamData & {
 type StreamSession = Session<StreamInputs>;
 
 /** Trains on a stream in data-flow order, from the position of the run on. */
-export async function follow(
-  engine: Engine,
-  { experiment: configured, source }: LoadedConfig,
-  { peers = SINGLE_PROCESS, ...options }: TrainOptions,
-  observer: TrainObserver,
-): Promise<TrainResult> {
+export async function follow(unopened: Omit<StreamSession, 'inputs'>): Promise<TrainResult> {
+  const { experiment, options, peers, access, warn } = unopened;
   checkSingle(peers.size);
-  checkFollowed(configured, options);
-  const experiment = { ...configured, checkpoints: streamSchedule(configured) };
-  const { signal } = options;
-  const warn = (text: string): void => observer.onWarning(text);
-  const access: Access = { cache: { folder: experiment.data.cache, onWarning: warn }, signal };
+  checkFollowed(experiment, options);
+  const checkpoints = streamSchedule(experiment);
   const inputs = await openStreamInputs(experiment, access);
   warnOfUnused(experiment, warn);
-  const config = dumpConfig(configured);
-  const session: StreamSession = { engine, experiment, config, options, peers, signal, observer, access, inputs, warn };
+  const session: StreamSession = { ...unopened, experiment: { ...experiment, checkpoints }, inputs };
   const stateOf = (run: OpenRun): StreamState => run.state.of(streamSection, () => startStream(run));
   try {
-    return await runTraining(session, source, {
+    return await runTraining(session, {
       openRejects: (run) => {
         const state = stateOf(run);
         return {

@@ -1,10 +1,12 @@
 import type { SharedBaselines } from '../baseline/shared-baselines.js';
 import type { Experiment } from '../config/experiment.js';
+import { dumpConfig } from '../config/dump.js';
+import type { LoadedConfig } from '../config/load.js';
 import { createComparison } from '../config/stored.js';
 import type { RejectPolicy } from '../data/rows/rejects.js';
 import type { EncodedFormat } from '../data/rows/row-format.js';
 import type { Access } from '../data/sources/source.js';
-import type { ProcessGroup } from '../core/process-group.js';
+import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import type { LabelFacts } from '../core/tasks.js';
 import { engineLine, readState, type Engine, type Program } from '../engines/engine.js';
 import type { EngineOptions } from '../engines/engines.js';
@@ -57,7 +59,8 @@ export type TrainOptions = EngineOptions &
 export interface Session<Opened extends Inputs = Inputs> {
   readonly engine: Engine;
   readonly experiment: Experiment & { readonly checkpoints: CheckpointSchedule };
-  /** The resolved config, YAML. */
+  /** The text of the config, and the resolved one, YAML. */
+  readonly source: string;
   readonly config: string;
   readonly options: TrainOptions;
   readonly peers: ProcessGroup;
@@ -109,17 +112,32 @@ export interface Training<Data extends FittedData, Skipped extends Rejects> {
   train(run: OpenRun, data: Data, model: CompiledModel, progress: Progress): Promise<StopReason>;
 }
 
-/**
- * Runs all steps of a training in data-flow order, in a new run directory or the one to resume.
- * @param source text of the config
- */
+/** Starts a training before its data is opened. */
+export function startSession(
+  engine: Engine,
+  { experiment, source }: LoadedConfig,
+  { peers = SINGLE_PROCESS, ...options }: TrainOptions,
+  observer: TrainObserver,
+): Omit<Session, 'inputs'> {
+  const warn = (text: string): void => observer.onWarning(text);
+  const access: Access = {
+    cache: { folder: experiment.data.cache, onWarning: warn },
+    verifyData: options.verifyData,
+    onProgress: (progress) => observer.onRead(progress),
+    signal: options.signal,
+  };
+  const config = dumpConfig(experiment);
+  const signal = peers.synchronizeSignal(options.signal);
+  return { engine, experiment, source, config, options, peers, signal, observer, access, warn };
+}
+
+/** Runs all steps of a training in data-flow order, in a new run directory or the one to resume. */
 export async function runTraining<Data extends FittedData, Skipped extends Rejects>(
   session: Session,
-  source: string,
   training: Training<Data, Skipped>,
 ): Promise<TrainResult> {
   const { inputs, peers } = session;
-  const run = await openTrainingRun(session, source);
+  const run = await openTrainingRun(session);
   const rejects = training.openRejects(run);
   const progress = startProgress(session, run, rejects);
   try {
@@ -150,10 +168,16 @@ export interface CompiledModel {
 }
 
 /** Creates the run directory or opens the one to resume. */
-function openTrainingRun(
-  { engine, experiment, config, options, peers, inputs, warn }: Session,
-  source: string,
-): Promise<OpenRun> {
+function openTrainingRun({
+  engine,
+  experiment,
+  source,
+  config,
+  options,
+  peers,
+  inputs,
+  warn,
+}: Session): Promise<OpenRun> {
   return openDistributedRun(
     {
       ...options,
