@@ -8,6 +8,9 @@ import { allocateLike } from './grown.js';
 //     const id = idAt(index, place);
 //     if (id === 0 || isKeyOf(id)) return place;
 //   }
+//
+// Keys of 32 bits need no comparison, since `hashWord` has a hash for each. What is stored of a key may then be any
+// number but 0, such as its count.
 
 /** Maximum number of places that 31 hash bits address. */
 const MAX_PLACES = 2 ** 30;
@@ -16,6 +19,20 @@ const MAX_PLACES = 2 ** 30;
 export function indexWords(numIds: number): number | undefined {
   const places = 2 ** Math.ceil(Math.log2(Math.max(16, 1.5 * numIds)));
   return places <= MAX_PLACES ? 2 * places : undefined;
+}
+
+/** Factor that distributes consecutive keys (golden ratio; Knuth, volume 3, 6.4), and its inverse modulo 2^32. */
+const [SPREAD, GATHER] = [0x9e3779b1, 0x0e8b2f51];
+
+/** Hashes a key of 32 bits; different keys have different hashes. */
+export function hashWord(key: number): number {
+  const product = Math.imul(key, SPREAD);
+  return product ^ (product >>> 16);
+}
+
+/** Returns the key, from 0, of a hash. */
+export function unhashWord(hash: number): number {
+  return Math.imul(hash ^ (hash >>> 16), GATHER) >>> 0;
 }
 
 /** Returns the first place from `place` on that has the hash or is free; places wrap around. */
@@ -60,9 +77,9 @@ export function removeId(index: Int32Array, hash: number, id: number): void {
  * @returns undefined if there are too many ids
  */
 export function reserveIds(index: Int32Array, numIds: number): Int32Array | undefined {
+  if (3 * numIds <= index.length) return index;
   const words = indexWords(numIds);
   if (words === undefined) return undefined;
-  if (words <= index.length) return index;
   const larger = allocateLike(index, words);
   const mask = (words >>> 1) - 1;
   for (let i = 0; i < index.length; i += 2) {

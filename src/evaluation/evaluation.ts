@@ -2,7 +2,7 @@ import { column, type Batch } from '../core/batch.js';
 import { userError } from '../core/errors.js';
 import type { KeyTexts } from '../core/row-key.js';
 import { findNonFinite } from '../core/tensor.js';
-import type { KeyIndex } from './key-index.js';
+import type { KeyIndex } from '../core/key-index.js';
 import { listKeyColumns, resolveMeasuring, type Measuring } from './options.js';
 import { createRowStore, type Block, type RowStore, type StoredRows } from './row-store.js';
 import { binScores, sumScores, type ScoreBins, type ScoreSums } from './score-bins.js';

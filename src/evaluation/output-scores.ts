@@ -1,6 +1,6 @@
 import { column } from '../core/batch.js';
 import { groupRows, type Grouped, type GroupedChunk } from './grouped.js';
-import type { KeyIndex } from './key-index.js';
+import type { KeyIndex } from '../core/key-index.js';
 import { rankClasses, type Ranked } from './ranked.js';
 import { BLOCK_ROWS, type Block } from './row-store.js';
 import type { Chunk } from './chunk.js';

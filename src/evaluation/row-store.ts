@@ -1,6 +1,6 @@
 import { column, type Batch } from '../core/batch.js';
 import { KEY_WORDS, keyColumn } from '../core/row-key.js';
-import { createKeyIndex, type KeyIndex } from './key-index.js';
+import { createKeyIndex, type KeyIndex } from '../core/key-index.js';
 
 /** Maximum rows per block: memory grows by blocks, without copies. */
 export const BLOCK_ROWS = 65_536;

@@ -1,6 +1,6 @@
 import { column } from '../core/batch.js';
 import { KEY_WORDS, textOfKey, type KeyTexts } from '../core/row-key.js';
-import type { KeyIndex } from './key-index.js';
+import type { KeyIndex } from '../core/key-index.js';
 import type { Block } from './row-store.js';
 import { toPosition } from './output-scores.js';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { replace, writeFileAtomic } from '../io/disk.js';
 import { readSafetensors, writeSafetensors, type StoredTensor, type TensorData } from '../io/safetensors.js';
 import { KEY_WORDS } from '../core/row-key.js';
-import { createKeyIndex, type KeyIndex } from './key-index.js';
+import { createKeyIndex, type KeyIndex } from '../core/key-index.js';
 import type { Block } from './row-store.js';
 
 /** Labels, predictions and keys of the rows of a run whose model mtl cannot run. */

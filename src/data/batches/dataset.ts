@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { column, sliceRows, type Batch, type BatchRead } from '../../core/batch.js';
-import { groupColumn, keyColumn, numberGroups, type KeyTexts } from '../../core/row-key.js';
+import { numberGroups } from '../../core/key-index.js';
+import { groupColumn, keyColumn, type KeyTexts } from '../../core/row-key.js';
 import { fewerThreads } from '../../system/thread.js';
 import { blockRows, createRowBlock } from '../../chunks/row-block.js';
 import type { AddItems } from '../rows/event-columns.js';

@@ -1,13 +1,12 @@
 import type { Part } from './part-of.js';
-import { createWordScratch } from './scratch-array.js';
+import { fillPlace, hashWord, idAt, indexWords, probe } from '../../core/hash-index.js';
+import { createIndexScratch, createWordScratch } from './scratch-array.js';
 
 /** Lookups of a field: one id per row, or with `offsets` the ids between those of consecutive rows. */
 interface Lookups {
   readonly ids: Uint32Array;
   readonly offsets?: Uint32Array;
 }
-
-const EMPTY = 0xffffffff;
 
 /**
  * The distinct rows of a sharded table that a step looks up, numbered by owner: those of rank 0 come first. Row r of
@@ -21,13 +20,13 @@ export class RowFinder {
   /** Maximum number of distinct rows. */
   readonly #capacity: number;
   readonly #processes: number;
-  readonly #takeHash = createWordScratch();
+  readonly #takeIndex = createIndexScratch();
   readonly #takeDistinct = createWordScratch();
   readonly #takeNumbers = createWordScratch();
   readonly #takeSorted = createWordScratch();
   readonly #takeLooked = createWordScratch();
-  /** Index of a distinct row, by the hash of the row. */
-  #hash = this.#takeHash(0);
+  /** Number of each distinct row, from 1. */
+  #index = this.#takeIndex(0);
   /** Distinct rows in order of their first lookup. */
   #distinct = this.#takeDistinct(0);
   #count = 0;
@@ -67,7 +66,7 @@ export class RowFinder {
     this.#looked = lookups.map((ofField) =>
       ofField.map((ids) => {
         const indices = looked.subarray(end, (end += ids.length));
-        this.#index(ids, indices);
+        this.#number(ids, indices);
         return indices;
       }),
     );
@@ -86,32 +85,25 @@ export class RowFinder {
   }
 
   #clear(maxRows: number): void {
-    this.#hash = this.#takeHash(2 ** Math.max(2, Math.ceil(Math.log2(2 * maxRows)))).fill(EMPTY);
+    this.#index = this.#takeIndex(indexWords(maxRows)!).fill(0);
     this.#distinct = this.#takeDistinct(maxRows);
     this.#count = 0;
   }
 
   /** Writes the index of each row among the distinct rows, adding new ones. */
-  #index(rows: Uint32Array, indices: Uint32Array): void {
-    // Knuth's multiplicative hash and linear probing.
-    const [hash, distinct, mask] = [this.#hash, this.#distinct, this.#hash.length - 1];
-    const shift = Math.clz32(mask);
+  #number(rows: Uint32Array, indices: Uint32Array): void {
+    const [index, distinct] = [this.#index, this.#distinct];
     let count = this.#count;
     for (let i = 0; i < rows.length; i++) {
-      const row = rows[i]!;
-      let slot = Math.imul(row, 0x9e3779b1) >>> shift;
-      let index = hash[slot]!;
-      while (index !== EMPTY && distinct[index] !== row) {
-        slot = (slot + 1) & mask;
-        index = hash[slot]!;
-      }
-      if (index === EMPTY) {
+      const hash = hashWord(rows[i]!);
+      const place = probe(index, hash, hash);
+      let number = idAt(index, place);
+      if (number === 0) {
         if (count === this.#capacity) throw new Error(`more rows of '${this.#name}' than the capacity of its list`);
-        index = count++;
-        hash[slot] = index;
-        distinct[index] = row;
+        distinct[count] = rows[i]!;
+        fillPlace(index, place, hash, (number = ++count));
       }
-      indices[i] = index;
+      indices[i] = number - 1;
     }
     this.#count = count;
   }
