@@ -32,20 +32,31 @@ export function splitHistories(tensors: HistoryTensors): ReadonlyMap<string, Sto
   );
 }
 
-/**
- * Adds the events of deltas to those of the full checkpoint before them.
- * @param deltas in order
- * @throws Error if they do not follow each other
- */
-export function mergeHistories(full: HistoryTensors, deltas: readonly HistoryTensors[]): HistoryTensors {
-  const logs = splitHistories(full);
-  if (deltas.length === 0) return full;
-  const stores = new Map(Array.from(logs, ([name, events]) => [name, EventStore.of(name, events)]));
-  for (const delta of deltas)
+/** Events of the logs of a full checkpoint, and of the deltas after it, which are added in order. */
+export class MergedHistories {
+  readonly #full: HistoryTensors;
+  readonly #logs: ReadonlyMap<string, StoredEvents>;
+  /** Without deltas, nothing is copied. */
+  #stores: ReadonlyMap<string, EventStore> | undefined;
+
+  /** @throws UserError (checkpoint) if the tensors are invalid */
+  constructor(full: HistoryTensors) {
+    this.#full = full;
+    this.#logs = splitHistories(full);
+  }
+
+  /** @throws Error if the tensors are invalid, or the events do not follow those so far */
+  apply(delta: HistoryTensors): void {
+    this.#stores ??= new Map(Array.from(this.#logs, ([name, events]) => [name, EventStore.of(name, events)]));
     for (const [name, events] of splitHistories(delta)) {
-      const store = stores.get(name);
+      const store = this.#stores.get(name);
       if (store === undefined) throw new Error(`the full checkpoint has no '${name}'`);
       store.append(events);
     }
-  return joinHistories(Array.from(stores, ([name, store]) => [name, store.store()]));
+  }
+
+  full(): HistoryTensors {
+    if (this.#stores === undefined) return this.#full;
+    return joinHistories(Array.from(this.#stores, ([name, store]) => [name, store.store()]));
+  }
 }

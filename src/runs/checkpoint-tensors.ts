@@ -176,14 +176,12 @@ export async function readStates(chain: Chain, names: readonly StateName[]): Pro
 }
 
 async function readState({ base, deltas }: Chain, name: StateName): Promise<StateTensors> {
-  const { reads, fold } = STATES[name];
-  const asTensors = (tensors: StateTensors): StateTensors => tensors;
-  const full = await readTensors(base.folder, FILES[name], base.manifest.files, asTensors, false);
+  const { reads, open } = STATES[name];
+  const state = await readTensors(base.folder, FILES[name], base.manifest.files, open, false);
   const changed = deltas.filter(({ manifest }) => manifest.files[FILES[name]] !== undefined);
-  const changes: StateTensors[] = [];
   for (const delta of reads === 'all' ? changed : changed.slice(-1))
-    changes.push((await readChanges(delta, name, asTensors))!);
-  return convertTensors(join(base.folder, FILES[name]), full, (tensors) => fold(tensors, changes));
+    await readChanges(delta, name, (changes) => state.apply(changes));
+  return state.full();
 }
 
 /**

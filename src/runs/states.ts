@@ -1,20 +1,33 @@
-import { mergeHistories } from '../features/stored-histories.js';
+import { MergedHistories } from '../features/stored-histories.js';
 import type { StoredTensor } from '../io/safetensors.js';
 import { appendWindow } from '../training/window-rows.js';
 
 /** Tensors of a state, by name. */
 export type StateTensors = ReadonlyMap<string, StoredTensor>;
 
+/** A state of a full checkpoint, which the changes of the deltas after it continue. */
+interface ContinuedState {
+  /** @throws Error if the changes are invalid, or do not follow the state */
+  apply(changes: StateTensors): void;
+  /** Returns the state after the changes so far. */
+  full(): StateTensors;
+}
+
 /** How the changes in deltas continue the state of a full checkpoint. */
 interface StateForm {
   /** Deltas whose changes are read: all, or the last one with changes, if these contain the earlier ones. */
   readonly reads: 'all' | 'last';
-  /**
-   * Adds changes, in order.
-   * @throws Error if they do not follow each other
-   */
-  fold(full: StateTensors, changes: readonly StateTensors[]): StateTensors;
+  /** @throws Error if the state is invalid */
+  open(full: StateTensors): ContinuedState;
 }
+
+/** Continues a state by a function, which returns the state after changes. */
+const continued =
+  (after: (before: StateTensors, changes: StateTensors) => StateTensors) =>
+  (state: StateTensors): ContinuedState => ({
+    apply: (changes) => void (state = after(state, changes)),
+    full: () => state,
+  });
 
 /**
  * What a checkpoint has of earlier rows beside weights, vocabularies and scales, each in a file of its name (`FILES`):
@@ -22,9 +35,9 @@ interface StateForm {
  * events of a stream that its rows see.
  */
 export const STATES = {
-  counters: { reads: 'last', fold: (full, [last = new Map()]) => new Map([...full, ...last]) },
-  window: { reads: 'all', fold: (full, changes) => changes.reduce(appendWindow, full) },
-  histories: { reads: 'all', fold: mergeHistories },
+  counters: { reads: 'last', open: continued((before, changes) => new Map([...before, ...changes])) },
+  window: { reads: 'all', open: continued(appendWindow) },
+  histories: { reads: 'all', open: (full) => new MergedHistories(full) },
 } satisfies Readonly<Record<string, StateForm>> as Readonly<Record<'counters' | 'window' | 'histories', StateForm>>;
 
 export type StateName = keyof typeof STATES;
