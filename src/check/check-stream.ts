@@ -1,14 +1,12 @@
 import { stepRows } from '../training/step-plan.js';
-import { listTasks, type Experiment } from '../config/experiment.js';
+import type { Experiment } from '../config/experiment.js';
 import { userError } from '../core/errors.js';
-import { CounterPlan } from '../data/counters/counter-plan.js';
 import type { FollowOptions } from '../data/follow-options.js';
 import { encodedFormat } from '../data/rows/row-format.js';
 import { skipBadRows, type RejectPolicy } from '../data/rows/rejects.js';
-import { FollowedCounters } from '../data/streams/followed-counters.js';
-import { FollowedHistories } from '../data/streams/followed-histories.js';
 import { FollowedStream, type Followed } from '../data/streams/followed-stream.js';
 import { countLines, type RowStream } from '../data/streams/chunk-stream.js';
+import { openStreamStates } from '../data/streams/stream-states.js';
 import { countRecords, headOf } from '../data/streams/head-stream.js';
 import type { StreamReading } from '../data/streams/record-stream.js';
 import { describeSchemaChange } from '../data/streams/schema-watch.js';
@@ -65,15 +63,11 @@ export async function checkStream(
     late,
   });
   if (await isEmpty(head, reading)) return { description: describe(firstStreamState()), step: undefined };
-  const counters = countersOf(experiment);
-  const histories = (): FollowedHistories | undefined =>
-    inputs.histories.length === 0 ? undefined : new FollowedHistories(inputs.histories, inputs.join);
-  const before = { counters: counters(), histories: histories() };
-  const fitted = await readStreamHead({ ...inputs, stream: head }, {}, reading, () => undefined, before);
+  const states = openStreamStates(inputs);
+  const fitted = await readStreamHead({ ...inputs, stream: head }, {}, reading, () => undefined, states);
   const follows = (followed: Pick<Followed, 'stream' | 'format' | 'letters' | 'onSchemaChange'>): FollowedStream =>
     new FollowedStream({
-      counters: counters(),
-      histories: histories(),
+      states: openStreamStates(inputs),
       options: follow,
       batchRows: stepRows(experiment.training),
       state: firstStreamState(),
@@ -98,12 +92,6 @@ export async function checkStream(
 async function isEmpty(stream: RowStream, reading: Omit<StreamReading, 'from'>): Promise<boolean> {
   for await (const { chunk } of stream.read({ ...reading, from: undefined })) if (countLines(chunk) > 0) return false;
   return true;
-}
-
-/** Returns a function that starts the counters of a config, once for each read; it returns undefined without any. */
-function countersOf(experiment: Experiment): () => FollowedCounters | undefined {
-  const plan = CounterPlan.of(experiment.data, listTasks(experiment));
-  return () => plan && new FollowedCounters(plan);
 }
 
 const IGNORED: Pick<Followed, 'letters' | 'onSchemaChange'> = {

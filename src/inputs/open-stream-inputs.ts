@@ -1,6 +1,6 @@
 import type { Experiment } from '../config/experiment.js';
-import { planHistories, type HistoryPlan } from '../data/histories/history-plan.js';
-import type { JoinOptions } from '../data/join-options.js';
+import { CounterPlan } from '../data/counters/counter-plan.js';
+import { planHistories } from '../data/histories/history-plan.js';
 import { fileLogs } from '../data/sequence-options.js';
 import { followOptions, type FollowOptions } from '../data/follow-options.js';
 import { numberedFormat } from '../data/replay/numbered-samples.js';
@@ -8,15 +8,14 @@ import { withFilter } from '../data/rows/row-format.js';
 import type { Access } from '../data/sources/source.js';
 import type { ChunkStream } from '../data/streams/chunk-stream.js';
 import { openFollowed } from '../data/streams/followed-stream.js';
+import type { StatePlans } from '../data/streams/stream-states.js';
 import { createStart } from '../warm-start/warm-start.js';
 import { planRows, type Inputs } from './open-inputs.js';
 
 /** The opened stream of a run. */
-export interface StreamInputs extends Inputs {
+export interface StreamInputs extends Inputs, StatePlans {
   readonly follow: FollowOptions;
   readonly stream: ChunkStream;
-  readonly histories: readonly HistoryPlan[];
-  readonly join: JoinOptions | undefined;
 }
 
 /**
@@ -31,6 +30,7 @@ export async function openStreamInputs(experiment: Experiment, access?: Access):
   const filtered = where === undefined ? plan.format : withFilter(plan.format, { where, split: undefined });
   const format = numberedFormat(filtered);
   const histories = planHistories(format, data.sequences, join);
+  const counters = CounterPlan.of(data, plan.tasks);
   const stream = await openFollowed(data, format, follow, histories);
-  return { ...plan, format, follow, stream, histories, join, start: createStart(experiment, format.fields) };
+  return { ...plan, format, follow, stream, counters, histories, join, start: createStart(experiment, format.fields) };
 }

@@ -36,7 +36,7 @@ export function refuseOthers(tensors: ReadonlyMap<string, StoredTensor>, expecte
 
 /** Calls `read`, and adds the file, or a prefix of names, to its errors of tensors. */
 export function locateTensors<Content>(
-  { file, prefix = '' }: { readonly file?: string; readonly prefix?: string },
+  { file, prefix = '' }: { readonly file?: string | undefined; readonly prefix?: string },
   read: () => Content,
 ): Content {
   try {

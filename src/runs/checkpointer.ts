@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { SavedState } from '../io/saved-state.js';
 import { monotonicMs } from '../system/clock.js';
 import { checkRoom, freeBytes } from '../io/disk.js';
 import type { MetricDirections } from '../evaluation/metric-direction.js';
@@ -16,7 +17,10 @@ import type { OpenRun } from './open-run.js';
 import type { CheckpointOptions } from './options.js';
 import { maxCheckpoints } from './disk-usage.js';
 import { checkpointsFolder } from './retention.js';
-import type { ChangingState, StateChanges } from './states.js';
+import type { StateChanges } from './states.js';
+
+/** A state that training changes. */
+type ChangingState = Pick<SavedState, 'changes' | 'markSaved'>;
 
 /** Saves checkpoints of a run on the config's schedule; rejects non-finite values (diverged). */
 export interface Checkpointer {
@@ -47,7 +51,7 @@ export interface CheckpointerOptions extends CheckpointSchedule {
   /** Rows that steps changed since the last save; required by deltas. */
   readonly journal?: RowJournal | undefined;
   /** States that training changes, of which `snapshot` marks what a checkpoint has. Default: none. */
-  readonly states?: { readonly [Name in keyof StateChanges]: ChangingState | undefined } | undefined;
+  readonly states?: { readonly [Name in keyof StateChanges]: ChangingState } | undefined;
   snapshot(): Promise<Checkpoint>;
 }
 
@@ -211,7 +215,7 @@ class DeltaChain {
     // Each rank would write its part of an update.
     if (!isDelta && peers.size > 1) return {};
     const changes: StateChanges = Object.fromEntries(
-      Object.entries(states).map(([name, state]) => [name, state?.changes()]),
+      Object.entries(states).map(([name, state]) => [name, state.changes()]),
     );
     const delta = selectChanges(program, journal.rows(), this.#last, peers, changes);
     const bytes = tensorBytes(delta.program);
@@ -223,7 +227,7 @@ class DeltaChain {
   add(id: CheckpointId, program: ProgramState, delta: Delta | undefined): void {
     const { journal, states = {} } = this.#options;
     journal?.clear();
-    for (const state of Object.values(states)) state?.markSaved();
+    for (const state of Object.values(states)) state.markSaved();
     this.#last = id;
     if (delta === undefined) [this.#fullBytes, this.#deltas] = [tensorBytes(program), []];
     else this.#deltas = [...this.#deltas, { name: id.name, bytes: tensorBytes(delta.program) }];

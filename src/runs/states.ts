@@ -48,10 +48,3 @@ export type States = { readonly [Name in StateName]?: StateTensors | undefined }
 
 /** Changes of states since a checkpoint; those of growing vocabularies, `growth`, are part of what is fitted. */
 export type StateChanges = { readonly [Name in StateName | 'growth']?: StateTensors | undefined };
-
-/** A state that training changes. */
-export interface ChangingState {
-  /** Returns the changes since the last call of `markSaved`. */
-  changes(): StateTensors;
-  markSaved(): void;
-}

@@ -2,15 +2,13 @@ import { existsSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { userError } from '../core/errors.js';
-import { CounterPlan } from '../data/counters/counter-plan.js';
-import { continueCounters, joinStates, splitStates } from '../data/counters/counter-start.js';
+import { continueCounters, type FirstRow } from '../data/counters/counter-start.js';
 import { labelScales } from '../data/batches/label-facts.js';
 import { onFirstSamples } from '../data/replay/numbered-samples.js';
 import { dataSection, firstDataState, rememberTables } from '../data/sources/data-state.js';
 import { DeadLetters } from '../data/streams/dead-letters.js';
-import { FollowedCounters } from '../data/streams/followed-counters.js';
-import { FollowedHistories } from '../data/streams/followed-histories.js';
 import { FollowedStream } from '../data/streams/followed-stream.js';
+import type { RowState } from '../data/streams/row-state.js';
 import { describeSchemaChange } from '../data/streams/schema-watch.js';
 import type { StreamBatch } from '../data/streams/stream-batches.js';
 import {
@@ -21,14 +19,17 @@ import {
   windowCounts,
   type StreamState,
 } from '../data/streams/stream-state.js';
+import { openStreamStates, type StreamStateName } from '../data/streams/stream-states.js';
 import { growthSection, type GrowthState } from '../features/growing-vocabularies.js';
 import { openStreamInputs, type StreamInputs } from '../inputs/open-stream-inputs.js';
 import { cutFile, onDisk } from '../io/disk.js';
 import { locateTensors } from '../io/named-tensor.js';
+import type { SavedState } from '../io/saved-state.js';
 import type { Checkpointer } from '../runs/checkpointer.js';
 import { FILES } from '../runs/manifest.js';
 import type { OpenRun } from '../runs/open-run.js';
 import { REJECTS } from '../runs/run-log.js';
+import type { StateName } from '../runs/states.js';
 import type { TrainResult } from '../training/observer.js';
 import {
   firstProgressiveState,
@@ -52,10 +53,10 @@ import {
 import { streamSchedule } from './stream-schedule.js';
 import { growVocabularies, readStreamHead, startGrowth, type FittedHead, type StreamData } from './stream-head.js';
 
-type CountedData = StreamData & {
-  readonly counters: FollowedCounters | undefined;
-  readonly histories: FollowedHistories | undefined;
-};
+/** The data of a stream, and what its earlier records leave behind. */
+interface StatedData extends StreamData {
+  readonly states: readonly RowState<StreamStateName>[];
+}
 type StreamSession = Session<StreamInputs>;
 
 /** Trains on a stream in data-flow order, from the position of the run on. */
@@ -99,45 +100,26 @@ function startStream({ folder, resumed }: OpenRun): StreamState {
   });
 }
 
-/** Creates the counters of a run, which continue from its checkpoint or from the run to start from. */
-function openCounters(
-  { experiment, inputs, warn }: StreamSession,
-  { resumed, log }: OpenRun,
-): FollowedCounters | undefined {
-  const plan = CounterPlan.of(experiment.data, inputs.tasks);
-  if (plan === undefined) return undefined;
-  if (resumed !== undefined)
-    return readCheckpointed(resumed, FILES.counters, () =>
-      FollowedCounters.resume(plan, splitStates(resumed.states.counters)),
-    );
-  const earlier = inputs.start.counters?.();
-  if (earlier === undefined) return new FollowedCounters(plan);
-  return new FollowedCounters(plan, (first) => {
-    const { state, notice } = continueCounters(plan, earlier, first);
-    log.event('counters', { text: notice });
-    warn(notice);
-    return state;
-  });
-}
-
-/** Calls `read`, and adds the file of the checkpoint to errors of its tensors. */
-function readCheckpointed<Content>(resumed: OpenRun['resumed'], name: string, read: () => Content): Content {
-  return locateTensors(resumed === undefined ? {} : { file: join(resumed.checkpoint, name) }, read);
-}
-
-/** Creates the histories of a run, which continue from its checkpoint. */
-function openHistories({ inputs }: StreamSession, { resumed }: OpenRun): FollowedHistories | undefined {
-  const { histories: plans, join } = inputs;
-  if (plans.length === 0) return undefined;
-  return readCheckpointed(
-    resumed,
-    FILES.histories,
-    () => new FollowedHistories(plans, join, resumed?.states.histories),
-  );
+/** Opens the states of a run, which continue from its checkpoint, or counters from the run to start from. */
+function openStates({ inputs, warn }: StreamSession, { resumed, log }: OpenRun): readonly RowState<StreamStateName>[] {
+  const earlier = resumed === undefined ? inputs.start.counters?.() : undefined;
+  const findStart =
+    earlier &&
+    ((first: FirstRow) => {
+      const { state, notice } = continueCounters(inputs.counters!, earlier, first);
+      log.event('counters', { text: notice });
+      warn(notice);
+      return state;
+    });
+  return openStreamStates(inputs, (name) => ({
+    tensors: resumed?.states[name],
+    file: resumed && join(resumed.checkpoint, FILES[name]),
+    findStart,
+  }));
 }
 
 /** Takes what is fitted from the checkpoint or the run to start from, or fits it on the first records. */
-async function readHead(session: StreamSession, run: OpenRun, state: StreamState): Promise<CountedData> {
+async function readHead(session: StreamSession, run: OpenRun, state: StreamState): Promise<StatedData> {
   const { resumed } = run;
   const { experiment, inputs, options, observer, signal, warn } = session;
   const { stream, format, start, tasks, follow: settings } = inputs;
@@ -145,8 +127,7 @@ async function readHead(session: StreamSession, run: OpenRun, state: StreamState
   rememberTables(data, 'lookups', format.spec.lookups ?? new Map());
   rememberTables(data, 'sequences', format.spec.logs ?? new Map());
   const learned = data.labelScales ?? {};
-  const counters = openCounters(session, run);
-  const histories = openHistories(session, run);
+  const states = openStates(session, run);
   let head: FittedHead;
   if (resumed !== undefined) {
     const facts = { sums: new Map(Object.entries(state.sums)), scales: labelScales(tasks, learned) };
@@ -155,12 +136,12 @@ async function readHead(session: StreamSession, run: OpenRun, state: StreamState
     const reading = { endsWhenEmpty: options.untilEnd === true, signal, onWarning: warn };
     const onShare = (share: number): void =>
       observer.onRead({ what: `reading the first ${settings.fitRows} records of ${stream.name}`, share });
-    const before = { counters: counters?.preview(), histories: histories?.preview() };
-    head = await readStreamHead(inputs, learned, reading, onShare, before);
+    const previews = states.map((each) => each.preview());
+    head = await readStreamHead(inputs, learned, reading, onShare, previews);
     if (Object.keys(learned).length > 0) data.labelScales = learned;
     state.sums = storedSums(head.facts.sums);
   }
-  return { ...startGrowth(inputs, experiment.seed, head), counters, histories };
+  return { ...startGrowth(inputs, experiment.seed, head), states };
 }
 
 /** Keeps the invalid records before the position of a resumed run. */
@@ -177,22 +158,21 @@ async function keepRejects({ folder, log, resumed }: OpenRun, state: StreamState
 async function trainModel(
   session: StreamSession,
   run: OpenRun,
-  data: CountedData,
+  data: StatedData,
   model: CompiledModel,
   progress: Progress,
   state: StreamState,
 ): Promise<'finished'> {
   const { inputs, options, signal, warn } = session;
-  const { vocabularies, counters, histories } = data;
+  const { vocabularies, states } = data;
   const { loop } = progress;
   const stepOptions = createStepOptions(session, run, model, loop, { steps: Infinity, stepsPerEpoch: Infinity });
   const followed = openFollowedStream(session, run, data, state);
   const windows = run.state.of(progressiveSection, firstProgressiveState);
   const outputs = onFirstSamples(inputs.measured.outputs, inputs.tasks);
   const { windowRows, alarms } = inputs.follow;
-  const progressive = readCheckpointed(
-    run.resumed,
-    FILES.window,
+  const progressive = locateTensors(
+    { file: run.resumed && join(run.resumed.checkpoint, FILES.window) },
     () => new ProgressiveValidation(outputs, windowRows, alarms, windows, run.resumed?.states.window),
   );
   const checkpointer = await openStreamCheckpointer(session, run, data, model, loop, progressive);
@@ -216,7 +196,7 @@ async function trainModel(
           if (loop.skippedBatches > skippedBatches) progressive.countSkipped();
           const reports = progressive.add(read.batch, predictions);
           for (const report of reports)
-            await reportWindow(session, run, report, { loop, progressive, state, vocabularies, counters, histories });
+            await reportWindow(session, run, report, { loop, progressive, state, vocabularies, states });
           if (reports.length > 0) Object.assign(loop, noInterval());
           await checkpointer.beforeStep(loop.step)?.();
         };
@@ -234,13 +214,14 @@ async function trainModel(
 function openStreamCheckpointer(
   session: StreamSession,
   run: OpenRun,
-  { encoded, vocabularies, counters, histories }: CountedData,
+  { encoded, vocabularies, states }: StatedData,
   model: CompiledModel,
   loop: Progress['loop'],
   progressive: ProgressiveValidation,
 ): Promise<Checkpointer> {
   const growth = run.state.of(growthSection, (): GrowthState => ({ counts: {} }));
   vocabularies.continueCounts(growth.counts);
+  const saved: readonly SavedState<StateName>[] = [...states, progressive];
   return openTrainingCheckpointer(
     session,
     run,
@@ -248,44 +229,31 @@ function openStreamCheckpointer(
     loop,
     () => {
       growth.counts = vocabularies.counts();
-      histories?.mark();
+      for (const each of saved) each.mark();
       return {
         get fitted() {
           return vocabularies.fitted();
         },
         get states() {
-          return {
-            counters: counters && joinStates(counters.state()),
-            window: progressive.rows(),
-            histories: histories?.events(),
-          };
+          return Object.fromEntries(saved.map((each) => [each.name, each.full()]));
         },
         lookups: encoded.spec.lookups ?? new Map(),
       };
     },
-    {
-      growth: vocabularies,
-      window: progressive,
-      histories,
-      counters: counters && {
-        changes: () => joinStates({ ends: counters.state().ends }),
-        markSaved: () => undefined,
-      },
-    },
+    { growth: vocabularies, ...Object.fromEntries(saved.map((each) => [each.name, each])) },
   );
 }
 
 function openFollowedStream(
   { experiment, inputs: { stream, follow: options }, warn }: StreamSession,
   { folder, log }: OpenRun,
-  { encoded, counters, histories }: CountedData,
+  { encoded, states }: StatedData,
   state: StreamState,
 ): FollowedStream {
   return new FollowedStream({
     stream,
     format: encoded,
-    counters,
-    histories,
+    states,
     options,
     batchRows: stepRows(experiment.training),
     letters: new DeadLetters(join(folder, REJECTS), state, Math.floor(options.maxRejects * options.windowRows), warn),
@@ -307,10 +275,9 @@ async function reportWindow(
     progressive,
     state,
     vocabularies,
-    counters,
-    histories,
+    states,
   }: Pick<Progress, 'loop'> &
-    Pick<CountedData, 'vocabularies' | 'counters' | 'histories'> & {
+    Pick<StatedData, 'vocabularies' | 'states'> & {
       readonly progressive: ProgressiveValidation;
       readonly state: StreamState;
     },
@@ -326,7 +293,7 @@ async function reportWindow(
   const window = { ...report, alarms, step, ...windowCounts(state), lag, elapsedMs, ...grown };
   startWindow(state);
   run.log.window(window);
-  for (const large of [counters?.checkMemory(), histories?.checkMemory()]) if (large !== undefined) warn(large);
+  for (const large of states.map((each) => each.checkMemory())) if (large !== undefined) warn(large);
   for (const alarm of alarms) warn(`window ${report.window}: ${alarm}`);
   observer.onWindow?.(window);
 }

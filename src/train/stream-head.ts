@@ -6,7 +6,8 @@ import { startFits } from '../data/encoding/row-fitter.js';
 import { firstSampleFormat } from '../data/replay/numbered-samples.js';
 import { encodedFormat } from '../data/rows/row-format.js';
 import type { RowStream } from '../data/streams/chunk-stream.js';
-import { fitHead, type HeadColumns } from '../data/streams/fit-head.js';
+import { fitHead } from '../data/streams/fit-head.js';
+import type { RowState } from '../data/streams/row-state.js';
 import type { StreamReading } from '../data/streams/record-stream.js';
 import type { Fitted } from '../features/feature-types.js';
 import { GrowingVocabularies } from '../features/growing-vocabularies.js';
@@ -28,7 +29,7 @@ export interface FittedHead {
  * Takes what is fitted from the run to start from, or fits it on the first `follow.fitRows` records.
  * @param learned statistics of label scaling that are already fitted; new ones are added
  * @param onShare receives the share of these records that was read
- * @param before counters and histories before the first record
+ * @param states before the first record
  * @throws UserError (data) if no record is valid
  */
 export async function readStreamHead(
@@ -36,7 +37,7 @@ export async function readStreamHead(
   learned: Record<string, unknown>,
   reading: Omit<StreamReading, 'from' | 'isPreview'>,
   onShare: (share: number) => void,
-  before: HeadColumns = {},
+  states: readonly RowState[],
 ): Promise<FittedHead> {
   const names = [...startFits(format).keys()];
   const earlier = start.fitted?.() ?? {};
@@ -47,7 +48,7 @@ export async function readStreamHead(
   const needsLabels = tasks.some(({ name, scaling }) => scaling !== undefined && !Object.hasOwn(learned, name));
   if (isKnown && !needsLabels)
     return { fitted: start.grow(known), facts: { sums: new Map(), scales: labelScales(tasks, learned) } };
-  const head = await fitHead(stream, firstSampleFormat(format), fitRows, reading, onShare, before);
+  const head = await fitHead(stream, firstSampleFormat(format), fitRows, reading, onShare, states);
   const facts = await labelFacts(head.labels, tasks, learned);
   return { fitted: start.grow({ ...head.fitted, ...known }), facts };
 }

@@ -1,3 +1,4 @@
+import type { SavedState } from '../io/saved-state.js';
 import { z } from 'zod';
 import { sliceRows, type Batch } from '../core/batch.js';
 import { userError } from '../core/errors.js';
@@ -82,7 +83,8 @@ export interface WindowReport {
  * Measures predictions of rows that the model was not trained on yet, in windows of equal numbers of rows (prequential
  * evaluation: Dawid 1984, Gama et al. 2013).
  */
-export class ProgressiveValidation {
+export class ProgressiveValidation implements SavedState<'window'> {
+  readonly name = 'window';
   readonly #outputs: readonly Output[];
   readonly #windowRows: number;
   readonly #limits: AlarmLimits;
@@ -144,17 +146,20 @@ export class ProgressiveValidation {
     this.#state.alarms.push(...alarms);
   }
 
-  /** Returns the rows of the current window, for a full checkpoint. */
-  rows(): WindowRows {
+  mark(): void {
+    // Rows are added after their step alone, so the window is that of the position.
+  }
+
+  /** Returns the rows of the current window. */
+  full(): WindowRows {
     return storeWindow(this.#collector.blocks, 0);
   }
 
-  /** Returns the rows of the current window since `markSaved`, for a delta. */
+  /** Returns the rows of the current window since `markSaved`. */
   changes(): WindowRows {
     return storeWindow(this.#collector.blocks, this.#savedRows);
   }
 
-  /** Starts to collect the rows after a save. */
   markSaved(): void {
     this.#savedRows = this.#state.rows;
   }

@@ -79,7 +79,7 @@ it('reports the drift of a window, also if it was interrupted, and an alarm beyo
       const user = below(500, 10, `part ${part}`).map((id) => (part < 6 ? id : id % 3));
       const click = below(500, 2, `clicks ${part}`);
       const windows = progressive.add(batchOf({ user, click }), new Map([['ctr', new Float32Array(500).fill(0.5)]]));
-      const rows = progressive.rows();
+      const rows = progressive.full();
       if (isResumed) state = structuredClone(state);
       if (isResumed) progressive = new ProgressiveValidation([OUTPUT], 1000, limits, state, rows);
       return windows.map(({ drift, alarms }) => ({ drift, alarms }));

@@ -70,7 +70,7 @@ function measure(
     progressive = new ProgressiveValidation([OUTPUT], 100, LIMITS, state, saved);
     progressive.markSaved();
   }
-  return { windows, state, rows: progressive.rows() };
+  return { windows, state, rows: progressive.full() };
 }
 
 describe('progressive validation', () => {
@@ -112,7 +112,7 @@ describe('progressive validation', () => {
     const seen: (readonly number[])[] = [];
     for (const end of [60, 70, 70, 100, 130]) {
       add(state.windows * 100 + state.rows, end);
-      seen.push([...sizes(progressive.rows()), ...sizes(progressive.changes())]);
+      seen.push([...sizes(progressive.full()), ...sizes(progressive.changes())]);
       progressive.markSaved();
     }
     expect(seen).toEqual([
@@ -138,7 +138,7 @@ describe('progressive validation', () => {
       labels: { click: text(Uint8Array.from(rows.labels.slice(0, 50))) },
     });
     const restored = new ProgressiveValidation([OUTPUT], 100, LIMITS, earlier);
-    expect(restored.rows()).toEqual(part.rows);
+    expect(restored.full()).toEqual(part.rows);
     expect(earlier).toEqual(part.state);
   });
 

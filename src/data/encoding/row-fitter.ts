@@ -50,14 +50,14 @@ interface FitReaders {
 export function fitReaders(
   format: RowFormat,
   fits: ReadonlyMap<string, Fit>,
-  { last, comparesRows = true }: { readonly last?: LateColumns | undefined; readonly comparesRows?: boolean },
+  { last = [], comparesRows = true }: { readonly last?: readonly LateColumns[]; readonly comparesRows?: boolean },
 ): FitReaders {
   const labels = labelReaders(format.labels);
   const columns = labelStorage(format);
   const fitters: FieldFitter[] = [];
   const [own, compared, computed]: [ReadColumns[], ReadColumns[], ReadColumns[]] = [[], [], []];
   for (const field of format.fields) {
-    const group = last?.isReadBy(field) === true ? computed : isCompared(field) ? compared : own;
+    const group = last.some((each) => each.isReadBy(field)) ? computed : isCompared(field) ? compared : own;
     const fit = fits.get(field.owner);
     if (fit !== undefined) {
       const fitter = fieldFitter(field, cleanFit(fit, field));
@@ -73,7 +73,7 @@ export function fitReaders(
   const together = comparesRows ? fitters.flatMap(({ checkTogether }) => checkTogether ?? []) : [];
   return {
     readers: [...labels.readers, ...own, ...eventReaders(format.fields, format.spec.cells)],
-    late: [...compared, ...labels.late, ...together, ...(last === undefined ? [] : [last.read]), ...computed],
+    late: [...compared, ...labels.late, ...together, ...last.map(({ read }) => read), ...computed],
     fitters,
     block: createRowBlock(columns, 0),
     columns,
@@ -95,7 +95,12 @@ export class RowFitter {
    * @param leftOut rows that were excluded before
    * @param last columns that are computed of the rows that are valid otherwise
    */
-  constructor(format: RowFormat, policy: RejectPolicy, leftOut: LeftOut = new Map(), last?: LateColumns) {
+  constructor(
+    format: RowFormat,
+    policy: RejectPolicy,
+    leftOut: LeftOut = new Map(),
+    last: readonly LateColumns[] = [],
+  ) {
     this.#format = format;
     this.#policy = policy;
     this.#fits = startFits(format);

@@ -184,11 +184,11 @@ export function rowEncoder(
   format: EncodedFormat,
   kept: KeptColumns = { names: [] },
   first: readonly ReadColumns[] = [],
-  last?: LateColumns,
+  last: readonly LateColumns[] = [],
 ): RowCollector {
   const keys = createKeyReaders(format.keys, format.spec.cells);
   const labels = labelReaders(format.labels);
-  const own = format.fields.filter((field) => last?.isReadBy(field) !== true);
+  const own = format.fields.filter((field) => !last.some((each) => each.isReadBy(field)));
   const readersOf = (isLate: boolean): readonly ReadColumns[] =>
     own.filter((field) => field.logged === undefined && isCompared(field) === isLate).map(fieldReader);
   const others = format.fields.filter((field) => !own.includes(field)).map(fieldReader);
@@ -203,7 +203,7 @@ export function rowEncoder(
       ...keys.readers,
       ...kept.names.map(textCheck),
     ],
-    late: [...readersOf(true), ...labels.late, ...(last === undefined ? [] : [last.read]), ...others],
+    late: [...readersOf(true), ...labels.late, ...last.map(({ read }) => read), ...others],
     keys,
     kept,
   });

@@ -3,9 +3,8 @@ import { labelStorage, type RowFormat } from '../rows/row-format.js';
 import type { LabeledRows } from '../batches/dataset.js';
 import { RowFitter } from '../encoding/row-fitter.js';
 import { skipBadRows } from '../rows/rejects.js';
+import { extendRows, type RowState } from './row-state.js';
 import type { RowStream } from './chunk-stream.js';
-import type { FollowedCounters } from './followed-counters.js';
-import type { FollowedHistories } from './followed-histories.js';
 import type { StreamReading } from './record-stream.js';
 import { rowsOf } from './stream-batches.js';
 
@@ -15,16 +14,10 @@ export interface StreamHead {
   readonly labels: LabeledRows;
 }
 
-/** Columns that are computed of the records in their order, before the first one. */
-export interface HeadColumns {
-  readonly counters?: FollowedCounters | undefined;
-  readonly histories?: FollowedHistories | undefined;
-}
-
 /**
  * Fits vocabularies and scales on the first `fitRows` rows of a stream, or on all if it ends before.
  * @param onShare receives the share of these rows that was read
- * @param before counters and histories before the first row
+ * @param states before the first row
  * @throws UserError (data) if no row is valid
  */
 export async function fitHead(
@@ -33,20 +26,30 @@ export async function fitHead(
   fitRows: number,
   reading: Omit<StreamReading, 'from' | 'isPreview'>,
   onShare: (share: number) => void,
-  { counters, histories }: HeadColumns = {},
+  states: readonly RowState[] = [],
 ): Promise<StreamHead> {
   // Invalid records are reported when they are trained on, unless all are.
   const policy = skipBadRows(undefined, Infinity);
-  const fitter = new RowFitter(format, policy, undefined, histories?.late);
+  const fitter = new RowFitter(
+    format,
+    policy,
+    undefined,
+    states.flatMap(({ late }) => late),
+  );
   const labels = new Map(labelStorage(format).map(({ name }): [string, number[]] => [name, []]));
   let records = 0;
-  const preview = { ...reading, from: undefined, isPreview: true, observer: histories };
-  for await (const { chunk, columns, line } of stream.read(preview)) {
+  const preview = {
+    ...reading,
+    from: undefined,
+    isPreview: true,
+    observers: states.flatMap(({ observers }) => observers),
+  };
+  for await (const each of stream.read(preview)) {
+    const { chunk, columns, line } = each;
     const end = Math.min(chunk.rows, fitRows - records);
     const first = rowsOf(chunk, 0, end);
-    const counted = counters?.add(first, columns) ?? first;
-    const rows = fitter.observe(histories?.add(counted, columns) ?? counted, columns, line);
-    counters?.move();
+    const rows = fitter.observe(extendRows(states, first, columns), columns, line);
+    for (const state of states) state.move(each.cursorAfter(end, true));
     for (const [name, values] of labels) {
       const column = fitter.labels.get(name)!;
       for (let row = 0; row < rows.count; row++) if (rows.isKept(row)) values.push(column[row]!);

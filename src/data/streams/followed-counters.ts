@@ -1,6 +1,6 @@
 import { tensorError } from '../../io/named-tensor.js';
 import { createHash } from 'node:crypto';
-import type { Chunk } from '../../chunks/chunk.js';
+import type { Chunk, ChunkRows } from '../../chunks/chunk.js';
 import { grown } from '../../core/grown.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
@@ -9,21 +9,25 @@ import { RowCounter } from '../counters/row-counter.js';
 import { counterColumn, counterNames } from '../sources/counter-columns.js';
 import type { CounterPlan } from '../counters/counter-plan.js';
 import { LATE, startSet, type CounterSet, type CounterState } from '../counters/counter-set.js';
-import type { FirstRow, RunCounters } from '../counters/counter-start.js';
+import { joinStates, type FirstRow, type RunCounters } from '../counters/counter-start.js';
 import type { FileColumns } from '../readers/cell-file.js';
+import type { RowState } from './row-state.js';
 
 /** Tensor of a state with the values of the records that were counted, but come after the position of the run. */
 const AHEAD = 'ahead';
 
 /** Finds the state before the first record; undefined for counters that begin at zero. */
-type FindStart = (first: FirstRow) => CounterState | undefined;
+export type FindStart = (first: FirstRow) => CounterState | undefined;
 
 /**
  * Counters of the records of a stream, in its order. Records are counted when they are read, and some of them before
  * the batch that they belong to is complete. Their values are a part of the state, so that a resumed run, which reads
  * these records again, counts none twice.
  */
-export class FollowedCounters {
+export class FollowedCounters implements RowState<'counters'> {
+  readonly name = 'counters';
+  readonly late = [];
+  readonly observers = [];
   readonly #plan: CounterPlan;
   readonly #findStart: FindStart;
   #first: { readonly state: CounterState | undefined } | undefined;
@@ -62,12 +66,10 @@ export class FollowedCounters {
     return counters;
   }
 
-  /** Returns counters for a read of the first records, which are read again afterwards. */
   preview(): FollowedCounters {
     return new FollowedCounters(this.#plan, (first) => this.#startAt(first));
   }
 
-  /** Returns a warning the first time that the counters use much memory. */
   checkMemory(): string | undefined {
     if (this.#isLarge) return undefined;
     const warning = this.#counter.set?.describeMemory(this.#file?.path ?? '');
@@ -75,11 +77,7 @@ export class FollowedCounters {
     return warning;
   }
 
-  /**
-   * Adds the columns of the counters to the next rows, valid until the next call.
-   * @throws UserError (data) for a file with a column of the same name
-   */
-  add(rows: Chunk, file: FileColumns): Chunk {
+  extend(rows: Chunk, file: FileColumns): Chunk {
     const { names } = this.#plan;
     if (file !== this.#file) checkNames(file, counterNames(names));
     this.#file = file;
@@ -96,25 +94,42 @@ export class FollowedCounters {
     return { ...rows, columns: new Map([...rows.columns, ...added]) };
   }
 
-  /** Reader of the rows that were added last: it refuses those that are late, which were not counted. */
-  readonly refuseLate: ReadColumns = (rows) => {
+  /** Refuse extended rows that are late, which were not counted. */
+  readonly readers: readonly ReadColumns[] = [(rows) => this.#refuseLate(rows)];
+
+  #refuseLate(rows: ChunkRows): void {
     const { time, toleranceMs } = this.#plan;
     rows.eachKept([time], (row) => {
       if (this.#values[0]![row] !== LATE) return;
       const limit = toleranceMs === 0 ? 'not' : `at most ${toleranceMs / 1000}s`;
       throw new InvalidValueError(`a time ${limit} before the latest one`, 'set a larger data.counters.tolerance');
     });
-  };
+  }
 
-  /** Moves the position to the end of the rows that were added. */
   move(): void {
     this.#ahead.copyWithin(0, this.#read, this.#aheadEnd);
     this.#aheadEnd -= this.#read;
     this.#read = 0;
   }
 
+  mark(): void {
+    // The values of records that are read meanwhile are a part of the state.
+  }
+
+  full(): CounterState {
+    return joinStates(this.#state());
+  }
+
+  changes(): CounterState {
+    return joinStates({ ends: this.#state().ends });
+  }
+
+  markSaved(): void {
+    // Deltas have the whole state.
+  }
+
   /** Returns the state at the position: the counters after all records that were counted, and before the first one. */
-  state(): RunCounters {
+  #state(): RunCounters {
     const start = this.#first?.state;
     const { set } = this.#counter;
     if (set === undefined) return { start, ends: [] };

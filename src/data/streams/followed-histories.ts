@@ -10,6 +10,7 @@ import { HistoryReader, type HistoryEvents, type HistoryRows } from '../historie
 import type { JoinOptions } from '../join-options.js';
 import type { FileColumns } from '../readers/cell-file.js';
 import type { LateColumns } from '../rows/row-collector.js';
+import type { RowState } from './row-state.js';
 import { RECORD_COLUMN, type JoinObserver, type ReadCell } from './join-observer.js';
 import { recordsBefore } from './join-cursor.js';
 import type { StreamCursor } from './record-stream.js';
@@ -38,7 +39,10 @@ const NO_LISTS: Lists = { offsets: new Uint32Array(1), items: { type: 'list', te
  * Checkpoints have the events that were read, also those after the position of the run. A resumed run reads these
  * records again and adds none of them twice, and its rows see what they saw before.
  */
-export class FollowedHistories implements JoinObserver {
+export class FollowedHistories implements RowState<'histories'>, JoinObserver {
+  readonly name = 'histories';
+  readonly readers = [];
+  readonly observers = [this];
   readonly #plans: readonly HistoryPlan[];
   readonly #join: JoinOptions | undefined;
   readonly #histories: readonly History[];
@@ -70,12 +74,10 @@ export class FollowedHistories implements JoinObserver {
     };
   }
 
-  /** Returns histories for a read of the first records, which are read again afterwards. */
   preview(): FollowedHistories {
     return new FollowedHistories(this.#plans, this.#join);
   }
 
-  /** Returns a warning the first time that the events use much memory. */
   checkMemory(): string | undefined {
     const total = this.#histories.reduce((sum, { store }) => sum + store.bytes, 0);
     if (this.#isLarge || total <= MANY_BYTES) return undefined;
@@ -83,11 +85,8 @@ export class FollowedHistories implements JoinObserver {
     return `data.sequences use ${sizeText(total)} of memory; set a smaller keep.last`;
   }
 
-  /**
-   * Adds the columns of items to the next rows. Their lists are known when `late` has read the rows.
-   * @throws UserError (data) for a file with a column of the same name
-   */
-  add(rows: Chunk, file: FileColumns): Chunk {
+  /** Adds the columns of items. Their lists are known when `late` has read the rows. */
+  extend(rows: Chunk, file: FileColumns): Chunk {
     if (file !== this.#file) checkNames(file, this.#names);
     this.#file = file;
     const columns = new Map<string, Column>(rows.columns);
@@ -99,18 +98,22 @@ export class FollowedHistories implements JoinObserver {
     return { ...rows, columns };
   }
 
-  /** Reads the rows that were added last, of which the valid ones may be events. */
-  readonly late: LateColumns = {
-    read: (rows) => {
-      const read = this.#histories.map(({ reader }) => ({ ...reader.readRows(rows), events: reader.readEvents(rows) }));
-      // All histories have refused what they cannot read.
-      for (const [h, { store, lists }] of this.#histories.entries())
-        for (const [c, found] of readLists(store, this.#findEvents(store, rows, read[h]!)).entries())
-          lists[c]!.lists = found;
-      this.#row += rows.count;
+  /** Reads the extended rows, of which the valid ones may be events. */
+  readonly late: readonly LateColumns[] = [
+    {
+      read: (rows) => this.#readLists(rows),
+      isReadBy: ({ columns }) => columns.some((name) => this.#names.names.includes(name)),
     },
-    isReadBy: ({ columns }) => columns.some((name) => this.#names.names.includes(name)),
-  };
+  ];
+
+  #readLists(rows: ChunkRows): void {
+    const read = this.#histories.map(({ reader }) => ({ ...reader.readRows(rows), events: reader.readEvents(rows) }));
+    // All histories have refused what they cannot read.
+    for (const [h, { store, lists }] of this.#histories.entries())
+      for (const [c, found] of readLists(store, this.#findEvents(store, rows, read[h]!)).entries())
+        lists[c]!.lists = found;
+    this.#row += rows.count;
+  }
 
   onRow(record: number, cell: ReadCell): void {
     for (const history of this.#histories)
@@ -125,28 +128,23 @@ export class FollowedHistories implements JoinObserver {
     for (const { store } of this.#histories) store.endAt(record + 1);
   }
 
-  /** Moves the position to the end of the rows that were added, or to a position of a join. */
   move(cursor: StreamCursor): void {
     const record = this.#join === undefined ? this.#row : recordsBefore(cursor);
     for (const { store } of this.#histories) store.moveTo(record);
   }
 
-  /** Decides what the next checkpoint has. */
   mark(): void {
     for (const { store } of this.#histories) store.mark();
   }
 
-  /** Notes that a checkpoint was saved. */
   markSaved(): void {
     for (const { store } of this.#histories) store.markSaved();
   }
 
-  /** Returns the events up to the mark, for a full checkpoint. */
-  events(): HistoryTensors {
+  full(): HistoryTensors {
     return joinHistories(this.#histories.map(({ plan, store }) => [plan.name, store.store()]));
   }
 
-  /** Returns the events between the last save and the mark, for a delta. */
   changes(): HistoryTensors {
     return joinHistories(this.#histories.map(({ plan, store }) => [plan.name, store.changes()]));
   }

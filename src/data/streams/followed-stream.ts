@@ -80,10 +80,9 @@ export class FollowedStream {
 
   /** Moves the position after a batch, before the next one is requested. */
   moveAfter({ cursor, records }: StreamBatch): void {
-    const { counters, histories, letters, state } = this.#followed;
+    const { states, letters, state } = this.#followed;
     letters.write();
-    counters?.move();
-    histories?.move(cursor);
+    for (const each of states) each.move(cursor);
     Object.assign(state, this.#watermark.now, { cursor, records: state.records + records });
   }
 }

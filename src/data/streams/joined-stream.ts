@@ -6,7 +6,7 @@ import type { CellBytes } from './cell-bytes.js';
 import { parseStreamCursor } from './cursor.js';
 import { createMatchCounter } from './event-matches.js';
 import { joinCursor, type JoinCursor } from './join-cursor.js';
-import type { ReadCell } from './join-observer.js';
+import type { JoinObserver, ReadCell } from './join-observer.js';
 import { JoinedRecords } from './joined-records.js';
 import type { NextSample } from './joined-samples.js';
 import { RowPacker } from './packed-row.js';
@@ -86,6 +86,7 @@ class Join {
   readonly #marks: Mark[] = [];
   readonly #countMatch: ReturnType<typeof createMatchCounter>;
   readonly #reading: StreamReading;
+  readonly #observers: readonly JoinObserver[];
   #rows = 0;
   /** Records of all logs that were read. */
   #records = 0;
@@ -101,6 +102,7 @@ class Join {
     reading: StreamReading,
   ) {
     this.#reading = reading;
+    this.#observers = reading.observers ?? [];
     this.#name = rows.name;
     this.#options = options;
     this.#nextSample = nextSample;
@@ -113,7 +115,7 @@ class Join {
     this.#inputs = [open(rows, columns), ...logs.map((log) => open(log, [options.key]))];
     this.#packer = new RowPacker(columns.length);
     this.#waiting = new WaitingRows(logs.length, options.memory * 2 ** 20);
-    const numbering = { isNumbered: nextSample !== undefined, isObserved: reading.observer !== undefined };
+    const numbering = { isNumbered: nextSample !== undefined, isObserved: this.#observers.length > 0 };
     this.#output = new JoinedRecords(rows.name, columns, options, numbering);
     this.#countMatch = createMatchCounter(this.#events);
   }
@@ -173,7 +175,7 @@ class Join {
     if (problem !== undefined) this.#refuse(problem);
     else if (log === 0) this.#addRow(input);
     else this.#addEvent(input, log - 1);
-    this.#reading.observer?.onRead(this.#records);
+    for (const observer of this.#observers) observer.onRead(this.#records);
     this.#records++;
     input.advance();
   }
@@ -206,7 +208,7 @@ class Join {
       return;
     }
     const slot = this.#waiting.add(packer, key, { place, number: this.#rows++, timeMs, record: this.#records });
-    this.#reading.observer?.onRow(this.#records, this.#cellsOf(slot));
+    for (const observer of this.#observers) observer.onRow(this.#records, this.#cellsOf(slot));
     this.#marks.at(-1)!.waiting++;
     this.#await(slot);
   }
@@ -222,7 +224,8 @@ class Join {
     // The first event counts.
     if (isInTime && Number.isNaN(this.#waiting.eventTime(slot, event))) {
       this.#waiting.setEvent(slot, event, timeMs);
-      this.#reading.observer?.onEvent(this.#records, this.#events[event]!.name, this.#cellsOf(slot));
+      const { name } = this.#events[event]!;
+      for (const observer of this.#observers) observer.onEvent(this.#records, name, this.#cellsOf(slot));
       this.#await(slot);
     }
   }

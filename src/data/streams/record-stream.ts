@@ -29,8 +29,8 @@ export interface StreamReading {
   readonly endsWhenEmpty: boolean;
   /** Ends a wait for records; its reason is thrown. */
   readonly signal: AbortSignal;
-  /** Receives the rows and events of a join when they are read. Default: nothing does. */
-  readonly observer?: JoinObserver | undefined;
+  /** Receive the rows and events of a join when they are read. Default: nothing does. */
+  readonly observers?: readonly JoinObserver[] | undefined;
   /** Receives warnings, such as a lost connection. */
   onWarning(text: string): void;
 }

@@ -6,10 +6,9 @@ import type { FileColumns } from '../readers/cell-file.js';
 import { itemAdder } from '../rows/event-columns.js';
 import { rowEncoder, type RowCollector } from '../rows/row-collector.js';
 import type { EncodedFormat } from '../rows/row-format.js';
+import { extendRows, type RowState } from './row-state.js';
 import { countLines, type RowStream, type StreamChunk } from './chunk-stream.js';
 import type { DeadLetters } from './dead-letters.js';
-import type { FollowedCounters } from './followed-counters.js';
-import type { FollowedHistories } from './followed-histories.js';
 import type { StreamCursor, StreamReading } from './record-stream.js';
 import { SchemaWatch, type SchemaChange } from './schema-watch.js';
 
@@ -28,8 +27,8 @@ export interface StreamBatchOptions {
   readonly stream: RowStream;
   readonly format: EncodedFormat;
   readonly batchRows: number;
-  readonly counters?: FollowedCounters | undefined;
-  readonly histories?: FollowedHistories | undefined;
+  /** What earlier records leave behind; rows are extended in this order. */
+  readonly states: readonly RowState[];
   onSchemaChange(change: SchemaChange): void;
   /** Receives each invalid record when it is read, before the batch that follows it; may throw to end the read. */
   readonly letters: Pick<DeadLetters, 'add'>;
@@ -41,12 +40,14 @@ export interface StreamBatchOptions {
  * @param first readers before those of the format
  */
 export async function* readStreamBatches(
-  { stream, format, batchRows, counters, histories, letters, onSchemaChange }: StreamBatchOptions,
+  { stream, format, batchRows, states, letters, onSchemaChange }: StreamBatchOptions,
   first: readonly ReadColumns[],
   reading: StreamReading,
 ): AsyncGenerator<StreamBatch> {
   const addItems = itemAdder(format.fields);
-  const readers = counters === undefined ? first : [...first, counters.refuseLate];
+  const readers = [...first, ...states.flatMap((state) => state.readers)];
+  const late = states.flatMap((state) => state.late);
+  const observers = states.flatMap((state) => state.observers);
   const schema = new SchemaWatch();
   let collector: RowCollector | undefined;
   let file: FileColumns | undefined;
@@ -56,16 +57,15 @@ export async function* readStreamBatches(
     const added = countLines(rows);
     if (added === 0) return;
     records += added;
-    collector ??= rowEncoder(columns, format, undefined, readers, histories?.late);
+    collector ??= rowEncoder(columns, format, undefined, readers, late);
     if (file !== undefined && file !== columns) collector.startFile(columns);
     file = columns;
-    const counted = counters?.add(rows, columns) ?? rows;
-    collector.add(histories?.add(counted, columns) ?? counted, line);
+    collector.add(extendRows(states, rows, columns), line);
     const rejects = collector.rejects.slice(numRejects);
     numRejects += rejects.length;
     for (const row of rejects) letters.add(placeOf === undefined ? row : { ...row, ...placeOf(row.line - line) });
   };
-  for await (const each of stream.read({ ...reading, observer: histories })) {
+  for await (const each of stream.read({ ...reading, observers })) {
     const change = schema.observe(each);
     if (change !== undefined) onSchemaChange(change);
     const { chunk } = each;

@@ -6,7 +6,7 @@ import { randomStream } from '../../../src/core/random.js';
 import { taskOptions, type Task } from '../../../src/core/tasks.js';
 import type { CountersOptions } from '../../../src/data/counter-options.js';
 import { CounterPlan } from '../../../src/data/counters/counter-plan.js';
-import { joinStates, splitStates } from '../../../src/data/counters/counter-start.js';
+import { splitStates } from '../../../src/data/counters/counter-start.js';
 import { followOptions } from '../../../src/data/follow-options.js';
 import { joinOptions } from '../../../src/data/join-options.js';
 import { dataOptions } from '../../../src/data/options.js';
@@ -57,14 +57,14 @@ async function follow({ data: keys, options = counters(), batchRows = 1, resumeA
   let state: StreamState = firstStreamState();
   let own = new FollowedCounters(plan);
   const first = await openFollowed(data, format, settings);
-  const { fitted } = await fitHead(first, format, 1000, reading, () => undefined, { counters: own.preview() });
+  const { fitted } = await fitHead(first, format, 1000, reading, () => undefined, [own.preview()]);
   await first.close();
   for (let isResumed = false; ; isResumed = true) {
     const stream = await openFollowed(data, format, settings);
     const followed = new FollowedStream({
       stream,
       format: encodedFormat(format, fitted),
-      counters: own,
+      states: [own],
       options: settings,
       batchRows,
       letters: new DeadLetters(join(folder, 'rejects.csv'), state, settings.maxRejects * settings.windowRows),
@@ -79,9 +79,9 @@ async function follow({ data: keys, options = counters(), batchRows = 1, resumeA
       if (!isResumed && ++batches === resumeAfter) break;
     }
     await stream.close();
-    if (isResumed || batches < resumeAfter) return { values, state: own.state(), rejected: state.rejected };
+    if (isResumed || batches < resumeAfter) return { values, state: own.full(), rejected: state.rejected };
     state = structuredClone(state);
-    own = FollowedCounters.resume(plan, splitStates(joinStates(own.state())));
+    own = FollowedCounters.resume(plan, splitStates(own.full()));
   }
 }
 
@@ -147,20 +147,17 @@ describe('counters of a stream', () => {
     const plan = new CounterPlan(counters(), {}, []);
     const { state, values } = await follow({ batchRows: 8 });
     expect(values.length).toBe(48);
-    expect(state.ends[0]!.get('ahead')!.shape).toEqual([2, NAMES.length]);
+    expect(state.get('0.ahead')!.shape).toEqual([2, NAMES.length]);
     // A run that continues with smaller batches reads the same values.
-    const resumed = FollowedCounters.resume(plan, splitStates(joinStates(state)));
-    expect(resumed.state()).toEqual(state);
+    const resumed = FollowedCounters.resume(plan, splitStates(state));
+    expect(resumed.full()).toEqual(state);
   });
 
   it('forget keys without events in the window', async () => {
     const rows = Array.from({ length: 3000 }, (_, i) => ({ time: i * HOUR, item: `i${i}`, user: `u${i}`, click: 1 }));
     writeLog(rows);
     const bytes = async (): Promise<number> =>
-      [...joinStates((await follow({ batchRows: 100 })).state).values()].reduce(
-        (sum, { data }) => sum + data.byteLength,
-        0,
-      );
+      [...(await follow({ batchRows: 100 })).state.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
     const all = await bytes();
     writeLog(rows.slice(0, 300));
     expect(all).toBeLessThan(1.2 * (await bytes()));

@@ -65,7 +65,7 @@ async function readAll(stream: ChunkStream, from?: StreamCursor, observer?: Join
   const numbers: number[] = [];
   const reading = {
     from,
-    observer,
+    ...(observer && { observers: [observer] }),
     endsWhenEmpty: true,
     signal: new AbortController().signal,
     onWarning: () => undefined,
