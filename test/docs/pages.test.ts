@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findBannedWords, findingLine, isChecked } from '../../bin/check-words.js';
+import { countStyle, findBannedWords, findingLine, findStyleProblems, isChecked } from '../../bin/check-words.js';
 import { docsPages, GENERATED_PAGES, linksOf, readPage } from '../support/pages.js';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -60,6 +60,47 @@ describe('every page', () => {
       expect(findBannedWords(page, readPage(page)).map(findingLine)).toEqual([]);
     },
   );
+});
+
+describe('the style of the docs', () => {
+  const counted = ['README.md', ...docsPages].filter((page) => !GENERATED_PAGES.includes(page));
+
+  it('stays within the limits of punctuation and connectives', () => {
+    expect(findStyleProblems(new Map(counted.map((page) => [page, readPage(page)])))).toEqual([]);
+  });
+
+  it('is counted in prose, without code, tables and headings', () => {
+    const page =
+      '# A: b; c\n\n| a: b | c; d |\n|---|---|\n\nOne: two; `x: y;` three:\n\n```sh\na: b; c\n```\n\n' +
+      'For example, you see that of your file, so it ends. Otherwise, instead of whose, it waits.\n';
+    expect(countStyle(page)).toEqual({
+      words: 20,
+      colons: 1,
+      semicolons: 1,
+      'that of': 1,
+      whose: 1,
+      ', so': 1,
+      'for example': 1,
+      connectives: 2,
+      you: 2,
+    });
+  });
+
+  it('reports a page and the docs that exceed a limit or miss a minimum', () => {
+    const limits = {
+      docs: { most: { semicolons: 100 }, least: { you: 500 } },
+      page: { words: 4, most: { colons: 1000 } },
+    };
+    const pages = new Map([
+      ['a.md', 'One: two three four.\n'],
+      ['b.md', 'One; two.\n'],
+    ]);
+    expect(findStyleProblems(pages, limits)).toEqual([
+      "a.md: 2500 'colons' per 10,000 words; the limit is 1000",
+      "docs: 1666.7 'semicolons' per 10,000 words; the limit is 100",
+      "docs: 0 'you' per 10,000 words; the minimum is 500",
+    ]);
+  });
 });
 
 describe('docs/README.md', () => {
