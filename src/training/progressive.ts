@@ -147,7 +147,7 @@ export class ProgressiveValidation implements SavedState<'window'> {
   }
 
   mark(): void {
-    // Rows are added after their step alone, so the window is that of the position.
+    // Nothing: a batch adds its rows after its step, so the window never has rows beyond the position.
   }
 
   /** Returns the rows of the current window. */

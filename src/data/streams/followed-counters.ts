@@ -94,7 +94,7 @@ export class FollowedCounters implements RowState<'counters'> {
     return { ...rows, columns: new Map([...rows.columns, ...added]) };
   }
 
-  /** Refuse extended rows that are late, which were not counted. */
+  /** A reader that refuses extended rows that are late, which were not counted. */
   readonly readers: readonly ReadColumns[] = [(rows) => this.#refuseLate(rows)];
 
   #refuseLate(rows: ChunkRows): void {
@@ -113,7 +113,7 @@ export class FollowedCounters implements RowState<'counters'> {
   }
 
   mark(): void {
-    // The values of records that are read meanwhile are a part of the state.
+    // Nothing: the values of records that are read while a checkpoint is written are a part of the state.
   }
 
   full(): CounterState {

@@ -17,7 +17,7 @@ export interface StatePlans {
 }
 
 /** How states begin. */
-export interface StateOrigin {
+interface StateOrigin {
   /** Tensors of the state in a checkpoint that is resumed; undefined for a new run. */
   readonly tensors?: ReadonlyMap<string, StoredTensor> | undefined;
   /** File of the tensors, for errors. */
@@ -27,17 +27,17 @@ export interface StateOrigin {
 }
 
 /** Opens a kind of state; returns undefined if the config has none. */
-type OpenState<Name extends string> = (plans: StatePlans, origin?: StateOrigin) => RowState<Name> | undefined;
+type OpenState<Name extends string> = (plans: StatePlans, origin: StateOrigin) => RowState<Name> | undefined;
 
 /** All kinds of state that the rows of a stream have, by their names in checkpoints. */
-export const STREAM_STATES = {
-  counters: ({ counters }, { tensors, findStart } = {}) => {
+const STREAM_STATES = {
+  counters: ({ counters }, { tensors, findStart }) => {
     if (counters === undefined) return undefined;
     return tensors === undefined
       ? new FollowedCounters(counters, findStart)
       : FollowedCounters.resume(counters, splitStates(tensors));
   },
-  histories: ({ histories, join }, { tensors } = {}) =>
+  histories: ({ histories, join }, { tensors }) =>
     histories.length === 0 ? undefined : new FollowedHistories(histories, join, tensors),
 } satisfies { readonly [Name in string]: OpenState<Name> };
 
