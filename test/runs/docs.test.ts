@@ -32,7 +32,7 @@ describe('the pages on runs', () => {
     installHere(cwd);
     copyShipped(cwd, ['configs/esmm.yaml', 'data/sample']);
     const printed = new Map<string, string>();
-    const pages = ['how-to/compare-two-runs', 'how-to/promote-a-run', 'how-to/resume-training', 'reference/run-files'];
+    const pages = ['how-to/compare-two-runs', 'how-to/resume-training', 'reference/run-files'];
     const blocks = pages.flatMap((name) => codeBlocks(pageOf(name)).filter(({ language }) => language === 'sh'));
     for (const line of blocks.flatMap(({ text }) => text.trim().split('\n'))) {
       // npx itself would take half of the time.
