@@ -5,6 +5,7 @@
  */
 
 import type { Domain, ParentItems } from './domain.js';
+import type { SCALAR_FUNCTIONS } from './scalar-functions.js';
 
 /** Initial values of a parameter. */
 export type Initializer =
@@ -63,9 +64,8 @@ export const ACTIVATIONS = [
 ] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
-/** Elementwise functions; `sin2Pi` and `cos2Pi` are the sine and cosine of 2πx. */
-export const FUNCTIONS = ['exp', 'expm1', 'log', 'log1p', 'softplus', 'sign', 'sin2Pi', 'cos2Pi'] as const;
-export type FunctionName = (typeof FUNCTIONS)[number];
+/** Elementwise functions. */
+export type FunctionName = keyof typeof SCALAR_FUNCTIONS;
 
 /** Poolings of a row's items. */
 export const SEGMENT_POOLINGS = ['sum', 'mean', 'max'] as const;

@@ -3,9 +3,9 @@ import { buildMean, withGroups } from '../../src/losses/loss.js';
 import { losses } from '../../src/losses/losses.js';
 import {
   ACTIVATIONS,
-  FUNCTIONS,
   type Activation,
   type CombinedOperation,
+  type FunctionName,
   type ItemOperation,
   type LossName,
   type LossValue,
@@ -13,6 +13,7 @@ import {
   type SearchOperation,
   type Value,
 } from '../../src/graph/operations.js';
+import { SCALAR_FUNCTIONS } from '../../src/graph/scalar-functions.js';
 
 type Body = (g: GraphBuilder, x: Value, name: string) => Value;
 
@@ -98,7 +99,7 @@ const bodies: readonly (readonly [string, Body])[] = [
   ],
   ...Object.entries(BODIES),
   // Positive numbers, for which every function is defined.
-  ...FUNCTIONS.map((of): [string, Body] => [
+  ...(Object.keys(SCALAR_FUNCTIONS) as FunctionName[]).map((of): [string, Body] => [
     `map ${of}`,
     (g, x, name) =>
       g.map(g.affine(g.activation(g.linear(x, x.width + 2, `${name}.l`), 'sigmoid', `${name}.s`), 1, 0.1), of),

@@ -4,7 +4,6 @@ import {
   isLoss,
   type Activation,
   type CombinedOperation,
-  type FunctionName,
   type ItemField,
   type LossName,
   type OperationName,
@@ -16,6 +15,12 @@ import {
 } from '../../src/graph/operations.js';
 import { dropoutMask, streamKey } from '../../src/core/random.js';
 import type { Domain, ParentItems } from '../../src/graph/domain.js';
+import {
+  SCALAR_ACTIVATIONS,
+  SCALAR_FUNCTIONS,
+  type Arithmetic,
+  type ScalarFunction,
+} from '../../src/graph/scalar-functions.js';
 import { interpolateRows } from '../../src/tables/interpolate-rows.js';
 import { createTape, type Node, type Tape } from './tape.js';
 
@@ -56,43 +61,43 @@ function erf(x: number): number {
   for (let n = 1; n < 200; n++) sum += term *= (2 * x * x) / (2 * n + 1);
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
 }
-const normalDistribution = (x: number): number => (1 + erf(x * Math.SQRT1_2)) / 2;
-const normalDensity = (x: number): number => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
 
-const ACTIVATION: { readonly [Kind in Activation]: (x: Node, value: ValueOf<'activation'>, run: Run) => Node } = {
-  linear: (x) => x,
-  relu: (x, _, { tape }) =>
-    tape.map(
-      x,
-      (v) => Math.max(v, 0),
-      (v) => Number(v > 0),
-    ),
-  sigmoid: (x, _, { tape }) => tape.map(x, sigmoid, sigmoidSlope),
-  tanh: (x, _, { tape }) => tape.map(x, Math.tanh, (v) => 1 - Math.tanh(v) ** 2),
-  'leaky-relu': (x, _, { tape }) =>
-    tape.map(
-      x,
-      (v) => (v > 0 ? v : 0.01 * v),
-      (v) => (v > 0 ? 1 : 0.01),
-    ),
+const FLOAT64: Arithmetic<number> = {
+  number: (value) => value,
+  add: (a, b) => a + b,
+  subtract: (a, b) => a - b,
+  multiply: (a, b) => a * b,
+  reciprocal: (x) => 1 / x,
+  ifPositive: (x, a, b) => (x > 0 ? a : b),
+  positive: (x) => Math.max(x, 0),
+  exp: Math.exp,
+  expm1: Math.expm1,
+  log: Math.log,
+  log1p: Math.log1p,
+  softplus,
+  sign: Math.sign,
+  sin2Pi: (x) => Math.sin(2 * Math.PI * x),
+  cos2Pi: (x) => Math.cos(2 * Math.PI * x),
+  sigmoid,
+  tanh: Math.tanh,
+  distribution: (x) => (1 + erf(x * Math.SQRT1_2)) / 2,
+  density: (x) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI),
+};
+
+/** Returns a scalar function in float64, and its derivative as a function of its operand. */
+export function inFloat64({ value, slope }: ScalarFunction): [f: (x: number) => number, slope: (x: number) => number] {
+  const f = (x: number): number => value(FLOAT64, x);
+  return [f, (x) => slope(FLOAT64, x, f(x))];
+}
+
+type ActivationNode = (x: Node, value: ValueOf<'activation'>, run: Run) => Node;
+const ACTIVATION: { readonly [Kind in Exclude<Activation, keyof typeof SCALAR_ACTIVATIONS>]: ActivationNode } = {
   prelu: (x, { slope }, { tape, parameter }) =>
     tape.zip(
       x,
       parameter(slope!),
       (v, s) => (v > 0 ? v : s * v),
       (v, s) => (v > 0 ? [1, 0] : [s, v]),
-    ),
-  swish: (x, _, { tape }) =>
-    tape.map(
-      x,
-      (v) => v * sigmoid(v),
-      (v) => sigmoid(v) + v * sigmoidSlope(v),
-    ),
-  gelu: (x, _, { tape }) =>
-    tape.map(
-      x,
-      (v) => v * normalDistribution(v),
-      (v) => normalDistribution(v) + v * normalDensity(v),
     ),
   dice(x, { slope, running }, run) {
     const { tape } = run;
@@ -105,18 +110,6 @@ const ACTIVATION: { readonly [Kind in Activation]: (x: Node, value: ValueOf<'act
     return tape.multiply(x, tape.add(p, tape.multiply(rest, run.parameter(slope!))));
   },
 };
-
-const FUNCTION: { readonly [Name in FunctionName]: readonly [f: (x: number) => number, slope: (x: number) => number] } =
-  {
-    exp: [Math.exp, Math.exp],
-    expm1: [Math.expm1, Math.exp],
-    log: [Math.log, (v) => 1 / v],
-    log1p: [Math.log1p, (v) => 1 / (1 + v)],
-    softplus: [softplus, sigmoid],
-    sign: [Math.sign, () => 0],
-    sin2Pi: [(v) => Math.sin(2 * Math.PI * v), (v) => 2 * Math.PI * Math.cos(2 * Math.PI * v)],
-    cos2Pi: [(v) => Math.cos(2 * Math.PI * v), (v) => -2 * Math.PI * Math.sin(2 * Math.PI * v)],
-  };
 
 /** (x - mean) / √(variance + ε) */
 function normalized(x: Node, { mean, variance, epsilon }: RunningStatistics, { tape, mode, parameter }: Run): Node {
@@ -507,7 +500,11 @@ const OPERATION: {
     );
     return tape.add(tape.multiply(tape.multiply(centered, inverse), parameter(gain)), parameter(shift));
   },
-  activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
+  activation(value, run) {
+    const { kind } = value;
+    if (kind === 'prelu' || kind === 'dice') return ACTIVATION[kind](run.get(value.x), value, run);
+    return run.tape.map(run.get(value.x), ...inFloat64(SCALAR_ACTIVATIONS[kind]));
+  },
   dropout({ x, rate, name, width }, { tape, mode, get, mask }) {
     const { rows } = get(x);
     return mode === 'train' ? tape.multiply(get(x), tape.node(rows, width, mask(name, rate, rows * width))) : get(x);
@@ -537,7 +534,7 @@ const OPERATION: {
       (v) => factor * v + offset,
       () => factor,
     ),
-  map: ({ x, of }, { tape, get }) => tape.map(get(x), ...FUNCTION[of]),
+  map: ({ x, of }, { tape, get }) => tape.map(get(x), ...inFloat64(SCALAR_FUNCTIONS[of])),
   productLogit({ a, b }, { tape, get }) {
     const logs = [a, b].map((logit) =>
       tape.map(

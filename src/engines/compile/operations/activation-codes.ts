@@ -1,14 +1,8 @@
 import type { Activation } from '../../../graph/operations.js';
+import { codesOf, SCALAR_ACTIVATIONS } from '../../../graph/scalar-functions.js';
 
-/** Codes of activations that have no parameters, in the order of activations.h of the kernels; 0 is none. */
-export const ACTIVATION_CODES: Partial<Record<Activation, number>> = {
-  relu: 1,
-  'leaky-relu': 2,
-  sigmoid: 3,
-  tanh: 4,
-  gelu: 5,
-  swish: 6,
-};
+/** Codes of activations that have no parameters; 0 is none. */
+export const ACTIVATION_CODES: Partial<Record<Activation, number>> = codesOf(SCALAR_ACTIVATIONS);
 
 /** Returns whether the slope of an activation depends on the sign of its result alone. */
 export function isSignSloped(activation: Activation): boolean {

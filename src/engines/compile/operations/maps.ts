@@ -1,18 +1,9 @@
-import type { FunctionName, ValueOf } from '../../../graph/operations.js';
+import type { ValueOf } from '../../../graph/operations.js';
+import { codesOf, SCALAR_FUNCTIONS } from '../../../graph/scalar-functions.js';
 import type { Ref, View } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 
-/** Codes of functions in maps.ts of the kernels. */
-const CODES: Readonly<Record<FunctionName, number>> = {
-  exp: 0,
-  expm1: 1,
-  log: 2,
-  log1p: 3,
-  softplus: 4,
-  sign: 5,
-  sin2Pi: 6,
-  cos2Pi: 7,
-};
+const CODES = codesOf(SCALAR_FUNCTIONS);
 
 /** Small operations: elementwise functions, and sums over rows or the batch. */
 export const MAPS: {

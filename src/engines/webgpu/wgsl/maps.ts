@@ -1,3 +1,9 @@
+import {
+  SCALAR_ACTIVATIONS,
+  SCALAR_FUNCTIONS,
+  type Arithmetic,
+  type ScalarFunction,
+} from '../../../graph/scalar-functions.js';
 import type { RowKernel } from '../kernel.js';
 
 const columns = (over: string, writes: readonly string[], body: string): RowKernel => ({
@@ -7,6 +13,38 @@ const columns = (over: string, writes: readonly string[], body: string): RowKern
   body,
 });
 const rows = (writes: readonly string[], body: string): RowKernel => ({ form: 'rows', over: 'row', writes, body });
+
+const WGSL: Arithmetic<string> = {
+  number: (value) => (Number.isInteger(value) ? value.toFixed(1) : String(value)),
+  add: (a, b) => `(${a} + ${b})`,
+  subtract: (a, b) => `(${a} - ${b})`,
+  multiply: (a, b) => `(${a} * ${b})`,
+  reciprocal: (x) => `select(1.0 / ${x}, infinity(), ${x} == 0.0)`,
+  ifPositive: (x, a, b) => `select(${b}, ${a}, ${x} > 0.0)`,
+  positive: (x) => `positive(${x})`,
+  exp: (x) => `select(expOf(${x}), infinity(), ${x} > 88.72283)`,
+  expm1: (x) => `select(expm1Of(${x}), infinity(), ${x} > 88.72283)`,
+  log: (x) => `logOf(${x})`,
+  log1p: (x) => `log1pOf(${x})`,
+  softplus: (x) => `softplus(${x})`,
+  sign: (x) => `sign(${x})`,
+  sin2Pi: (x) => `sinTurns(${x}, 0)`,
+  cos2Pi: (x) => `sinTurns(${x}, 1)`,
+  sigmoid: (x) => `sigmoid(${x})`,
+  tanh: (x) => `(2.0 * sigmoid(2.0 * ${x}) - 1.0)`,
+  distribution: (x) => `distribution(${x})`,
+  density: (x) => `density(${x})`,
+};
+
+type Table = Readonly<Record<string, ScalarFunction>>;
+const valuesOf = (table: Table): string[] => Object.values(table).map(({ value }) => value(WGSL, 'x'));
+const slopesOf = (table: Table): string[] => Object.values(table).map(({ slope }) => slope(WGSL, 'x', 'y'));
+
+/** Writes a shader function that computes the formula with the code `kind`. */
+function choose(signature: string, formulas: readonly string[]): string {
+  const cases = formulas.map((formula, code) => `case ${code}u: { return ${formula}; }`);
+  return `fn ${signature} -> f32 { switch (kind) { ${cases.join(' ')} default: { return x; } } }`;
+}
 
 /** Functions by code, as in kernels/maps.c and kernels/elementwise.ts. */
 const FUNCTIONS = `
@@ -23,29 +61,6 @@ fn sinTurns(x: f32, quarters: i32) -> f32 {
   let value = select(sine, cosine, (quadrant & 1) != 0);
   return select(value, -value, (quadrant & 2) != 0);
 }
-fn mapped(kind: u32, x: f32) -> f32 {
-  switch (kind) {
-    case 0u: { return select(expOf(x), infinity(), x > 88.72283); }
-    case 1u: { return select(expm1Of(x), infinity(), x > 88.72283); }
-    case 2u: { return logOf(x); }
-    case 3u: { return log1pOf(x); }
-    case 4u: { return softplus(x); }
-    case 6u: { return sinTurns(x, 0); }
-    case 7u: { return sinTurns(x, 1); }
-    default: { return sign(x); }
-  }
-}
-fn slopeOf(kind: u32, x: f32) -> f32 {
-  switch (kind) {
-    case 0u, 1u: { return select(expOf(x), infinity(), x > 88.72283); }
-    case 2u: { return select(1.0 / x, infinity(), x == 0.0); }
-    case 3u: { return select(1.0 / (1.0 + x), infinity(), x == -1.0); }
-    case 4u: { return sigmoid(x); }
-    case 6u: { return 6.28318531 * sinTurns(x, 1); }
-    case 7u: { return -6.28318531 * sinTurns(x, 0); }
-    default: { return 0.0; }
-  }
-}
 fn density(x: f32) -> f32 { return 0.39894228 * expOf(-0.5 * x * x); }
 /** By the error function to 1.5e-7 (Abramowitz & Stegun 1964, 7.1.26). */
 fn distribution(x: f32) -> f32 {
@@ -55,31 +70,10 @@ fn distribution(x: f32) -> f32 {
   let rest = 0.5 * p * expOf(-z * z);
   return select(1.0 - rest, rest, x < 0.0);
 }
-fn activated(kind: u32, x: f32) -> f32 {
-  switch (kind) {
-    case 0u: { return x; }
-    case 1u: { return positive(x); }
-    case 2u: { return select(x, 0.01 * x, x < 0.0); }
-    case 3u: { return sigmoid(x); }
-    case 4u: { return 2.0 * sigmoid(2.0 * x) - 1.0; }
-    case 5u: { return x * distribution(x); }
-    default: { return x * sigmoid(x); }
-  }
-}
-fn activatedSlope(kind: u32, x: f32, y: f32) -> f32 {
-  switch (kind) {
-    case 0u: { return 1.0; }
-    case 1u: { return select(0.0, 1.0, x > 0.0); }
-    case 2u: { return select(0.01, 1.0, x > 0.0); }
-    case 3u: { return y * (1.0 - y); }
-    case 4u: { return 1.0 - y * y; }
-    case 5u: { return distribution(x) + x * density(x); }
-    default: {
-      let p = sigmoid(x);
-      return p + y * (1.0 - p);
-    }
-  }
-}
+${choose('mapped(kind: u32, x: f32)', valuesOf(SCALAR_FUNCTIONS))}
+${choose('slopeOf(kind: u32, x: f32)', slopesOf(SCALAR_FUNCTIONS))}
+${choose('activated(kind: u32, x: f32)', valuesOf(SCALAR_ACTIVATIONS))}
+${choose('activatedSlope(kind: u32, x: f32, y: f32)', slopesOf(SCALAR_ACTIVATIONS))}
 `;
 
 /** Functions that the bodies below call. */
