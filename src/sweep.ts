@@ -76,7 +76,7 @@ export async function sweep(
   const isDone = isOver(study, journal.trials);
   const workers = isDone
     ? undefined
-    : await launchers.build(spec).launch({ study: study.folder, count, mtl: [process.execPath, BIN], args });
+    : await launchers.build(spec)({ study: study.folder, count, mtl: [process.execPath, BIN], args });
   observer.onStart(study, {
     isNew,
     numChecked,

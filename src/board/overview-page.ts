@@ -1,13 +1,16 @@
+import { join } from 'node:path';
 import { html, renderTable, type Html, type Part } from '../charts/html.js';
 import type { DrawnSection, Page } from '../charts/page.js';
+import { STUDIES } from '../runs/run-folder.js';
 import { channelsByRun, listLiveDecisions, nameDecision, type LiveDecision } from '../runs/channels.js';
 import type { ListedRun } from '../runs/run-list.js';
+import { readLeaderboard } from '../study/leaderboard.js';
 import { stateLine } from '../study/trial-text.js';
 import { count, duration } from '../text/number-text.js';
 import type { BoardPage } from './board-page.js';
 import { linkRun, linkStudy, listStudies, nameOf } from './links.js';
 import type { RunWatch, WatchedRun } from './run-watch.js';
-import { readTrials, studyVersion } from './study-page.js';
+import { studyVersion } from './study-page.js';
 import { MTL } from '../system/command-name.js';
 
 /** Maximum number of runs, unless the query has `all`. */
@@ -119,8 +122,8 @@ function drawAll(
 async function drawStudies(watch: RunWatch, names: readonly string[]): Promise<DrawnSection> {
   const rows = await Promise.all(
     names.map(async (name): Promise<readonly Part[]> => {
-      const { study, trials } = await readTrials(watch, name);
-      return [linkStudy(name), study.options.metric, stateLine(study, trials)];
+      const { study, board } = await readLeaderboard(join(watch.root, STUDIES, name));
+      return [linkStudy(name), study.options.metric, stateLine(study, board)];
     }),
   );
   return {

@@ -2,10 +2,9 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { STUDIES } from '../runs/run-folder.js';
 import { refusal } from '../serve/refusal.js';
-import { JOURNAL, openJournal } from '../study/journal.js';
-import { leaderboard, type ListedTrial } from '../study/leaderboard.js';
+import { JOURNAL } from '../study/journal.js';
+import { readLeaderboard } from '../study/leaderboard.js';
 import { drawStudy } from '../study/page.js';
-import { readStudy, type Study } from '../study/study.js';
 import type { BoardPage } from './board-page.js';
 import { listStudies } from './links.js';
 import type { RunWatch } from './run-watch.js';
@@ -20,22 +19,12 @@ export const studyPage: BoardPage = {
     return {
       version: studyVersion(watch, name),
       draw: async () => {
-        const { study, trials } = await readTrials(watch, name);
-        return drawStudy(study, trials);
+        const { study, board } = await readLeaderboard(join(watch.root, STUDIES, name));
+        return drawStudy(study, board);
       },
     };
   },
 };
-
-/** Reads a study and its trials, best first. */
-export async function readTrials(
-  { root }: Pick<RunWatch, 'root'>,
-  name: string,
-): Promise<{ readonly study: Study; readonly trials: readonly ListedTrial[] }> {
-  const study = readStudy(join(root, STUDIES, name));
-  const { trials } = await openJournal(study.folder);
-  return { study, trials: leaderboard(trials, study.goal) };
-}
 
 /** Returns a text that differs if a study has new entries. */
 export function studyVersion({ root }: Pick<RunWatch, 'root'>, name: string): string {

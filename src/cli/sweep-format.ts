@@ -1,8 +1,7 @@
-import { duration } from '../text/number-text.js';
 import type { ListedTrial } from '../study/leaderboard.js';
 import type { MetricPair, ParetoTrial } from '../study/pareto.js';
 import type { Study } from '../study/study.js';
-import { scoreText, shortNames, valueCell, valueLabel } from '../study/trial-text.js';
+import { listTrialCells, scoreText, valueLabel } from '../study/trial-text.js';
 import { table } from './format.js';
 import type { Terminal } from './terminal.js';
 
@@ -22,18 +21,9 @@ export function trialLine(
 }
 
 /** Formats trials as a table with one column per parameter. */
-export function boardTable({ options, space }: Study, board: readonly ListedTrial[], screen: Terminal): string {
-  const names = space.map(({ name }) => name);
-  const rows = board.map(({ number, state, value, deviation, elapsedMs, point }) => [
-    `trial ${number}`,
-    state,
-    value === null ? '-' : scoreText(value, deviation),
-    duration(elapsedMs),
-    ...space.map((parameter) =>
-      Object.hasOwn(point, parameter.name) ? valueCell(parameter, point[parameter.name]) : '-',
-    ),
-  ]);
-  return table(['', 'state', options.metric, 'time', ...shortNames(names)], rows, screen);
+export function boardTable(study: Study, board: readonly ListedTrial[], screen: Terminal): string {
+  const [header, ...rows] = listTrialCells(study, board);
+  return table(header, rows, screen);
 }
 
 /** Formats the Pareto front as a table. */

@@ -5,10 +5,9 @@ import { csvText } from '../text/csv-text.js';
 import { writeFileAtomic } from '../io/disk.js';
 import { EXIT_CODES, userError } from '../core/errors.js';
 import { runPath, shownPath } from '../runs/runs-root.js';
-import { openJournal } from '../study/journal.js';
-import { leaderboard, type ListedTrial } from '../study/leaderboard.js';
+import { readLeaderboard, type ListedTrial } from '../study/leaderboard.js';
 import { selectMetricPair, paretoFront, type MetricPair } from '../study/pareto.js';
-import { checkMetric, readStudy, listSettings, type Study } from '../study/study.js';
+import { checkMetric, listSettings, type Study } from '../study/study.js';
 import { scoreText, stateLine } from '../study/trial-text.js';
 import { createOutput } from './output.js';
 import { boardTable, frontTable } from './sweep-format.js';
@@ -29,7 +28,7 @@ export async function runSweepShow({
   readonly json: boolean;
 }): Promise<number> {
   const { screen, result } = createOutput(json);
-  const { study, board } = await openStudy(named);
+  const { study, board } = await readLeaderboard(runPath(named));
   const metrics = pareto === undefined ? selectMetricPair(study) : parsePair(pareto, study);
   const front = metrics && paretoFront(board, metrics, study.goals).front;
   screen.print(`study ${shownPath(study.folder)}: ${stateLine(study, board)}`);
@@ -63,7 +62,7 @@ export async function runSweepBest({
   readonly json: boolean;
 }): Promise<number> {
   const { screen, result } = createOutput(json || out === undefined);
-  const { study, board } = await openStudy(named);
+  const { study, board } = await readLeaderboard(runPath(named));
   const trial =
     requested === undefined
       ? board.find(({ value }) => value !== null)
@@ -103,16 +102,10 @@ export async function runSweepExport({
   readonly study: string;
   readonly json: boolean;
 }): Promise<number> {
-  const { study, board } = await openStudy(named);
+  const { study, board } = await readLeaderboard(runPath(named));
   if (json) process.stdout.write(`${JSON.stringify(board)}\n`);
   else process.stdout.write(trialsCsv(study, board));
   return EXIT_CODES.done;
-}
-
-async function openStudy(named: string): Promise<{ readonly study: Study; readonly board: readonly ListedTrial[] }> {
-  const study = readStudy(runPath(named));
-  const { trials } = await openJournal(study.folder);
-  return { study, board: leaderboard(trials, study.goal) };
 }
 
 /** Parses two comma-separated metrics. */

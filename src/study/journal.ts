@@ -6,25 +6,19 @@ import { createFileAtomic, onDisk } from '../io/disk.js';
 import { systemCode, userError } from '../core/errors.js';
 import { thisProcess } from '../system/owner.js';
 import type { Point } from './space.js';
-import {
-  claimSchema,
-  createRelease,
-  releaseSchema,
-  resultSchema,
-  rungSchema,
-  trialSchema,
-  type Claim,
-  type Trial,
-  type TrialResult,
-} from './trial.js';
+import { createRelease, entrySchemas, type Claim, type Trial, type TrialResult } from './trial.js';
 
 /** Directory of a study's journal. */
 export const JOURNAL = 'journal';
 
-/** Name of an entry: trial number, kind, and an index for claims, releases and rungs. */
+type Kind = keyof typeof entrySchemas;
+/** The entries of a trial by kind, in the order of their indices. */
+type Entries = { readonly [K in Kind]: z.output<(typeof entrySchemas)[K]>[] };
+
+/** Name of an entry: trial number, kind, and an index from 1 for claims, releases and rungs. */
 const ENTRY = /^(\d+)\.(trial|claim|release|rung|result)(?:-(\d+))?\.json$/;
-const entryName = (number: number, kind: string, count?: number): string =>
-  `${String(number).padStart(6, '0')}.${kind}${count === undefined ? '' : `-${String(count).padStart(3, '0')}`}.json`;
+const entryName = (number: number, kind: Kind, index?: number): string =>
+  `${String(number).padStart(6, '0')}.${kind}${index === undefined ? '' : `-${String(index).padStart(3, '0')}`}.json`;
 
 /**
  * Events of a study as small files, each written once, completely and by whoever is first. Any number of workers on any
@@ -42,110 +36,66 @@ export interface Journal {
   /** Releases the last claim of a trial, which is free after a wait that grows with its releases. */
   release(trial: Trial, reason: string): Promise<void>;
   /** Records the value of a trial at a rung, counted from 0; the first record wins. */
-  reach(number: number, rung: number, record: z.input<typeof rungSchema>): Promise<void>;
+  reach(number: number, rung: number, record: z.input<typeof entrySchemas.rung>): Promise<void>;
   /** Ends a trial; returns false if it already has a result. */
   end(number: number, result: TrialResult): Promise<boolean>;
-}
-
-interface JournalEntry {
-  definition?: z.output<typeof trialSchema>;
-  readonly claims: Claim[];
-  readonly releases: Exclude<Claim['release'], undefined>[];
-  readonly rungs: number[];
-  result?: TrialResult;
-}
-
-/** Reads the entries of a journal; each file once. */
-class EntryReader {
-  readonly #folder: string;
-  readonly #readNames = new Set<string>();
-  readonly #entries = new Map<number, JournalEntry>();
-  trials: readonly Trial[] = [];
-
-  constructor(folder: string) {
-    this.#folder = folder;
-  }
-
-  async refresh(): Promise<void> {
-    const names = await onDisk(this.#folder, () => readdir(this.#folder));
-    // A listing during concurrent writes may miss a claim before one that it contains; the next refresh finds it.
-    const newNames = names.filter((name) => !this.#readNames.has(name));
-    if (newNames.length === 0) return;
-    await Promise.all(newNames.map((name) => this.#read(name)));
-    for (const name of newNames) this.#readNames.add(name);
-    this.trials = [...this.#entries.values()]
-      .flatMap(({ definition, claims, releases, rungs, result }) =>
-        definition === undefined
-          ? []
-          : [
-              {
-                ...definition,
-                claims: claims.map((claim, i) => ({ ...claim, release: releases[i] })),
-                rungs: [...rungs],
-                result,
-              },
-            ],
-      )
-      .sort((a, b) => a.number - b.number);
-  }
-
-  async #read(name: string): Promise<void> {
-    const [, digits, kind, count] = ENTRY.exec(name) ?? [];
-    if (digits === undefined) return;
-    const path = join(this.#folder, name);
-    const number = Number(digits);
-    const entry = this.#entries.get(number) ?? { claims: [], releases: [], rungs: [] };
-    this.#entries.set(number, entry);
-    if (kind === 'trial') entry.definition = await readEntry(path, trialSchema);
-    if (kind === 'claim')
-      entry.claims[Number(count) - 1] = { ...(await readEntry(path, claimSchema)), path, release: undefined };
-    if (kind === 'release') entry.releases[Number(count) - 1] = await readEntry(path, releaseSchema);
-    if (kind === 'rung') entry.rungs[Number(count) - 1] = (await readEntry(path, rungSchema)).value;
-    if (kind === 'result') entry.result = await readEntry(path, resultSchema);
-  }
 }
 
 /** Opens the journal of an existing study. */
 export async function openJournal(study: string): Promise<Journal> {
   const folder = join(study, JOURNAL);
-  const reader = new EntryReader(folder);
-  const write = (name: string, content: object): Promise<boolean> =>
-    createFileAtomic(join(folder, name), `${JSON.stringify(content)}\n`);
+  const readNames = new Set<string>();
+  const entries = new Map<number, Entries>();
+  let trials: readonly Trial[] = [];
+  const refresh = async (): Promise<void> => {
+    const names = await onDisk(folder, () => readdir(folder));
+    // A listing during concurrent writes may miss a claim before one that it contains; the next refresh finds it.
+    const newNames = names.filter((name) => !readNames.has(name));
+    if (newNames.length === 0) return;
+    await Promise.all(newNames.map((name) => readEntry(folder, name, entries)));
+    for (const name of newNames) readNames.add(name);
+    trials = [...entries.values()].flatMap((entry) => toTrial(folder, entry)).sort((a, b) => a.number - b.number);
+  };
+  const write = <K extends Kind>(number: number, kind: K, content: z.input<(typeof entrySchemas)[K]>, index?: number) =>
+    createFileAtomic(join(folder, entryName(number, kind, index)), `${JSON.stringify(content)}\n`);
 
-  await reader.refresh();
+  await refresh();
   return {
-    refresh: () => reader.refresh(),
+    refresh,
     get trials() {
-      return reader.trials;
+      return trials;
     },
     begin: (number, point) =>
-      write(entryName(number, 'trial'), {
-        number,
-        point,
-        createdAt: new Date(wallClockMs()).toISOString(),
-      } satisfies z.input<typeof trialSchema>),
+      write(number, 'trial', { number, point, createdAt: new Date(wallClockMs()).toISOString() }),
     async claim({ number, claims }) {
-      const name = entryName(number, 'claim', claims.length + 1);
+      const index = claims.length + 1;
       const owner = thisProcess();
-      return (await write(name, { owner } satisfies z.input<typeof claimSchema>))
-        ? { owner, path: join(folder, name), release: undefined }
+      return (await write(number, 'claim', { owner }, index))
+        ? { owner, path: join(folder, entryName(number, 'claim', index)), release: undefined }
         : undefined;
     },
     async release({ number, claims }, reason) {
       const numReleases = claims.filter(({ release }) => release !== undefined).length;
-      const release = createRelease(reason, numReleases, wallClockMs());
-      await write(entryName(number, 'release', claims.length), release satisfies z.input<typeof releaseSchema>);
+      await write(number, 'release', createRelease(reason, numReleases, wallClockMs()), claims.length);
     },
     async reach(number, rung, record) {
-      await write(entryName(number, 'rung', rung + 1), record);
+      await write(number, 'rung', record, rung + 1);
     },
-    end: (number, result) => write(entryName(number, 'result'), result),
+    end: (number, result) => write(number, 'result', result),
   };
 }
 
-async function readEntry<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>> {
+/** Adds an entry to those of its trial. */
+async function readEntry(folder: string, name: string, entries: Map<number, Entries>): Promise<void> {
+  const [, digits, kind, index = '1'] = ENTRY.exec(name) ?? [];
+  if (digits === undefined) return;
+  const number = Number(digits);
+  const own = entries.get(number) ?? { trial: [], claim: [], release: [], rung: [], result: [] };
+  entries.set(number, own);
+  const path = join(folder, name);
   try {
-    return schema.parse(JSON.parse(await readFile(path, 'utf8')));
+    const content = entrySchemas[kind as Kind].parse(JSON.parse(await readFile(path, 'utf8')));
+    (own[kind as Kind] as unknown[])[Number(index) - 1] = content;
   } catch (error) {
     const code = systemCode(error);
     throw userError(
@@ -158,4 +108,16 @@ async function readEntry<Schema extends z.ZodType>(path: string, schema: Schema)
       error,
     );
   }
+}
+
+/** Combines the entries of a trial; none before its definition was read. */
+function toTrial(folder: string, { trial: [definition], claim, release, rung, result }: Entries): readonly Trial[] {
+  if (definition === undefined) return [];
+  const { number } = definition;
+  const claims = claim.map(({ owner }, i) => ({
+    owner,
+    path: join(folder, entryName(number, 'claim', i + 1)),
+    release: release[i],
+  }));
+  return [{ ...definition, claims, rungs: rung.map(({ value }) => value), result: result[0] }];
 }

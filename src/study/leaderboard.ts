@@ -1,7 +1,8 @@
 import { hasExited } from '../system/owner.js';
 import { toCost } from './observation.js';
+import { openJournal } from './journal.js';
 import type { Point } from './space.js';
-import type { StudyFacts } from './study.js';
+import { readStudy, type Study, type StudyFacts } from './study.js';
 import { computeMean, type Trial } from './trial.js';
 
 /** A trial for display; JSON. */
@@ -19,6 +20,17 @@ export interface ListedTrial {
   /** Training time of all its runs. */
   readonly elapsedMs: number;
   readonly message?: string;
+}
+
+/**
+ * Reads a study and its trials, best first.
+ * @throws UserError (usage) if the directory is not a study; (disk)
+ */
+export async function readLeaderboard(
+  folder: string,
+): Promise<{ readonly study: Study; readonly board: readonly ListedTrial[] }> {
+  const study = readStudy(folder);
+  return { study, board: leaderboard((await openJournal(folder)).trials, study.goal) };
 }
 
 /** Lists the trials of a study: finished ones, best first; then stopped ones; then those without a value, by number. */

@@ -9,7 +9,7 @@ import type { ListedTrial } from './leaderboard.js';
 import { selectMetricPair, type MetricPair } from './pareto.js';
 import { frontChart, historyChart, importanceChart, parallelChart, sliceCharts, type Valued } from './charts.js';
 import type { Study } from './study.js';
-import { scoreText, shortNames, valueCell } from './trial-text.js';
+import { countTrials, listTrialCells, scoreText } from './trial-text.js';
 
 /** Name of the page in a study's directory. */
 export const STUDY_PAGE = 'study.html';
@@ -105,24 +105,17 @@ function sampleTrials(trials: readonly Valued[]): readonly Valued[] {
   return trials.filter((trial, rank) => rank === 0 || selected.has(trial));
 }
 
-function renderStudyFacts({ options, goal, seeds, numTrials }: Study, board: readonly ListedTrial[]): Html {
-  const countTrials = (wantedState: ListedTrial['state']): number =>
-    board.filter(({ state }) => state === wantedState).length;
+function renderStudyFacts(study: Study, board: readonly ListedTrial[]): Html {
+  const { options, goal, seeds } = study;
+  const { completed, others } = countTrials(study, board);
   const [best] = board;
-  const isOver = ({ state }: ListedTrial): boolean => state !== 'running' && state !== 'waiting';
-  const others = (['running', 'waiting', 'stopped', 'failed'] as const)
-    .filter((state) => countTrials(state) > 0)
-    .map((state): [string, string] => [state, count(countTrials(state))]);
   return renderFacts([
     ['metric', `${options.metric}, ${goal} is better`],
     [
       best?.value == null ? 'best' : `best, trial ${best.number}`,
       best?.value == null ? '-' : scoreText(best.value, best.deviation),
     ],
-    [
-      'completed trials',
-      `${count(board.filter(isOver).length)}${Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : ''}`,
-    ],
+    ['completed trials', completed],
     ...others,
     ['search', options.search.name],
     ['seeds per trial', seeds.join(', ')],
@@ -131,21 +124,12 @@ function renderStudyFacts({ options, goal, seeds, numTrials }: Study, board: rea
   ]);
 }
 
-function renderBoard({ space, options }: Study, board: readonly ListedTrial[]): Html {
-  const names = space.map(({ name }) => name);
-  const rows = board.map(({ number, state, value, deviation, elapsedMs, point }) => [
-    `trial ${number}`,
-    state,
-    value === null ? '-' : scoreText(value, deviation),
-    duration(elapsedMs),
-    ...space.map((parameter) =>
-      Object.hasOwn(point, parameter.name) ? valueCell(parameter, point[parameter.name]) : '-',
-    ),
-  ]);
+function renderBoard(study: Study, board: readonly ListedTrial[]): Html {
+  const [header, ...rows] = listTrialCells(study, board);
   const reasons = board
     .filter(({ message }) => message !== undefined)
     .map(({ number, message }) => html`<p class="note">trial ${number}: ${message}</p>`);
-  return html`${renderTable(['', 'state', options.metric, 'time', ...shortNames(names)], rows)}${reasons}`;
+  return html`${renderTable(header, rows)}${reasons}`;
 }
 
 /** Renders the study's options, without empty conditions and linked keys. */

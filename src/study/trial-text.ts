@@ -1,4 +1,4 @@
-import { count } from '../text/number-text.js';
+import { count, duration } from '../text/number-text.js';
 import type { ListedTrial } from './leaderboard.js';
 import type { Parameter } from './space.js';
 import type { Study } from './study.js';
@@ -11,17 +11,46 @@ export function scoreText(value: number, deviation: number | null): string {
   return `${value.toFixed(4)}${deviation === null ? '' : ` ± ${deviation.toFixed(4)}`}`;
 }
 
-/** Formats the progress of a study. */
-export function stateLine({ numTrials }: Study, board: readonly ListedTrial[]): string {
+/** Counts the trials of a study: those with a result, of the maximum if there is one, and those in each other state. */
+export function countTrials(
+  { numTrials }: Study,
+  board: readonly ListedTrial[],
+): { readonly completed: string; readonly others: readonly (readonly [state: string, trials: string])[] } {
   const countState = (name: ListedTrial['state']): number => board.filter(({ state }) => state === name).length;
-  const others = (['running', 'waiting', 'stopped', 'failed'] as const)
-    .filter((state) => countState(state) > 0)
-    .map((state) => `, ${count(countState(state))} ${state}`);
+  const completed = count(board.length - countState('running') - countState('waiting'));
+  return {
+    completed: Number.isFinite(numTrials) ? `${completed} of ${count(numTrials)}` : completed,
+    others: (['running', 'waiting', 'stopped', 'failed'] as const)
+      .filter((state) => countState(state) > 0)
+      .map((state) => [state, count(countState(state))]),
+  };
+}
+
+/** Formats the progress of a study. */
+export function stateLine(study: Study, board: readonly ListedTrial[]): string {
+  const { completed, others } = countTrials(study, board);
   const [best] = board;
   const found = best?.value == null ? '' : `; best ${best.value.toFixed(4)} of trial ${best.number}`;
-  const finished = count(board.length - countState('running') - countState('waiting'));
-  const total = Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : '';
-  return `${finished}${total} trials finished${others.join('')}${found}`;
+  return `${completed} trials finished${others.map(([state, trials]) => `, ${trials} ${state}`).join('')}${found}`;
+}
+
+/** Formats trials as the cells of a table, header first, with a column per parameter. */
+export function listTrialCells(
+  { options, space }: Study,
+  board: readonly ListedTrial[],
+): readonly [header: readonly string[], ...rows: (readonly string[])[]] {
+  return [
+    ['', 'state', options.metric, 'time', ...shortNames(space.map(({ name }) => name))],
+    ...board.map(({ number, state, value, deviation, elapsedMs, point }) => [
+      `trial ${number}`,
+      state,
+      value === null ? '-' : scoreText(value, deviation),
+      duration(elapsedMs),
+      ...space.map((parameter) =>
+        Object.hasOwn(point, parameter.name) ? valueCell(parameter, point[parameter.name]) : '-',
+      ),
+    ]),
+  ];
 }
 
 /** Formats a value for a table. */

@@ -5,7 +5,7 @@ import { renameMetrics } from '../evaluation/metric-renames.js';
 import { ownerSchema } from '../system/owner.js';
 
 /** Definition of a trial. */
-export const trialSchema = z.strictObject({
+const trialSchema = z.strictObject({
   number: z.int().min(1),
   /** Values by parameter. */
   point: z.record(z.string(), z.unknown()).transform((point) => renameSettings(CONFIG_RENAMES, point)),
@@ -13,10 +13,10 @@ export const trialSchema = z.strictObject({
 });
 
 /** Owner of a claim. */
-export const claimSchema = z.strictObject({ owner: ownerSchema });
+const claimSchema = z.strictObject({ owner: ownerSchema });
 
 /** Release of a trial before it ended. */
-export const releaseSchema = z.strictObject({
+const releaseSchema = z.strictObject({
   reason: z.string(),
   /** Time from which the trial may be claimed again. */
   retryAt: z.string(),
@@ -33,12 +33,12 @@ export function createRelease(reason: string, numReleases: number, nowMs: number
 }
 
 /** Value of a trial at a rung. */
-export const rungSchema = z.strictObject({ epoch: z.int().min(1), value: z.number() });
+const rungSchema = z.strictObject({ epoch: z.int().min(1), value: z.number() });
 
 const reportSchema = z.record(z.string(), z.number()).transform((report) => renameKeys(report, renameMetrics));
 
 /** Result of one run, which has one of the seeds. */
-export const trialRunSchema = z.strictObject({
+const trialRunSchema = z.strictObject({
   seed: z.int(),
   /** Directory, relative to the study's. */
   run: z.string(),
@@ -53,7 +53,7 @@ export const trialRunSchema = z.strictObject({
 export type TrialRun = z.output<typeof trialRunSchema>;
 
 /** Result of a trial. */
-export const resultSchema = z.strictObject({
+const resultSchema = z.strictObject({
   /** `stopped`: at a rung, by successive halving. */
   end: z.enum(['finished', 'stopped', 'failed']),
   /** Mean over the runs (null if undefined) and its standard deviation (null for a single run). */
@@ -64,6 +64,15 @@ export const resultSchema = z.strictObject({
   runs: z.array(trialRunSchema),
 });
 export type TrialResult = z.output<typeof resultSchema>;
+
+/** Entries of the journal by kind. */
+export const entrySchemas = {
+  trial: trialSchema,
+  claim: claimSchema,
+  release: releaseSchema,
+  rung: rungSchema,
+  result: resultSchema,
+};
 
 /** A trial as recorded in the journal. */
 export interface Trial extends z.output<typeof trialSchema> {

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { wallClockMs } from '../system/clock.js';
+import { hasExited } from '../system/owner.js';
+import { beat, keepBeating, watchHeartbeats, type HeartbeatWatch } from '../runs/heartbeat.js';
 import { dropForeignLock } from '../runs/lock.js';
 import { shouldPromote, findRung } from './asha.js';
 import type { Journal } from './journal.js';
@@ -8,7 +10,6 @@ import { runTrial, type TrainRun } from './run-trial.js';
 import { toCost, toObservation } from './observation.js';
 import { formatRunFolder, createTrialStream, type Study } from './study.js';
 import type { Trial, TrialResult } from './trial.js';
-import { startHeartbeat, watchClaims, type ClaimWatch } from './heartbeat.js';
 
 /** Polling interval of an idle worker. */
 const POLL_INTERVAL_MS = 1000;
@@ -26,10 +27,10 @@ export interface WorkerOptions {
  * @throws UserError for an error of the disk or the data; the trial is released for other workers
  */
 export async function runTrials(study: Study, journal: Journal, { train, signal, log }: WorkerOptions): Promise<void> {
-  const watch = watchClaims(study.options.staleMinutes * 60_000);
+  const heartbeats = watchHeartbeats(study.options.staleMinutes * 60_000);
   while (!signal.aborted) {
     await journal.refresh();
-    const trial = (await findFreeTrial(journal, watch)) ?? (await beginNextTrial(study, journal));
+    const trial = (await findFreeTrial(journal, heartbeats)) ?? (await beginNextTrial(study, journal));
     if (trial === undefined) {
       if (isOver(study, journal.trials)) return;
       await setTimeout(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
@@ -82,7 +83,8 @@ async function runWithHeartbeat(
   run: (abortSignal: AbortSignal) => Promise<TrialResult | undefined>,
 ): Promise<TrialResult | undefined> {
   const lostClaim = new AbortController();
-  const stop = startHeartbeat(trial.claims.at(-1)!, async () => {
+  const stop = keepBeating(async () => {
+    await beat(trial.claims.at(-1)!.path);
     await journal.refresh();
     if (journal.trials.find(({ number }) => number === trial.number)!.claims.length > trial.claims.length)
       lostClaim.abort(new Error('taken over'));
@@ -120,9 +122,22 @@ async function shouldStopAtRung(
   );
 }
 
-async function findFreeTrial(journal: Journal, watch: ClaimWatch): Promise<Trial | undefined> {
-  for (const trial of journal.trials) if (await watch.isFree(trial)) return trial;
+async function findFreeTrial(journal: Journal, heartbeats: HeartbeatWatch): Promise<Trial | undefined> {
+  for (const trial of journal.trials) if (await isFree(trial, heartbeats)) return trial;
   return undefined;
+}
+
+/**
+ * Reports whether a trial may be claimed: it has no result, no live worker holds it, and the wait after its release is
+ * over. A process of this machine is checked by its id; one of another machine or container counts as dead once its
+ * claim's heartbeat is stale.
+ */
+export async function isFree({ claims, result }: Trial, heartbeats: HeartbeatWatch): Promise<boolean> {
+  if (result !== undefined) return false;
+  const claim = claims.at(-1);
+  if (claim === undefined) return true;
+  if (claim.release !== undefined) return Date.parse(claim.release.retryAt) <= wallClockMs();
+  return hasExited(claim.owner) ?? (await heartbeats.check(claim.path)) === 'dead';
 }
 
 /** Begins the next trial and returns it, without claims; undefined if no more may start. */

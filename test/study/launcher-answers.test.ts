@@ -16,9 +16,7 @@ function fake(program: string, script: string): void {
 }
 
 const launch = (spec: object) =>
-  launchers
-    .build(launchers.schema.parse(spec))
-    .launch({ study: scratchFolder(), count: 1, mtl: ['mtl'], args: ['sweep'] });
+  launchers.build(launchers.schema.parse(spec))({ study: scratchFolder(), count: 1, mtl: ['mtl'], args: ['sweep'] });
 const messageOf = async (work: Promise<unknown>): Promise<string> => {
   const error = await work.then(
     () => undefined,

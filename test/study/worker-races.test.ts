@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { userError } from '../../src/core/errors.js';
+import { watchHeartbeats } from '../../src/runs/heartbeat.js';
 import { openJournal, type Journal } from '../../src/study/journal.js';
 import { launchers } from '../../src/study/launchers/launchers.js';
 import { loadStudy } from '../../src/study/load-study.js';
-import { watchClaims } from '../../src/study/heartbeat.js';
 import { openStudy, readStudy, type Study } from '../../src/study/study.js';
 import type { TrialResult } from '../../src/study/trial.js';
-import { runTrials } from '../../src/study/worker-loop.js';
+import { isFree, runTrials } from '../../src/study/worker-loop.js';
 import { sweep } from '../../src/sweep.js';
 import type { TrainResult } from '../../src/training/observer.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -110,7 +110,7 @@ describe('a worker', () => {
     const study = await createStudy();
     const journal = await openJournal(study.folder);
     await journal.begin(1, {});
-    const watch = watchClaims(60_000);
+    const heartbeats = watchHeartbeats(60_000);
     const clock = vi.spyOn(Date, 'now').mockReturnValue(Date.parse('2026-01-01'));
     const waits: number[] = [];
     for (let i = 0; i < 9; i++) {
@@ -122,9 +122,9 @@ describe('a worker', () => {
       const { retryAt } = journal.trials[0]!.claims.at(-1)!.release!;
       waits.push((Date.parse(retryAt) - Date.now()) / 1000);
       clock.mockReturnValue(Date.parse(retryAt) - 1);
-      expect(await watch.isFree(journal.trials[0]!)).toBe(false);
+      expect(await isFree(journal.trials[0]!, heartbeats)).toBe(false);
       clock.mockReturnValue(Date.parse(retryAt));
-      expect(await watch.isFree(journal.trials[0]!)).toBe(true);
+      expect(await isFree(journal.trials[0]!, heartbeats)).toBe(true);
     }
     expect(waits).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60]);
   });
@@ -132,21 +132,20 @@ describe('a worker', () => {
 
 describe('mtl sweep', () => {
   it('finishes if a worker failed and others have run all trials', async () => {
-    vi.spyOn(launchers, 'build').mockReturnValue({
-      launch: ({ study }) =>
-        Promise.resolve({
-          where: 'here',
-          async areAlive() {
-            await runTrials(readStudy(study), await openJournal(study), {
-              signal: new AbortController().signal,
-              log: () => undefined,
-              train: () => Promise.resolve(TRAINED),
-            });
-            throw userError('usage', { message: 'the workers failed' });
-          },
-          stop: () => Promise.resolve(),
-        }),
-    });
+    vi.spyOn(launchers, 'build').mockReturnValue(({ study }) =>
+      Promise.resolve({
+        where: 'here',
+        async areAlive() {
+          await runTrials(readStudy(study), await openJournal(study), {
+            signal: new AbortController().signal,
+            log: () => undefined,
+            train: () => Promise.resolve(TRAINED),
+          });
+          throw userError('usage', { message: 'the workers failed' });
+        },
+        stop: () => Promise.resolve(),
+      }),
+    );
     const observer = { onStart: () => undefined, onTrial: () => undefined, onLook: () => undefined };
     const options = { overrides: [], device: 'cpu', signal: new AbortController().signal } as const;
     const { end, board } = await sweep(writeStudy(), options, observer);

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { defineLauncher } from './launcher.js';
+import { defineLauncher, quoteCommand } from './launcher.js';
 import { launchProcesses } from './processes.js';
-import { quoteCommand } from './shell-text.js';
 
 /** A shell command per worker, such as ssh to a machine that shares the directory. */
 export const command = defineLauncher({
@@ -15,8 +14,9 @@ export const command = defineLauncher({
     detaches: z.boolean().default(false).describe('Whether the command exits at once while its worker keeps running'),
   }),
   isHere: false,
-  build: ({ run, detaches: returns }) => ({
-    async launch({ study, count, mtl, args }) {
+  build:
+    ({ run, detaches }) =>
+    async ({ study, count, mtl, args }) => {
       const texts = { mtl: quoteCommand([...mtl, ...args]), study: quoteCommand([study]) };
       const commands = Array.from({ length: count }, (_, i) => [
         'sh',
@@ -26,7 +26,6 @@ export const command = defineLauncher({
         ),
       ]);
       const workers = await launchProcesses(study, commands, false, `${count} with ${run}`);
-      return returns ? { ...workers, areAlive: async () => (await workers.areAlive(), true) } : workers;
+      return detaches ? { ...workers, areAlive: async () => (await workers.areAlive(), true) } : workers;
     },
-  }),
 });

@@ -1,8 +1,8 @@
 import { basename, join } from 'node:path';
 import { stringify } from 'yaml';
 import { z } from 'zod';
-import { makeFolder, onDisk, writeFileAtomic } from '../../io/disk.js';
-import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
+import { writeFileAtomic } from '../../io/disk.js';
+import { defineLauncher, makeWorkersFolder, type Workers, type WorkersRequest } from './launcher.js';
 import { readProgram, runProgram } from './run-program.js';
 
 /** Time that a terminated pod has to save its trial. */
@@ -37,13 +37,11 @@ export const kubernetes = defineLauncher({
   summary: 'Kubernetes Indexed Job through kubectl, one worker per index',
   options: () => jobOptions,
   isHere: false,
-  build: (options) => ({ launch: (request) => launch(request, options) }),
+  build: (options) => (request) => launch(request, options),
 });
 
 async function launch(request: WorkersRequest, options: JobOptions): Promise<Workers> {
-  const folder = join(request.study, 'workers');
-  await onDisk(folder, () => makeFolder(folder));
-  const path = join(folder, 'job.yaml');
+  const path = join(await makeWorkersFolder(request.study), 'job.yaml');
   await writeFileAtomic(path, stringify(jobManifest(request, options)));
   const inNamespace = ['--namespace', options.namespace];
   // A generated name, because a Job cannot be restarted.

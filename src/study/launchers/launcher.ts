@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import type { z } from 'zod';
 import type { Component } from '../../core/component.js';
+import { makeFolder, onDisk } from '../../io/disk.js';
 
 export interface WorkersRequest {
   /** Directory of the study. */
@@ -24,9 +26,8 @@ export interface Workers {
   stop(): Promise<void>;
 }
 
-export interface Launcher {
-  launch(request: WorkersRequest): Promise<Workers>;
-}
+/** Launches workers. */
+export type Launcher = (request: WorkersRequest) => Promise<Workers>;
 
 /** A launcher with its properties. */
 export interface LauncherPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
@@ -44,4 +45,16 @@ export function defineLauncher<const Name extends string, Shape extends z.ZodRaw
   launcher: LauncherPart<Name, Shape>,
 ): LauncherPart<Name, Shape> {
   return launcher;
+}
+
+/** Creates the directory of a study with the files of its workers, and returns it. */
+export async function makeWorkersFolder(study: string): Promise<string> {
+  const folder = join(study, 'workers');
+  await onDisk(folder, () => makeFolder(folder));
+  return folder;
+}
+
+/** Quotes a command for the shell. */
+export function quoteCommand(command: readonly string[]): string {
+  return command.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`)).join(' ');
 }

@@ -7,13 +7,13 @@ export const local = defineLauncher({
   summary: 'Processes on this machine',
   options: () => ({}),
   isHere: true,
-  build: () => ({
-    launch: ({ study, count, mtl, args }) =>
+  build:
+    () =>
+    ({ study, count, mtl, args }) =>
       launchProcesses(
         study,
         Array.from({ length: count }, () => [...mtl, ...args]),
         true,
         `${count} on this machine`,
       ),
-  }),
 });

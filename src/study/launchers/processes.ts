@@ -4,9 +4,8 @@ import { appendFileSync, closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { monotonicMs } from '../../system/clock.js';
-import { makeFolder, onDisk } from '../../io/disk.js';
 import { userError } from '../../core/errors.js';
-import type { Workers } from './launcher.js';
+import { makeWorkersFolder, type Workers } from './launcher.js';
 
 /** Number of log lines that an error quotes. */
 const LOG_TAIL_LINES = 5;
@@ -36,8 +35,7 @@ export async function launchProcesses(
   where: string,
   pause: Pause = (ms, signal) => setTimeout(ms, undefined, { signal }),
 ): Promise<Workers> {
-  const logs = join(study, 'workers');
-  await onDisk(logs, () => makeFolder(logs));
+  const logs = await makeWorkersFolder(study);
   const workers = new WorkerProcesses(logs, isRestarted, pause);
   commands.forEach((command, i) => workers.start(i + 1, command));
   return {

@@ -4,9 +4,8 @@ import https from 'node:https';
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { userError } from '../../core/errors.js';
-import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
+import { defineLauncher, quoteCommand, type Workers, type WorkersRequest } from './launcher.js';
 import { readAnswer } from './run-program.js';
-import { quoteCommand } from './shell-text.js';
 
 const jobSchema = z.looseObject({ status: z.string(), message: z.string().nullish() });
 /** Maximum length of a quoted answer. */
@@ -26,7 +25,10 @@ export const ray = defineLauncher({
     cpus: z.number().positive().optional().describe('CPUs reserved per worker'),
   }),
   isHere: false,
-  build: ({ address, cpus }) => ({ launch: (request) => launch(request, address, cpus) }),
+  build:
+    ({ address, cpus }) =>
+    (request) =>
+      launch(request, address, cpus),
 });
 
 async function launch(

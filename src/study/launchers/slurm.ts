@@ -1,9 +1,8 @@
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { makeFolder, onDisk, writeFileAtomic } from '../../io/disk.js';
-import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
+import { writeFileAtomic } from '../../io/disk.js';
+import { defineLauncher, makeWorkersFolder, quoteCommand, type Workers, type WorkersRequest } from './launcher.js';
 import { readProgram, runProgram } from './run-program.js';
-import { quoteCommand } from './shell-text.js';
 
 /** Seconds before the time limit at which Slurm signals a worker to save. */
 const NOTICE_SECONDS = 120;
@@ -19,13 +18,15 @@ export const slurm = defineLauncher({
       .describe("sbatch options, as in ['--partition=cpu', '--cpus-per-task=4', '--time=8:00:00']"),
   }),
   isHere: false,
-  build: ({ options }) => ({ launch: (request) => launch(request, options) }),
+  build:
+    ({ options }) =>
+    (request) =>
+      launch(request, options),
 });
 
 async function launch(request: WorkersRequest, options: readonly string[]): Promise<Workers> {
   const { study, count } = request;
-  const logs = join(study, 'workers');
-  await onDisk(logs, () => makeFolder(logs));
+  const logs = await makeWorkersFolder(study);
   const script = join(logs, 'slurm.sh');
   await writeFileAtomic(script, jobScript(request, options));
   const job = await readProgram(
