@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SINGLE_PROCESS } from '../src/core/process-group.js';
 import { createCpuEngine } from '../src/engines/cpu/engine.js';
-import { readSafetensors, writeSafetensors } from '../src/io/safetensors.js';
+import { readSafetensors } from '../src/io/safetensors.js';
 import type { ProgramState } from '../src/engines/engine.js';
 import { randomStream } from '../src/core/random.js';
 import { PART_NUMBERS, countElements } from '../src/core/tensor.js';
-import { selectChanges, toRowTensors } from '../src/runs/delta.js';
+import { programContents, writeContents, type Contents } from '../src/runs/checkpoint-contents.js';
+import { selectChanges } from '../src/runs/delta.js';
+import { FILES } from '../src/runs/manifest.js';
 import { createRowJournal } from '../src/tables/row-journal.js';
 import { count, MACHINE, median, printTable } from './results.js';
 import { batchesOf, planOf, VOCABULARY, type Workload } from './workloads.js';
@@ -95,7 +97,9 @@ async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
   }
   const cpu = process.cpuUsage(before);
   const folder = mkdtempSync(join(tmpdir(), 'mtl-vocabulary-'));
-  const path = (name: string): string => join(folder, `${name}.safetensors`);
+  const write = async (contents: Contents): Promise<void> => {
+    await writeContents(contents, (name) => join(folder, name));
+  };
   try {
     const state = program.state();
     let changedRows = 0;
@@ -103,18 +107,13 @@ async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
       const previous = { name: 'step-00000000', sha256: '' };
       const delta = selectChanges(state, journal.rows(), previous, SINGLE_PROCESS);
       for (const rows of delta.rows.values()) changedRows += rows.length;
-      await writeSafetensors(path('rows'), toRowTensors(delta.rows));
-      await writeSafetensors(path('weights'), delta.program.weights);
-      await writeSafetensors(path('optimizer'), delta.program.optimizer);
+      await write(programContents(delta.program, delta.rows));
     });
-    const saveSeconds = await seconds(async () => {
-      await writeSafetensors(path('weights'), state.weights);
-      await writeSafetensors(path('optimizer'), state.optimizer);
-    });
+    const saveSeconds = await seconds(() => write(programContents(state)));
     const restoreSeconds = await seconds(async () => {
       const read = async (name: string): Promise<ProgramState['weights']> =>
-        (await readSafetensors(path(name))) as ProgramState['weights']; // in file order
-      program.restore({ step: state.step, weights: await read('weights'), optimizer: await read('optimizer') });
+        (await readSafetensors(join(folder, name))) as ProgramState['weights']; // in file order
+      program.restore({ step: state.step, weights: await read(FILES.weights), optimizer: await read(FILES.optimizer) });
     });
     return {
       ids,

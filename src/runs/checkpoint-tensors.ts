@@ -8,25 +8,18 @@ import { UserError } from '../core/errors.js';
 import type { FileDigest } from '../io/disk.js';
 import { locateTensors } from '../io/named-tensor.js';
 import { readSafetensors, type StoredTensor } from '../io/safetensors.js';
-import {
-  applyDeltas,
-  growsVocabulary,
-  type Chain,
-  type DeltaFolder,
-  type DeltaTensors,
-  type TensorKind,
-} from './delta.js';
+import { applyDeltas, growsVocabulary, type Chain, type DeltaTensors, type TensorKind } from './delta.js';
 import {
   checkSize,
   damaged,
   FILES,
+  listedDigest,
   parseJson,
   partFile,
   readText,
-  type DeltaPartDigests,
+  type CheckpointFolder,
   type Digests,
-  type OptionalFile,
-  type PartDigests,
+  type FileName,
 } from './manifest.js';
 import { STATES, type StateChanges, type StateName, type States, type StateTensors } from './states.js';
 import { mergeShards, toFloatTensors, type TensorMemory } from './sharded-tensors.js';
@@ -42,8 +35,7 @@ export async function readProgramTensors(
   memory: TensorMemory,
 ): Promise<ProgramState['weights']> {
   const shards: ProgramState['weights'][] = [];
-  for (const { path, digests } of listRankFiles(base, kind))
-    shards.push(await readFloats(path, digests[FILES[kind]], memory));
+  for (const files of listRankFiles(base)) shards.push((await readFloats(files, kind, memory)).tensors);
   const { isShared = false } = memory;
   const changes: DeltaTensors[] = [];
   for (const delta of deltas) changes.push(...(await readDeltaTensors(delta, kind, { isShared })));
@@ -56,40 +48,41 @@ export async function readProgramTensors(
  * @throws UserError (checkpoint) for a missing or invalid file
  */
 export async function readDeltaTensors(
-  delta: Chain['deltas'][number],
+  delta: CheckpointFolder,
   kind: TensorKind,
   memory: TensorMemory,
 ): Promise<readonly DeltaTensors[]> {
   const ofRanks: DeltaTensors[] = [];
-  for (const { path, rowsPath, digests, isPart } of listRankFiles(delta, kind)) {
-    const rows = await readRows(rowsPath, digests[FILES.rows]);
-    const isGrowing = growsVocabulary(delta.manifest);
-    ofRanks.push({ path, rows, tensors: await readFloats(path, digests[FILES[kind]], memory), isPart, isGrowing });
-  }
+  const isGrowing = growsVocabulary(delta.manifest);
+  for (const [rank, files] of listRankFiles(delta).entries())
+    ofRanks.push({
+      rows: await readRows(files),
+      ...(await readFloats(files, kind, memory)),
+      isPart: rank > 0,
+      isGrowing,
+    });
   return ofRanks;
 }
 
-async function readFloats(path: string, digest: FileDigest, memory: TensorMemory): Promise<ProgramState['weights']> {
+/** Returns where a file of a rank is, and its digest. */
+type RankFiles = (name: FileName) => { readonly path: string; readonly digest: FileDigest };
+
+/** Lists the files of all ranks. */
+function listRankFiles({ folder, manifest: { files, parts } }: CheckpointFolder): readonly RankFiles[] {
+  return [files, ...parts].map((digests, rank) => (name) => ({
+    path: join(folder, rank === 0 ? name : partFile(name, rank, parts.length + 1)),
+    digest: listedDigest(folder, name, digests),
+  }));
+}
+
+async function readFloats(files: RankFiles, kind: TensorKind, memory: TensorMemory) {
+  const { path, digest } = files(FILES[kind]);
   await checkSize(path, digest.bytes);
-  return toFloatTensors(path, await readSafetensors(path, digest, memory));
+  return { path, tensors: toFloatTensors(path, await readSafetensors(path, digest, memory)) };
 }
 
-/** Lists the files of all ranks with weights or optimizer state, and those with row numbers, which only deltas have. */
-function listRankFiles<Digests extends PartDigests>(
-  {
-    folder,
-    manifest: { files, parts },
-  }: { readonly folder: string; readonly manifest: { readonly files: Digests; readonly parts: readonly Digests[] } },
-  kind: TensorKind,
-) {
-  return [files, ...parts].map((digests, rank) => {
-    const pathOf = (name: keyof DeltaPartDigests): string =>
-      join(folder, rank === 0 ? name : partFile(name, rank, parts.length + 1));
-    return { path: pathOf(FILES[kind]), rowsPath: pathOf(FILES.rows), digests, isPart: rank > 0 };
-  });
-}
-
-async function readRows(path: string, digest: FileDigest): Promise<DeltaTensors['rows']> {
+async function readRows(files: RankFiles): Promise<DeltaTensors['rows']> {
+  const { path, digest } = files(FILES.rows);
   await checkSize(path, digest.bytes);
   const tensors = await readSafetensors(path, digest);
   return new Map(
@@ -107,7 +100,7 @@ async function readRows(path: string, digest: FileDigest): Promise<DeltaTensors[
  * @throws UserError (checkpoint) for a missing or invalid file
  */
 export async function readChanges<Content>(
-  { folder, manifest }: DeltaFolder,
+  { folder, manifest }: CheckpointFolder,
   name: keyof StateChanges,
   convert: (tensors: StateTensors) => Content,
 ): Promise<Content | undefined> {
@@ -143,10 +136,7 @@ function convertTensors<Content>(
  * Reads the fitted parameters of the features.
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export async function readFitted(
-  folder: string,
-  digests: Pick<Digests, typeof FILES.features | OptionalFile>,
-): Promise<Fitted> {
+export async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
   const text = await readText(folder, FILES.features, digests);
   const json = parseJson(join(folder, FILES.features), text, z.record(z.string(), z.unknown()));
   return readTensors(folder, FILES.vocabularies, digests, (tensors) => loadedFitted({ json, tensors }));
@@ -190,8 +180,8 @@ async function readState({ base, deltas }: Chain, name: StateName): Promise<Stat
  */
 export async function readTensors<Content>(
   folder: string,
-  name: OptionalFile,
-  digests: Pick<Digests, OptionalFile>,
+  name: FileName,
+  digests: Digests,
   load: (tensors: ReadonlyMap<string, StoredTensor>) => Content,
   isShared = true,
 ): Promise<Content> {

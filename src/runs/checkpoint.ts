@@ -1,24 +1,27 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { onDisk, syncFolder, writeFolder, writeSynced, type FileDigest } from '../io/disk.js';
+import { onDisk, syncFolder, writeFolder, writeSynced } from '../io/disk.js';
 import { remove, renameBusy } from '../io/busy.js';
 import { pointLink } from '../io/links.js';
-import type { ProgramState } from '../engines/engine.js';
 import { UserError } from '../core/errors.js';
 import { renameMetrics } from '../evaluation/metric-renames.js';
-import type { Fitted } from '../features/feature-types.js';
-import { loadedLookups, type LookupTables } from '../features/lookups.js';
+import { loadedLookups } from '../features/lookups.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
-import { writeSafetensors, type StoredTensor } from '../io/safetensors.js';
-import { listParts, countElements, type HostTensor } from '../core/tensor.js';
 import type { TableFormat } from '../tables/row-formats.js';
-import { assertFinite } from '../training/divergence.js';
 import { allSettledOrThrow } from './await-all.js';
-import { checkpointBytes, deltaBytes } from './checkpoint-bytes.js';
+import {
+  contentBytes,
+  deltaContents,
+  fullContents,
+  programContents,
+  writeContents,
+  type Contents,
+  type FullContent,
+} from './checkpoint-contents.js';
 import { readChainFitted, readProgramTensors, readStates, readTensors } from './checkpoint-tensors.js';
 import { parseState, stateText } from './checkpoint-state.js';
-import { readChain, toRowTensors, type Delta, type SavedChanges } from './delta.js';
+import { readChain, type Delta, type SavedChanges } from './delta.js';
 import { selectLocalShards } from './sharded-tensors.js';
 import { withFreeSpace } from './disk-usage.js';
 import {
@@ -30,29 +33,19 @@ import {
   readText,
   UPDATE,
   type CheckpointId,
-  type DeltaDigests,
-  type DeltaPartDigests,
   type Digests,
-  type PartDigests,
+  type Manifest,
 } from './manifest.js';
-import { writeChanges, writeConstants } from './optional-files.js';
 import { quantizeTables } from './quantized-tables.js';
 import { checkpointsFolder, listCheckpoints, listRemovable, type Retention } from './retention.js';
 import type { Sections } from './run-state.js';
-import { STATE_NAMES, type StateName, type States, type StateTensors } from './states.js';
+import { STATE_NAMES, type StateName, type StateTensors } from './states.js';
 
-export interface Checkpoint {
-  readonly program: ProgramState;
+export interface Checkpoint extends FullContent {
   /** Format of the rows of tables in `program.weights`, if they are quantized (`Plan.tableFormat`). */
   readonly tableFormat?: TableFormat | undefined;
   /** State sections of the run's components. */
   readonly sections: Sections;
-  readonly fitted: Fitted;
-  /** The resolved config, YAML. */
-  readonly config: string;
-  /** Side tables that the fields read. */
-  readonly lookups: LookupTables;
-  readonly states: States;
 }
 
 /** Links to checkpoints of a run. */
@@ -100,14 +93,18 @@ async function saveFirst(
   const first = `step-${String(checkpoint.program.step).padStart(8, '0')}`;
   let name = first;
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
-  const bytes = changes.delta === undefined ? checkpointBytes(checkpoint) : deltaBytes(changes.delta);
-  const updateBytes = changes.update === undefined ? 0 : deltaBytes(changes.update);
-  let sha256 = '';
+  const { delta, update } = changes;
   const state = stateText({ step: checkpoint.program.step, links }, checkpoint.sections);
-  await withFreeSpace(folder, bytes + updateBytes, () =>
+  const contents = { ...(delta ? deltaContents(delta, checkpoint.config) : fullContents(checkpoint)), state };
+  const updated = update && { ...servedContents(update, checkpoint.config), state };
+  let sha256 = '';
+  await withFreeSpace(folder, contentBytes(contents) + (updated ? contentBytes(updated) : 0), () =>
     writeFolder(join(folder, name), async (temporary) => {
-      if (changes.update !== undefined) await writeUpdate(join(temporary, UPDATE), checkpoint, state, changes.update);
-      sha256 = await writeFiles(temporary, checkpoint, state, peers, changes.delta);
+      if (updated !== undefined)
+        await writeFolder(join(temporary, UPDATE), async (inner) => {
+          await writeFiles(inner, updated, { previous: update?.previous });
+        });
+      sha256 = await writeFiles(temporary, contents, { peers, previous: delta?.previous });
     }),
   );
   await allSettledOrThrow(links.map((link) => pointLink(join(folder, link), name)));
@@ -116,104 +113,44 @@ async function saveFirst(
   return { name, sha256 };
 }
 
-/** Tensors to write: all, or those of a delta with its rows. */
-type WrittenTensors = Pick<Checkpoint, 'program'> & { readonly rows?: Delta['rows'] | undefined };
+/** Returns what a delta has without what only training reads. */
+function servedContents(delta: Delta, config: string): Contents {
+  return { ...deltaContents(delta, config), optimizer: new Map(), window: undefined };
+}
 
 /** Writes this rank's shards of sharded tensors next to the files of rank 0. */
-async function savePart({ program, rows }: WrittenTensors, peers: ProcessGroup): Promise<void> {
+async function savePart({ program, rows }: SavedTensors, peers: ProcessGroup): Promise<void> {
   const [folder] = peers.allGatherStrings('');
   const { weights, optimizer, dealt } = program;
-  const shards = {
-    program: { ...program, weights: selectLocalShards(weights, dealt), optimizer: selectLocalShards(optimizer, dealt) },
-    rows: rows && selectLocalShards(rows, dealt),
-  };
-  const digests = await writeTensors(shards, (name) => join(folder!, partFile(name, peers.rank, peers.size)));
+  const select = <Tensor>(tensors: ReadonlyMap<string, Tensor>) => selectLocalShards(tensors, dealt);
+  const shards = { ...program, weights: select(weights), optimizer: select(optimizer) };
+  const contents = programContents(shards, rows && select(rows));
+  const digests = await writeContents(contents, (name) => join(folder!, partFile(name, peers.rank, peers.size)));
   peers.allGatherStrings(JSON.stringify(digests));
 }
 
-async function writeTensors(
-  { program: { weights, optimizer }, rows }: WrittenTensors,
-  pathOf: (name: keyof DeltaPartDigests) => string,
-): Promise<PartDigests | DeltaPartDigests> {
-  // Written concurrently, because each file waits for its own sync.
-  const [ofWeights, ofOptimizer, ofRows] = await allSettledOrThrow<[FileDigest, FileDigest, FileDigest | undefined]>([
-    writeSafetensors(pathOf(FILES.weights), toStoredTensors(weights)),
-    writeSafetensors(pathOf(FILES.optimizer), toStoredTensors(optimizer)),
-    rows === undefined ? Promise.resolve(undefined) : writeSafetensors(pathOf(FILES.rows), toRowTensors(rows)),
-  ]);
-  return {
-    [FILES.weights]: ofWeights,
-    [FILES.optimizer]: ofOptimizer,
-    ...(ofRows !== undefined && { [FILES.rows]: ofRows }),
-  };
-}
+/** Tensors to write: all, or those of a delta with its rows. */
+type SavedTensors = Pick<Checkpoint, 'program'> & { readonly rows?: Delta['rows'] | undefined };
 
 /**
  * Writes all files of rank 0, the manifest last.
- * @param state content of `state.json`
+ * @param options.previous the checkpoint before a delta
  * @returns the SHA-256 of the manifest
  */
 export async function writeFiles(
   folder: string,
-  checkpoint: Omit<Checkpoint, 'sections'>,
-  state: string,
-  peers: ProcessGroup = SINGLE_PROCESS,
-  delta?: Delta,
+  contents: Contents,
+  {
+    peers = SINGLE_PROCESS,
+    previous,
+  }: { readonly peers?: ProcessGroup; readonly previous?: Manifest['previous'] } = {},
 ): Promise<string> {
   peers.allGatherStrings(folder);
-  const [tensors, others, configFile, stateFile] = await allSettledOrThrow<
-    [PartDigests, Partial<Digests & DeltaDigests>, FileDigest, FileDigest]
-  >([
-    writeTensors(delta ?? checkpoint, (name) => join(folder, name)),
-    delta === undefined ? writeConstants(folder, checkpoint) : writeChanges(folder, delta),
-    writeSynced(join(folder, FILES.config), checkpoint.config),
-    writeSynced(join(folder, FILES.state), state),
-  ]);
-  const files = { ...tensors, ...others, [FILES.config]: configFile, [FILES.state]: stateFile };
+  const files = await writeContents(contents, (name) => join(folder, name));
   const [, ...parts] = peers.allGatherStrings('');
-  const { sha256 } = await writeSynced(
-    join(folder, MANIFEST),
-    manifestText(
-      files,
-      parts.map((text) => JSON.parse(text) as PartDigests),
-      delta?.previous,
-    ),
-  );
+  const ofRanks = parts.map((text) => JSON.parse(text) as Digests);
+  const { sha256 } = await writeSynced(join(folder, MANIFEST), manifestText({ files, parts: ofRanks, previous }));
   return sha256;
-}
-
-/** Writes the directory of an update: a delta without what only training reads. */
-async function writeUpdate(folder: string, checkpoint: Checkpoint, state: string, update: Delta): Promise<void> {
-  const program = { ...update.program, optimizer: new Map<string, HostTensor>() };
-  const delta = { ...update, program, states: { ...update.states, window: undefined } };
-  await writeFolder(folder, async (temporary) => {
-    await writeFiles(temporary, checkpoint, state, SINGLE_PROCESS, delta);
-  });
-}
-
-/**
- * Adapts tensors for writing. Tensors are read one at a time and in parts; each part is checked for non-finite values
- * before it is written.
- */
-function toStoredTensors(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, StoredTensor> {
-  const asStored = (name: string, tensor: HostTensor): StoredTensor => ({
-    shape: tensor.shape,
-    dtype: 'F32',
-    get data() {
-      const { data } = tensor;
-      assertFinite(name, data);
-      return data;
-    },
-    *parts() {
-      let offset = 0;
-      for (const part of listParts(tensor)) {
-        assertFinite(name, part, offset, countElements(tensor.shape));
-        yield part;
-        offset += part.length;
-      }
-    },
-  });
-  return new Map([...tensors].map(([name, tensor]) => [name, asStored(name, tensor)]));
 }
 
 /**

@@ -10,7 +10,7 @@ import type { LoopState } from '../training/loop-state.js';
 import type { ProgramState } from '../engines/engine.js';
 import type { RowJournal } from '../tables/row-journal.js';
 import { saveCheckpoint, type Checkpoint, type CheckpointLink } from './checkpoint.js';
-import { checkpointBytes, tensorBytes } from './checkpoint-bytes.js';
+import { contentBytes, fullContents, programBytes } from './checkpoint-contents.js';
 import { selectChanges, type Delta, type SavedChanges } from './delta.js';
 import { isCompacted, type CheckpointId } from './manifest.js';
 import type { OpenRun } from './open-run.js';
@@ -71,7 +71,7 @@ export async function openCheckpointer(
   const deltas = new DeltaChain(options);
   const intervals = new Intervals(options);
 
-  await checkDiskSpace(folder, checkpointBytes(await snapshot()), options, warn);
+  await checkDiskSpace(folder, contentBytes(fullContents(await snapshot())), options, warn);
 
   const save = async (links: readonly CheckpointLink[], isDelta: boolean): Promise<void> => {
     const startMs = monotonicMs();
@@ -218,7 +218,7 @@ class DeltaChain {
       Object.entries(states).map(([name, state]) => [name, state.changes()]),
     );
     const delta = selectChanges(program, journal.rows(), this.#last, peers, changes);
-    const bytes = tensorBytes(delta.program);
+    const bytes = programBytes(delta.program);
     if (isDelta && !peers.allReduceAny(this.#requiredBytes() + bytes > this.#fullBytes)) return { delta };
     return peers.size === 1 && 2 * bytes <= this.#fullBytes ? { update: delta } : {};
   }
@@ -229,8 +229,8 @@ class DeltaChain {
     journal?.clear();
     for (const state of Object.values(states)) state.markSaved();
     this.#last = id;
-    if (delta === undefined) [this.#fullBytes, this.#deltas] = [tensorBytes(program), []];
-    else this.#deltas = [...this.#deltas, { name: id.name, bytes: tensorBytes(delta.program) }];
+    if (delta === undefined) [this.#fullBytes, this.#deltas] = [programBytes(program), []];
+    else this.#deltas = [...this.#deltas, { name: id.name, bytes: programBytes(delta.program) }];
   }
 
   /** Returns the bytes of the deltas since the last one that another process compacted. */

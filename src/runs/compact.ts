@@ -4,7 +4,7 @@ import { UserError, userError } from '../core/errors.js';
 import { writeFolder } from '../io/disk.js';
 import { removeStaleTemporary } from '../io/temporary.js';
 import { readCheckpoint, writeFiles } from './checkpoint.js';
-import { checkpointBytes } from './checkpoint-bytes.js';
+import { contentBytes, fullContents } from './checkpoint-contents.js';
 import { readChain } from './delta.js';
 import { withFreeSpace } from './disk-usage.js';
 import { COMPACTED, FILES, isCompacted, MANIFEST, readText } from './manifest.js';
@@ -32,11 +32,12 @@ export async function compactCheckpoint(folder: string): Promise<Compaction> {
     if (deltas.length === 0) return { deltas: 0, bytes: 0 };
     const checkpoint = await readCheckpoint(folder, { withOptimizer: true });
     const state = await readText(folder, FILES.state, files);
-    const bytes = checkpointBytes(checkpoint);
+    const contents = { ...fullContents(checkpoint), state };
+    const bytes = contentBytes(contents);
     await removeStaleTemporary(target);
     await withFreeSpace(folder, bytes, () =>
       writeFolder(target, async (temporary) => {
-        await writeFiles(temporary, checkpoint, state);
+        await writeFiles(temporary, contents);
       }),
     );
     return { deltas: deltas.length, bytes };

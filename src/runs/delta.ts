@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { listParts, selectRows, type HostTensor } from '../core/tensor.js';
 import { tableTensor, type ProgramState } from '../engines/engine.js';
-import type { StoredTensor } from '../io/safetensors.js';
 import {
   damaged,
   FILES,
@@ -11,11 +10,9 @@ import {
   readCompacted,
   readManifest,
   UPDATE,
+  type CheckpointFolder,
   type CheckpointId,
-  type DeltaDigests,
-  type DeltaManifest,
   type Digests,
-  type FullManifest,
   type Manifest,
 } from './manifest.js';
 import type { StateChanges } from './states.js';
@@ -84,17 +81,12 @@ export function selectChanges(
   };
 }
 
-/** Returns the row numbers of a delta as tensors. */
-export function toRowTensors(rows: Delta['rows']): ReadonlyMap<string, StoredTensor> {
-  return new Map(Array.from(rows, ([name, data]) => [name, { shape: [data.length], data }]));
-}
-
 /** A checkpoint: a full one and the deltas after it, in order. A compacted delta is a full one itself. */
 export interface Chain {
   /** Files that the checkpoint itself has. */
-  readonly files: DeltaDigests | Digests;
-  readonly base: { readonly folder: string; readonly manifest: FullManifest };
-  readonly deltas: readonly { readonly folder: string; readonly manifest: DeltaManifest }[];
+  readonly files: Digests;
+  readonly base: CheckpointFolder;
+  readonly deltas: readonly CheckpointFolder[];
 }
 
 /**
@@ -102,7 +94,7 @@ export interface Chain {
  * @throws UserError (checkpoint) for a manifest that is missing, invalid or of another checkpoint
  */
 export async function readChain(folder: string): Promise<Chain> {
-  const deltas: { readonly folder: string; readonly manifest: DeltaManifest }[] = [];
+  const deltas: CheckpointFolder[] = [];
   let at = folder;
   let manifest: Manifest = await readManifest(at);
   const { files } = manifest;
@@ -121,16 +113,13 @@ export async function readChain(folder: string): Promise<Chain> {
   return { files, base: { folder: at, manifest }, deltas };
 }
 
-/** A delta that is complete. */
-export type DeltaFolder = Chain['deltas'][number];
-
 /** Whether a delta changes the tokens of a vocabulary. */
-export function growsVocabulary({ files }: DeltaManifest): boolean {
+export function growsVocabulary({ files }: Manifest): boolean {
   return files[FILES.growth] !== undefined;
 }
 
 /** A step from a checkpoint to a later one: a delta, or the update of a full checkpoint. */
-export interface DeltaSince extends DeltaFolder {
+export interface DeltaSince extends CheckpointFolder {
   /** Directory of the later checkpoint, and the digest of its manifest. */
   readonly checkpoint: string;
   readonly sha256: string;
@@ -151,7 +140,8 @@ export async function listDeltasSince(sha256: string, folder: string): Promise<r
     const delta = found.previous === undefined ? await readUpdate(at) : { folder: at, manifest: found };
     if (delta === undefined) return undefined;
     deltas.unshift({ ...delta, checkpoint: at, sha256: found.sha256 });
-    const { previous } = delta.manifest;
+    // Only a delta has a checkpoint before it.
+    const previous = delta.manifest.previous!;
     if (previous.sha256 === sha256) break;
     const isFull = found.previous === undefined || isCompacted(at);
     at = join(dirname(at), previous.name);
@@ -166,7 +156,7 @@ export async function listDeltasSince(sha256: string, folder: string): Promise<r
 }
 
 /** Reads the manifest of the update of a full checkpoint; undefined without one. */
-async function readUpdate(checkpoint: string): Promise<DeltaFolder | undefined> {
+async function readUpdate(checkpoint: string): Promise<CheckpointFolder | undefined> {
   const folder = join(checkpoint, UPDATE);
   if (!existsSync(folder)) return undefined;
   const manifest = await readManifest(folder);

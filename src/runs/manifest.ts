@@ -9,28 +9,60 @@ import { systemCode, userError } from '../core/errors.js';
 /** Version of the checkpoint format; other versions are rejected. */
 const FORMAT_VERSION = 2;
 
-/** Files of a checkpoint. A full one is self-contained and can be copied anywhere. */
-export const FILES = {
-  weights: 'weights.safetensors',
-  optimizer: 'optimizer.safetensors',
-  /** Numbers of the table rows in a delta; absent in a full checkpoint. */
-  rows: 'rows.safetensors',
-  /** Changes of growing vocabularies in a delta; absent without any. */
-  growth: 'vocabulary-changes.safetensors',
-  state: 'state.json',
-  features: 'features.json',
-  /** Rows of the current window of a stream, in a delta those since the checkpoint before; absent without a stream. */
-  window: 'window.safetensors',
-  /** Events of a stream that rows see, in a delta those since the checkpoint before; absent without data.sequences. */
-  histories: 'histories.safetensors',
-  /** Vocabularies that are too large for JSON; usually absent. */
-  vocabularies: 'vocabularies.safetensors',
-  /** Counters of earlier events after each split; absent without data.counters, and in most deltas. */
-  counters: 'counters.safetensors',
-  /** Side tables; absent without data.lookups. */
-  lookups: 'lookups.safetensors',
-  config: 'config.yaml',
-} as const;
+/** Kinds of checkpoints. */
+type Kind = 'full' | 'delta';
+const BOTH: readonly Kind[] = ['full', 'delta'];
+
+/** A file of a checkpoint. */
+interface FileForm {
+  readonly file: string;
+  readonly kinds: readonly Kind[];
+  /** Whether it is absent if it would be empty. Default: false. */
+  readonly isOptional?: true;
+  /** Whether each rank has one: rank 0 all tensors, and others their shards of sharded tensors. Default: false. */
+  readonly isSharded?: true;
+}
+
+/**
+ * What a checkpoint consists of. A full one is self-contained and can be copied anywhere. A delta has what changed
+ * since the checkpoint before it.
+ */
+const FORMS = {
+  weights: { file: 'weights.safetensors', kinds: BOTH, isSharded: true },
+  optimizer: { file: 'optimizer.safetensors', kinds: BOTH, isSharded: true },
+  /** Numbers of the table rows. */
+  rows: { file: 'rows.safetensors', kinds: ['delta'], isSharded: true },
+  state: { file: 'state.json', kinds: BOTH },
+  config: { file: 'config.yaml', kinds: BOTH },
+  features: { file: 'features.json', kinds: ['full'] },
+  /** Vocabularies that are too large for JSON. */
+  vocabularies: { file: 'vocabularies.safetensors', kinds: ['full'], isOptional: true },
+  /** Changes of growing vocabularies. */
+  growth: { file: 'vocabulary-changes.safetensors', kinds: ['delta'], isOptional: true },
+  /** Side tables. */
+  lookups: { file: 'lookups.safetensors', kinds: ['full'], isOptional: true },
+  /** Counters of earlier events after each split; in a delta, if they changed. */
+  counters: { file: 'counters.safetensors', kinds: BOTH, isOptional: true },
+  /** Rows of the current window of a stream; in a delta, those since the checkpoint before. */
+  window: { file: 'window.safetensors', kinds: BOTH, isOptional: true },
+  /** Events of a stream that rows see; in a delta, those since the checkpoint before. */
+  histories: { file: 'histories.safetensors', kinds: BOTH, isOptional: true },
+} as const satisfies Readonly<Record<string, FileForm>>;
+
+type Forms = typeof FORMS;
+export type FileKey = keyof Forms;
+export type FileName = Forms[FileKey]['file'];
+
+/** Names of the files of a checkpoint. */
+export const FILES = Object.fromEntries(Object.entries(FORMS).map(([key, { file }]) => [key, file])) as {
+  readonly [Key in FileKey]: Forms[Key]['file'];
+};
+
+/** Returns whether a file is absent if it would be empty. */
+export function isOptional(key: FileKey): boolean {
+  const form: FileForm = FORMS[key];
+  return form.isOptional === true;
+}
 
 /** Directory within a full checkpoint: a delta from the checkpoint before it. */
 export const UPDATE = 'update';
@@ -44,24 +76,8 @@ export const MANIFEST = 'manifest.json';
 /** Directory in a compacted delta: the full checkpoint with the same content. */
 export const COMPACTED = 'full';
 
-/** Files of each rank: rank 0 has all weights and optimizer state, and others have their shards of sharded tensors. */
-const PART = [FILES.weights, FILES.optimizer] as const;
-const DELTA_PART = [...PART, FILES.rows] as const;
-const FULL = [...PART, FILES.state, FILES.config, FILES.features] as const;
-const DELTA = [...DELTA_PART, FILES.state, FILES.config] as const;
-/** Files that a full checkpoint, or a delta, may lack. */
-const FULL_OPTIONAL = [FILES.vocabularies, FILES.lookups, FILES.counters, FILES.window, FILES.histories] as const;
-const DELTA_OPTIONAL = [FILES.growth, FILES.counters, FILES.window, FILES.histories] as const;
-export type OptionalFile = (typeof FULL_OPTIONAL)[number];
-
 /** Digests by file name. The names are fixed, so a manifest cannot name other files. */
-type DigestsOf<Names extends readonly string[], Optional extends readonly string[] = []> = {
-  readonly [File in Names[number]]: FileDigest;
-} & { readonly [File in Optional[number]]?: FileDigest | undefined };
-export type PartDigests = DigestsOf<typeof PART>;
-export type DeltaPartDigests = DigestsOf<typeof DELTA_PART>;
-export type Digests = DigestsOf<typeof FULL, typeof FULL_OPTIONAL>;
-export type DeltaDigests = DigestsOf<typeof DELTA, typeof DELTA_OPTIONAL>;
+export type Digests = { readonly [File in FileName]?: FileDigest | undefined };
 
 /** Identity of a checkpoint: its directory name, and the digest of its manifest. */
 export interface CheckpointId {
@@ -69,74 +85,59 @@ export interface CheckpointId {
   readonly sha256: string;
 }
 
-/** Digests of a full checkpoint's files, and of the files of ranks other than 0. */
-export interface FullManifest {
+/** Digests of a checkpoint's files, and of the files of ranks other than 0. */
+export interface Manifest {
   readonly files: Digests;
-  readonly parts: readonly PartDigests[];
-  readonly previous?: undefined;
+  readonly parts: readonly Digests[];
+  /** Of a delta: the checkpoint before it in the same directory. */
+  readonly previous?: CheckpointId | undefined;
 }
 
-/** Digests of a delta, and the checkpoint before it in the same directory. */
-export interface DeltaManifest {
-  readonly files: DeltaDigests;
-  readonly parts: readonly DeltaPartDigests[];
-  readonly previous: CheckpointId;
+/** A manifest in a directory. */
+export interface CheckpointFolder {
+  readonly folder: string;
+  readonly manifest: Manifest;
 }
-
-export type Manifest = FullManifest | DeltaManifest;
 
 /** Returns the file name of a rank's part. */
-export function partFile(name: keyof DeltaPartDigests, rank: number, size: number): string {
+export function partFile(name: string, rank: number, size: number): string {
   return name.replace('.', `.${rank + 1}-of-${size}.`);
 }
 
 /** Schema of the digest of a file. */
 export const digestSchema = z.strictObject({ bytes: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 const formatVersion = z.literal(FORMAT_VERSION, `expected format version ${FORMAT_VERSION}`);
-const filesSchema = <Names extends readonly string[], const Optional extends readonly string[]>(
-  names: Names,
-  optional: Optional,
-) =>
-  z.strictObject({
-    ...Object.fromEntries(names.map((name) => [name, digestSchema])),
-    ...Object.fromEntries(optional.map((name) => [name, digestSchema.optional()])),
-  }) as z.ZodType as z.ZodType<DigestsOf<Names, Optional>>;
-const fullSchema = z.strictObject({
+const filesSchema = (kind: Kind, isPart = false) =>
+  z.strictObject(
+    Object.fromEntries(
+      Object.values<FileForm>(FORMS)
+        .filter(({ kinds, isSharded }) => kinds.includes(kind) && (isSharded === true || !isPart))
+        .map((form) => [form.file, form.isOptional === true ? digestSchema.optional() : digestSchema]),
+    ),
+  );
+const schemaOf = (kind: Kind) => ({
   formatVersion,
-  files: filesSchema(FULL, FULL_OPTIONAL),
-  parts: z.array(filesSchema(PART, [])).optional(),
+  files: filesSchema(kind),
+  parts: z.array(filesSchema(kind, true)).default([]),
 });
-const deltaSchema = z.strictObject({
-  formatVersion,
-  previous: z.strictObject({ name: z.string().regex(NAME), sha256: digestSchema.shape.sha256 }),
-  files: filesSchema(DELTA, DELTA_OPTIONAL),
-  parts: z.array(filesSchema(DELTA_PART, [])).optional(),
-});
+const previousSchema = z.strictObject({ name: z.string().regex(NAME), sha256: digestSchema.shape.sha256 });
+const fullSchema = z.strictObject(schemaOf('full'));
+const deltaSchema = z.strictObject({ ...schemaOf('delta'), previous: previousSchema });
 /** Only a delta has a previous checkpoint. */
 const manifestSchema = z
   .looseObject({})
-  .transform((manifest) => ('previous' in manifest ? deltaSchema : fullSchema).parse(manifest));
+  .transform((manifest): Manifest => ('previous' in manifest ? deltaSchema : fullSchema).parse(manifest));
 
 /** Larger files are rejected unread. */
 const MAX_MANIFEST_BYTES = 100_000;
 
-/** Formats a manifest, of a delta if it has a previous checkpoint. */
-export function manifestText(
-  files: Partial<Digests & DeltaDigests>,
-  parts: readonly PartDigests[] = [],
-  previous?: CheckpointId,
-): string {
-  const toJson = (digests: Readonly<Record<string, FileDigest | undefined>>): object =>
-    Object.fromEntries(
-      Object.entries(digests).flatMap(([name, digest]) =>
-        digest === undefined ? [] : [[name, { bytes: digest.bytes, sha256: digest.sha256 }] as const],
-      ),
-    );
+/** Formats a manifest. */
+export function manifestText({ files, parts, previous }: Manifest): string {
   const manifest = {
     formatVersion: FORMAT_VERSION,
     ...(previous !== undefined && { previous }),
-    files: toJson(files),
-    ...(parts.length > 0 && { parts: parts.map(toJson) }),
+    files,
+    ...(parts.length > 0 && { parts }),
   };
   return `${JSON.stringify(manifest, null, 2)}\n`;
 }
@@ -151,11 +152,7 @@ export async function readManifest(folder: string): Promise<Manifest & { readonl
     bytes > MAX_MANIFEST_BYTES ? `the file has ${bytes} bytes, too many for a manifest` : undefined,
   );
   const bytes = await readBytes(path);
-  const { files, parts = [], ...delta } = parseJson(path, bytes, manifestSchema);
-  // The cast is safe: a manifest with `previous` has the files of a delta.
-  return { files, parts, ...delta, sha256: createHash('sha256').update(bytes).digest('hex') } as Manifest & {
-    readonly sha256: string;
-  };
+  return { ...parseJson(path, bytes, manifestSchema), sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
 /** Returns whether a delta is compacted: it then requires no other checkpoint. */
@@ -167,13 +164,10 @@ export function isCompacted(folder: string): boolean {
  * Reads the manifest of the full checkpoint in a compacted delta.
  * @throws UserError (checkpoint) if it is invalid, or of another checkpoint
  */
-export async function readCompacted(
-  delta: string,
-  { files }: DeltaManifest,
-): Promise<{ readonly folder: string; readonly manifest: FullManifest }> {
+export async function readCompacted(delta: string, { files }: Manifest): Promise<CheckpointFolder> {
   const folder = join(delta, COMPACTED);
   const manifest = await readManifest(folder);
-  if (manifest.previous !== undefined || manifest.files[FILES.state].sha256 !== files[FILES.state].sha256)
+  if (manifest.previous !== undefined || manifest.files[FILES.state]?.sha256 !== files[FILES.state]?.sha256)
     throw damaged(folder, `not the full checkpoint of ${delta}: its ${FILES.state} differs`);
   return { folder, manifest };
 }
@@ -206,18 +200,32 @@ export async function manifestDigest(folder: string): Promise<string> {
  * Reads a text file of a checkpoint or of trees and verifies its digest.
  * @throws UserError (checkpoint) that names the file
  */
-export async function readText<Name extends string>(
+export async function readText(
   folder: string,
-  name: Name,
-  digests: { readonly [File in Name]: FileDigest },
+  name: string,
+  digests: Readonly<Record<string, FileDigest | undefined>>,
 ): Promise<string> {
   const path = join(folder, name);
-  const { bytes, sha256 } = digests[name];
+  const { bytes, sha256 } = listedDigest(folder, name, digests);
   await checkSize(path, bytes);
   const content = await readBytes(path);
   if (createHash('sha256').update(content).digest('hex') !== sha256)
     throw damaged(path, 'the SHA-256 differs from the manifest');
   return content.toString('utf8');
+}
+
+/**
+ * Returns the digest of a file.
+ * @throws UserError (checkpoint) if the manifest does not list the file
+ */
+export function listedDigest(
+  folder: string,
+  name: string,
+  digests: Readonly<Record<string, FileDigest | undefined>>,
+): FileDigest {
+  const digest = digests[name];
+  if (digest === undefined) throw damaged(join(folder, MANIFEST), `does not list ${name}`);
+  return digest;
 }
 
 /**

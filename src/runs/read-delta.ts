@@ -4,8 +4,8 @@ import { parseState } from './checkpoint-state.js';
 import { listTokenChanges } from '../features/growing-vocabularies.js';
 import type { TokenChanges } from '../features/vocabulary/token-table.js';
 import { readChanges, readDeltaTensors } from './checkpoint-tensors.js';
-import { listChanges, type Change, type DeltaFolder } from './delta.js';
-import { FILES, readText } from './manifest.js';
+import { listChanges, type Change } from './delta.js';
+import { FILES, readText, type CheckpointFolder } from './manifest.js';
 import type { Sections } from './run-state.js';
 import type { TensorMemory } from './sharded-tensors.js';
 
@@ -27,7 +27,7 @@ export interface DeltaContent {
  * @throws UserError (checkpoint) for a missing or invalid file, or tensors or rows that `weights` does not have
  */
 export async function readDelta(
-  delta: DeltaFolder,
+  delta: CheckpointFolder,
   weights: ProgramState['weights'],
   allocate?: TensorMemory['allocate'],
 ): Promise<DeltaContent> {

@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { userError } from '../core/errors.js';
 import { writeFolder, writeSynced, type FileDigest } from '../io/disk.js';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.js';
 import { allSettledOrThrow } from './await-all.js';
@@ -10,8 +9,7 @@ import type { Checkpoint } from './checkpoint.js';
 import { readFitted, readTensors } from './checkpoint-tensors.js';
 import { loadedLookups } from '../features/lookups.js';
 import { checkSize, damaged, digestSchema, FILES, MANIFEST, parseJson, readText } from './manifest.js';
-import { writeConstants } from './optional-files.js';
-import { MTL } from '../system/command-name.js';
+import { constantContents, writeContents } from './checkpoint-contents.js';
 
 /** Version of the format of stored trees; others are rejected. */
 const FORMAT_VERSION = 1;
@@ -77,21 +75,20 @@ export function writeTrees(
   models: ReadonlyMap<string, string>,
 ): Promise<void> {
   return writeFolder(treeFolder(run), async (folder) => {
-    const files: Record<string, FileDigest | undefined> = await writeConstants(folder, constants);
+    const contents = { ...constantContents(constants), config };
+    const files: Record<string, FileDigest | undefined> = await writeContents(contents, (name) => join(folder, name));
     const write = async (name: string, text: string): Promise<void> => {
-      files[name] = await writeSynced(join(folder, name), text);
+      const { bytes, sha256 } = await writeSynced(join(folder, name), text);
+      files[name] = { bytes, sha256 };
     };
-    await write(FILES.config, config);
     await write(FACTS, JSON.stringify(facts));
     for (const [name, path] of models) await write(name, await readFile(path, 'utf8'));
     if (idCounts.size > 0) {
       const tensors = Array.from(idCounts, ([name, data]) => [name, { shape: [data.length], data }] as const);
-      files[ID_COUNTS] = await writeSafetensors(join(folder, ID_COUNTS), new Map(tensors));
+      const { bytes, sha256 } = await writeSafetensors(join(folder, ID_COUNTS), new Map(tensors));
+      files[ID_COUNTS] = { bytes, sha256 };
     }
-    const digests = Object.entries(files).flatMap(([name, digest]) =>
-      digest === undefined ? [] : [[name, { bytes: digest.bytes, sha256: digest.sha256 }] as const],
-    );
-    const manifest = { formatVersion: FORMAT_VERSION, files: Object.fromEntries(digests) };
+    const manifest = { formatVersion: FORMAT_VERSION, files };
     await writeSynced(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
   });
 }
@@ -103,13 +100,11 @@ export function writeTrees(
 export async function readTrees(folder: string): Promise<StoredTrees> {
   const digests = await readDigests(folder);
   const facts = await readFacts(folder, digests);
-  await allSettledOrThrow(listTreeFiles(facts).map((name) => readListed(folder, name, digests)));
-  const features = digests[FILES.features];
-  if (features === undefined) throw unlisted(folder, FILES.features);
+  await allSettledOrThrow(listTreeFiles(facts).map((name) => readText(folder, name, digests)));
   return {
     facts,
-    config: await readListed(folder, FILES.config, digests),
-    fitted: await readFitted(folder, { ...digests, [FILES.features]: features }),
+    config: await readText(folder, FILES.config, digests),
+    fitted: await readFitted(folder, digests),
     lookups: await readTensors(folder, FILES.lookups, digests, loadedLookups),
     states: { counters: await readTensors(folder, FILES.counters, digests, (tensors) => tensors) },
     idCounts: await readIdCounts(folder, digests[ID_COUNTS]),
@@ -125,13 +120,7 @@ async function readDigests(folder: string): Promise<Digests> {
 }
 
 async function readFacts(folder: string, digests: Digests): Promise<TreeFacts> {
-  return parseJson(join(folder, FACTS), await readListed(folder, FACTS, digests), factsSchema);
-}
-
-async function readListed(folder: string, name: string, digests: Digests): Promise<string> {
-  const digest = digests[name];
-  if (digest === undefined) throw unlisted(folder, name);
-  return readText(folder, name, { [name]: digest });
+  return parseJson(join(folder, FACTS), await readText(folder, FACTS, digests), factsSchema);
 }
 
 async function readIdCounts(folder: string, digest: FileDigest | undefined): Promise<StoredTrees['idCounts']> {
@@ -145,12 +134,4 @@ async function readIdCounts(folder: string, digest: FileDigest | undefined): Pro
       return [name, data];
     }),
   );
-}
-
-function unlisted(folder: string, name: string): Error {
-  return userError('checkpoint', {
-    where: join(folder, MANIFEST),
-    message: `does not list ${name}`,
-    fix: `run ${MTL} baseline again`,
-  });
 }

@@ -1,7 +1,7 @@
 import type { LiveCounters } from '../data/counters/live-counters.js';
 import type { EventSources } from '../data/objects/event-source.js';
 import type { LiveEvents } from '../data/objects/live-events.js';
-import type { DeltaFolder } from '../runs/delta.js';
+import type { CheckpointFolder } from '../runs/manifest.js';
 import { loadCounters, readCounterChanges } from '../trained-model/load-counters.js';
 import { loadEvents, readEventChanges } from '../trained-model/load-events.js';
 import type { Question, Supplement } from './messages.js';
@@ -48,7 +48,7 @@ export class LiveState {
    * @returns function that switches to it
    * @throws UserError (checkpoint) for a missing or invalid file
    */
-  async prepare(delta: DeltaFolder): Promise<() => void> {
+  async prepare(delta: CheckpointFolder): Promise<() => void> {
     const counters = this.#counters && (await readCounterChanges(this.#counters, delta));
     const events = this.#events && (await readEventChanges(this.#events, delta));
     return () => {

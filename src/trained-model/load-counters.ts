@@ -7,8 +7,7 @@ import { splitStates } from '../data/counters/counter-start.js';
 import { LiveCounters } from '../data/counters/live-counters.js';
 import { readChanges } from '../runs/checkpoint-tensors.js';
 import { readCheckpointState } from '../runs/checkpoint.js';
-import type { DeltaFolder } from '../runs/delta.js';
-import { FILES } from '../runs/manifest.js';
+import { FILES, type CheckpointFolder } from '../runs/manifest.js';
 
 /**
  * Loads the counters of a checkpoint, after its latest data; undefined if its model has none.
@@ -27,7 +26,7 @@ export async function loadCounters(folder: string): Promise<LiveCounters | undef
  * @param counters of the same config
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export function readCounterChanges(counters: LiveCounters, delta: DeltaFolder): Promise<LiveCounters | undefined> {
+export function readCounterChanges(counters: LiveCounters, delta: CheckpointFolder): Promise<LiveCounters | undefined> {
   return readChanges(delta, 'counters', (tensors) => counters.startAt(splitStates(tensors)));
 }
 

@@ -7,8 +7,7 @@ import { EventStore } from '../features/event-store.js';
 import { splitHistories } from '../features/stored-histories.js';
 import { readChanges } from '../runs/checkpoint-tensors.js';
 import { readCheckpointState } from '../runs/checkpoint.js';
-import type { DeltaFolder } from '../runs/delta.js';
-import { FILES } from '../runs/manifest.js';
+import { FILES, type CheckpointFolder } from '../runs/manifest.js';
 
 /**
  * Loads the events of a checkpoint of a stream; undefined if it has none.
@@ -31,7 +30,7 @@ export async function loadEvents(folder: string): Promise<LiveEvents | undefined
  * @param events of the checkpoint before it
  * @throws UserError (checkpoint) for a missing or invalid file, or events that do not follow those so far
  */
-export function readEventChanges(events: LiveEvents, delta: DeltaFolder): Promise<EventChanges | undefined> {
+export function readEventChanges(events: LiveEvents, delta: CheckpointFolder): Promise<EventChanges | undefined> {
   return readChanges(delta, 'histories', (tensors) => {
     const changes = splitHistories(tensors);
     events.assertNext(changes);

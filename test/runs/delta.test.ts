@@ -97,7 +97,7 @@ describe('a chain of deltas', () => {
     expect(full).toBeGreaterThan(1);
     expect(full).toBeLessThan(12);
     for (const deltas of sizes) {
-      const bytes = deltas.reduce((sum, { manifest }) => sum + manifest.files['weights.safetensors'].bytes, 0);
+      const bytes = deltas.reduce((sum, { manifest }) => sum + manifest.files['weights.safetensors']!.bytes, 0);
       expect(bytes).toBeLessThan(1.2 * statSync(join(checkpointOf('run', 1), 'weights.safetensors')).size);
     }
   });

@@ -8,7 +8,7 @@ import { encodedFields, featureTypes, fieldsOf } from '../../src/features/featur
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { listStrings, textsFrom } from '../../src/features/vocabulary/string-pool.js';
 import { readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
-import { checkpointBytes } from '../../src/runs/checkpoint-bytes.js';
+import { contentBytes, fullContents } from '../../src/runs/checkpoint-contents.js';
 import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
 import { onDisk, writeFileAtomic, writeFolder } from '../../src/io/disk.js';
 import { pointLink } from '../../src/io/links.js';
@@ -193,11 +193,10 @@ describe('checkpoints', () => {
     expect(readdirSync(join(run, 'checkpoints', 'last')).sort()).toEqual(
       FILES.filter((file) => file !== 'vocabularies.safetensors').sort(),
     );
-    expect(checkpointBytes(checkpoint(1)) - checkpointBytes(small)).toBe(
-      WORDS.bytes.byteLength + WORDS.offsets.byteLength,
-    );
+    const bytesOf = (each: Checkpoint): number => contentBytes(fullContents(each));
+    expect(bytesOf(checkpoint(1)) - bytesOf(small)).toBe(WORDS.bytes.byteLength + WORDS.offsets.byteLength);
     const window = new Map([['labels.click', { shape: [3], data: Uint8Array.of(1, 0, 1) }]]);
-    expect(checkpointBytes({ ...small, states: { window } }) - checkpointBytes(small)).toBe(3);
+    expect(bytesOf({ ...small, states: { window } }) - bytesOf(small)).toBe(3);
     expect((await readCheckpoint(findCheckpoint(run))).fitted).toEqual({
       f: { size: 3 },
       word: { vocabulary: ['a', 'ü'] },
