@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { markdownRow, wrapped } from './markdown-table.js';
+import { markdownTable, wrapText } from './markdown-table.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const target = join(root, 'docs', 'reference', 'cli.md');
@@ -82,10 +82,10 @@ function cliPage(commands, codes) {
   const rows = all.map(({ path, summary }) => [link(path), summary]);
   return [
     INTRODUCTION,
-    table(['command', 'description'], rows),
+    markdownTable(['command', 'description'], rows),
     ...all.map(commandText),
     '## Exit codes\n',
-    table(
+    markdownTable(
       ['code', 'meaning'],
       codes.map((code) => [`\`${code}\``, meaning(code)]),
     ),
@@ -121,18 +121,18 @@ function commandText({ parent, path, usage, summary, commands, positionals, opti
     ...(positionals.length === 0
       ? []
       : [
-          table(
+          markdownTable(
             ['argument', 'type', 'default', 'description'],
             positionals.map((each) => optionRow(each, '')),
           ),
         ]),
     ...[...groups].map(([group, own]) =>
-      table(
+      markdownTable(
         [group.toLowerCase(), 'type', 'default', 'description'],
         own.map((each) => optionRow(each, '--')),
       ),
     ),
-    ...epilogues.map((text) => `${wrapped(text.replace(/\s*\n\s*/g, ' '), MAX_TEXT, MAX_TEXT).join('\n')}\n`),
+    ...epilogues.map((text) => `${wrapText(text.replace(/\s*\n\s*/g, ' '), MAX_TEXT)}\n`),
     ...(examples.length === 0 ? [] : [exampleText(examples)]),
   ].join('\n');
 }
@@ -173,11 +173,6 @@ function defaultText(value, description, stated) {
 }
 
 const code = (value) => `\`${String(value)}\``;
-
-function table(head, rows) {
-  const lines = rows.flatMap((cells) => markdownRow(cells));
-  return [`| ${head.join(' | ')} |`, `|${'---|'.repeat(head.length)}`, ...lines, ''].join('\n');
-}
 
 const { commands } = await built('cli', 'commands', 'all.js');
 const { EXIT_CODES } = await built('core', 'errors.js');

@@ -48,7 +48,9 @@ describe('every page', () => {
   it.each(pages)(`%s has at most ${MAX_LINES} lines of at most ${MAX_COLUMNS} characters`, (page) => {
     const lines = readPage(page).trimEnd().split('\n');
     if (!GENERATED_PAGES.includes(page)) expect(lines.length).toBeLessThanOrEqual(MAX_LINES);
-    const isLong = (line: string): boolean => line.length > MAX_COLUMNS;
+    // Markdown cannot continue a row of a table.
+    const isRow = (line: string): boolean => GENERATED_PAGES.includes(page) && line.startsWith('| ');
+    const isLong = (line: string): boolean => line.length > MAX_COLUMNS && !isRow(line);
     expect(lines.flatMap((line, i) => (isLong(line) ? [`${page}:${i + 1}: ${line.length} characters`] : []))).toEqual(
       [],
     );
