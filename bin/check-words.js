@@ -125,8 +125,8 @@ const STYLE_PATTERNS = {
  */
 export const STYLE_LIMITS = {
   docs: {
-    most: { colons: 116, semicolons: 75, 'that of': 21, whose: 10, ', so': 36 },
-    least: { 'for example': 2.5, connectives: 9, you: 23 },
+    most: { colons: 86, semicolons: 49, 'that of': 14, whose: 7, ', so': 29 },
+    least: { 'for example': 10, connectives: 13.5, you: 42 },
   },
   page: { words: 300, most: { colons: 355, semicolons: 215, 'that of': 145, whose: 120 } },
 };
