@@ -1,3 +1,7 @@
+import { EXIT_CODES, quoted, userError } from '../../core/errors.js';
+import { count, reportTable, shareLine, table } from '../format.js';
+import { createOutput } from '../output.js';
+import { runUntilSignal } from '../signals.js';
 import {
   getLogLevel,
   intOption,
@@ -45,8 +49,45 @@ export const baseline = defineCommand({
       .option('json', jsonOption)
       .example('$0 baseline configs/esmm.yaml', '')
       .example('$0 baseline configs/esmm.yaml --param num_leaves=63 --param learning_rate=0.05', ''),
-  async run({ set = [], param = [], quiet, logLevel, ...options }) {
-    const { runBaseline } = await import('../baseline-command.js');
-    return runBaseline({ ...options, set, param, level: getLogLevel({ quiet, logLevel }) });
+  async run({ config, set = [], param = [], report, quiet, logLevel, json, ...options }) {
+    const [{ trainTrees }, { loadConfig }, { parseOverride }, { writeReport }] = await Promise.all([
+      import('../../baseline.js'),
+      import('../../config/load.js'),
+      import('../../config/overrides.js'),
+      import('../train-command.js'),
+    ]);
+    const { screen, warn, result } = createOutput(json, getLogLevel({ quiet, logLevel }));
+    const params = Object.fromEntries(param.map(parseParam));
+    return runUntilSignal(
+      (signal) => warn(`${signal}: stopping`),
+      async (stop) => {
+        const loaded = await loadConfig(config, set.map(parseOverride));
+        const trained = await trainTrees(loaded, {
+          ...options,
+          params,
+          overrides: set,
+          onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
+          onWarning: warn,
+          signal: stop.signal,
+        });
+        const trees = Object.entries(trained.trees).map(([task, number]) => [task, count(number)]);
+        screen.print(table(['task', 'trees'], trees, screen));
+        for (const [split, metrics] of Object.entries(trained.metrics))
+          screen.print(`${screen.bold(split)}\n${reportTable(split, metrics, screen)}`);
+        screen.print(`run directory ${trained.run}`);
+        if (report) await writeReport(trained.run, loaded.experiment, screen.print, warn);
+        result(trained);
+        return EXIT_CODES.done;
+      },
+    );
   },
 });
+
+function parseParam(text: string): readonly [string, string] {
+  const at = text.indexOf('=');
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+  throw userError('usage', {
+    where: '--param',
+    message: `expected a LightGBM parameter as in num_leaves=63, found ${quoted(text)}`,
+  });
+}

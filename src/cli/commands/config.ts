@@ -1,3 +1,4 @@
+import { EXIT_CODES } from '../../core/errors.js';
 import { setOption } from '../options.js';
 import { defineCommand, defineCommandGroup } from './command.js';
 
@@ -10,8 +11,12 @@ const show = defineCommand({
       .option('set', setOption)
       .example('$0 config show configs/esmm.yaml --set training.epochs=5', ''),
   async run({ config, set = [] }) {
-    const { runConfigShow } = await import('../config-command.js');
-    return runConfigShow(config, set);
+    const { dumpConfig } = await import('../../config/dump.js');
+    const { loadConfig } = await import('../../config/load.js');
+    const { parseOverride } = await import('../../config/overrides.js');
+    const { experiment } = await loadConfig(config, set.map(parseOverride));
+    process.stdout.write(dumpConfig(experiment));
+    return EXIT_CODES.done;
   },
 });
 
@@ -20,8 +25,9 @@ const schema = defineCommand({
   summary: 'Print the JSON Schema of configs',
   options: (y) => y.example('$0 config schema > config.schema.json', ''),
   async run() {
-    const { runConfigSchema } = await import('../config-command.js');
-    return runConfigSchema();
+    const { jsonSchema } = await import('../../config/json-schema.js');
+    process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+    return EXIT_CODES.done;
   },
 });
 

@@ -1,4 +1,7 @@
-import { LIST_NAMES } from '../../engines/compile/lists.js';
+import { EXIT_CODES } from '../../core/errors.js';
+import { packageVersion } from '../../runs/package-version.js';
+import { createOutput } from '../output.js';
+import { LIST_NAMES, type ListName } from '../../engines/compile/lists.js';
 import { jsonOption, setOption } from '../options.js';
 import { defineCommand } from './command.js';
 
@@ -21,12 +24,35 @@ export const doctor = defineCommand({
       .option('json', jsonOption)
       .example('$0 doctor', '')
       .example('$0 doctor --program configs/esmm.yaml', ''),
-  async run({ json, program, set = [], list }) {
-    if (program !== undefined) {
-      const { runPrintProgram } = await import('../print-program-command.js');
-      return runPrintProgram({ path: program, set, list, json });
-    }
-    const { runDoctor } = await import('../doctor-command.js');
-    return runDoctor({ json });
-  },
+  run: ({ json, program, set = [], list }) =>
+    program === undefined ? inspectMachine(json) : printProgram(program, set, list, json),
 });
+
+const MARKS = { ok: 'ok', without: '-', wrong: 'NO' } as const;
+
+/** Prints each finding with its fix. Returns the exit code: that of usage errors if something must be fixed. */
+async function inspectMachine(json: boolean): Promise<number> {
+  const found = await (await import('../../doctor.js')).doctor();
+  const { screen, result } = createOutput(json);
+  screen.print(`mtl ${packageVersion()}`);
+  for (const { name, state, message, fix } of found) {
+    screen.print(`  ${MARKS[state].padEnd(3)} ${screen.bold(name.padEnd(8))} ${message}`);
+    if (fix !== undefined) screen.print(screen.dim(`               ${fix}`));
+  }
+  const isWell = found.every(({ state }) => state !== 'wrong');
+  result({ mtl: packageVersion(), isWell, found });
+  return isWell ? EXIT_CODES.done : EXIT_CODES.usage;
+}
+
+/** Rows from which vocabularies are read: the sizes of tables change no call. */
+const SAMPLE_ROWS = 10_000;
+
+/** Prints the compiled calls of a config. Returns the exit code. */
+async function printProgram(path: string, set: readonly string[], list: ListName, json: boolean): Promise<number> {
+  const { describeProgram } = await import('../../check.js');
+  const { screen, result } = createOutput(json);
+  const program = await describeProgram({ path, set, sampleRows: SAMPLE_ROWS }, list);
+  screen.print(program);
+  result({ path, list, program });
+  return EXIT_CODES.done;
+}

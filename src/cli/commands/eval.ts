@@ -1,3 +1,6 @@
+import { EXIT_CODES } from '../../core/errors.js';
+import { count, reportTable } from '../format.js';
+import { createOutput } from '../output.js';
 import {
   deviceOption,
   filesOption,
@@ -33,7 +36,31 @@ export const evaluate = defineCommand({
       .example('$0 eval runs/latest', '')
       .example('$0 eval runs/latest --data tomorrow.csv --segment-by country', ''),
   async run({ path, data, segmentBy, raw, tables, device, threads, verifyData, json }) {
-    const { runEval } = await import('../eval-command.js');
-    return runEval({ path, data, by: segmentBy, raw, tables, device, threads, verifyData, json });
+    const { evaluate: measure } = await import('../../evaluate.js');
+    const { screen, warn, result } = createOutput(json);
+    const { checkpoint, step, metrics, rejectedRows, quantized } = await measure({
+      path,
+      data,
+      by: segmentBy,
+      raw,
+      tables,
+      device,
+      threads,
+      verifyData,
+      onWarning: warn,
+      signal: new AbortController().signal,
+    });
+    screen.print(`checkpoint ${checkpoint}, after ${count(step)} steps`);
+    if (rejectedRows > 0) screen.print(`${count(rejectedRows)} invalid rows were skipped`);
+    for (const [split, report] of Object.entries(metrics)) {
+      screen.print(reportTable(split, report, screen));
+      if (quantized === undefined) continue;
+      const differences = Object.entries(quantized.largestDifferences[split]!);
+      screen.print(reportTable(`${split}, ${quantized.tables} tables`, quantized.metrics[split]!, screen));
+      const list = differences.map(([output, difference]) => `${output} ${difference.toPrecision(3)}`).join(', ');
+      screen.print(`largest difference of a prediction: ${list}`);
+    }
+    result({ run: path, checkpoint, step, metrics, rejectedRows, ...(quantized !== undefined && { quantized }) });
+    return EXIT_CODES.done;
   },
 });

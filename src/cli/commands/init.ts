@@ -1,3 +1,7 @@
+import { EXIT_CODES } from '../../core/errors.js';
+import { MTL } from '../../system/command-name.js';
+import { count, percent } from '../../text/number-text.js';
+import { createOutput } from '../output.js';
 import { filesOption, jsonOption } from '../options.js';
 import { defineCommand } from './command.js';
 
@@ -24,7 +28,20 @@ export const init = defineCommand({
       .example('$0 init --data train.csv --model mmoe', '')
       .example('$0 init --data "logs/*.csv" --label clicked --label paid --out shop.yaml', ''),
   async run({ data, valid, test, model, label = [], out, force, json }) {
-    const { runInit } = await import('../init-command.js');
-    return runInit({ data, valid, test, model, labels: label, out, force, json });
+    const { init: writeConfig } = await import('../../init.js');
+    const { screen, result } = createOutput(json);
+    const written = await writeConfig({ data, valid, test, model, labels: label, out, force });
+    const { config, files, rows, tasks, leftOut } = written;
+    if (rows !== undefined) screen.print(`inspected ${rows.isCut ? 'a sample of ' : ''}${count(rows.count)} rows`);
+    for (const { name, column, given, rate } of tasks)
+      screen.print(
+        `  task ${name}: column ${column}, positive in ${percent(rate)} of all ` +
+          `rows${given === undefined ? '' : `, given ${given}`}`,
+      );
+    for (const [name, reason] of Object.entries(leftOut)) screen.print(`  excluded ${name}: ${reason}`);
+    screen.print(`wrote ${files.join(', ')}`);
+    screen.print(`next: ${MTL} check ${config}, then ${MTL} train ${config}`);
+    result(written);
+    return EXIT_CODES.done;
   },
 });

@@ -1,3 +1,8 @@
+import { EXIT_CODES } from '../../core/errors.js';
+import { shareLine } from '../format.js';
+import { createOutput } from '../output.js';
+import { runUntilSignal } from '../signals.js';
+import { readToken } from '../token.js';
 import { deviceOption, intOption, jsonOption, kernelsOption, threadsOption, verifyDataOption } from '../options.js';
 import { defineCommand } from './command.js';
 
@@ -33,8 +38,33 @@ export const report = defineCommand({
       .example('$0 report runs/esmm/004 --live http://127.0.0.1:8080', 'With the state of its canary')
       .example('$0 report runs/esmm/001 runs/mmoe/001 --out compared.html', ''),
   async run({ runs, out, rows, useRecorded, live, verifyData, device, threads, json }) {
-    const { runReport } = await import('../report-command.js');
-    const isRecorded = useRecorded === true;
-    return runReport({ runs, out, live, limit: rows, isRecorded, verifyData, device, threads, json });
+    const { report: writeReport } = await import('../../report.js');
+    const { screen, warn, result } = createOutput(json);
+    return runUntilSignal(
+      (signal) => warn(`${signal}: stopping`),
+      async ({ signal }) => {
+        const predict = {
+          limit: rows,
+          verifyData,
+          device,
+          threads,
+          onWarning: warn,
+          onProgress: ({ what, share }: { readonly what: string; readonly share: number }) =>
+            screen.live(() => shareLine(what, share)),
+          signal,
+        };
+        const server = live === undefined ? undefined : { url: live, token: readToken() };
+        const path = await writeReport({
+          runs,
+          out,
+          server,
+          signal,
+          predict: useRecorded === true ? undefined : predict,
+        });
+        screen.print(`written to ${path}`);
+        result({ runs, report: path });
+        return EXIT_CODES.done;
+      },
+    );
   },
 });

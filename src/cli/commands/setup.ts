@@ -1,3 +1,6 @@
+import { EXIT_CODES, userError } from '../../core/errors.js';
+import { MTL } from '../../system/command-name.js';
+import { createOutput } from '../output.js';
 import { jsonOption } from '../options.js';
 import { defineCommand, defineCommandGroup } from './command.js';
 
@@ -6,8 +9,20 @@ const webgpu = defineCommand({
   summary: 'Install the package webgpu (Dawn) for --device webgpu with npm',
   options: (y) => y.option('json', jsonOption).example('$0 setup webgpu', '132 MB, cached in ~/.cache/mtl/webgpu'),
   async run({ json }) {
-    const { runSetupWebGpu } = await import('../setup-webgpu-command.js');
-    return runSetupWebGpu({ json });
+    const { openGpu } = await import('../../engines/webgpu/adapter.js');
+    const { installDawn, resolveDawn } = await import('../../engines/webgpu/dawn-package.js');
+    const { screen, warn, result } = createOutput(json);
+    const isNew = installDawn(warn);
+    const path = resolveDawn();
+    screen.print(`${isNew ? 'installed' : 'already installed'}: ${path}`);
+    const found = await openGpu();
+    screen.print(
+      'reason' in found
+        ? `${found.reason}; ${found.fix}`
+        : `WebGPU finds ${found.about.name}; use ${MTL} train --device webgpu`,
+    );
+    result({ path, isNew, adapter: 'reason' in found ? null : found.about.name });
+    return EXIT_CODES.done;
   },
 });
 
@@ -31,11 +46,29 @@ const cuda = defineCommand({
       .example('$0 setup cuda', 'about 3 GB, cached in ~/.cache/mtl/tensorflow')
       .example('$0 setup cuda --libtensorflow /opt/libtensorflow', 'use an installed library'),
   async run({ tensorflow, libtensorflow, json }) {
-    const { runSetupCuda } = await import('../setup-cuda-command.js');
-    return runSetupCuda({
-      source: libtensorflow === undefined ? { requirement: tensorflow } : { path: libtensorflow },
-      json,
-    });
+    const { bindingFolder, makeBinding } = await import('../../engines/tfjs/binding.js');
+    const { probeGpu } = await import('../../engines/tfjs/probe.js');
+    const { screen, warn, result } = createOutput(json);
+    const source = libtensorflow === undefined ? { requirement: tensorflow } : { path: libtensorflow };
+    const folder = bindingFolder();
+    if (folder === undefined)
+      throw userError('usage', {
+        where: 'mtl setup cuda',
+        message: 'no cache directory, because this user has no home directory',
+        fix: 'set XDG_CACHE_HOME to a directory',
+      });
+    const isNew = makeBinding(folder, source, warn);
+    const { state, version, missing } = probeGpu(folder);
+    screen.print(`${isNew ? 'built' : 'already built'} in ${folder}`);
+    const hasGpu = state === 'ready';
+    const libraries = missing.length === 0 ? '' : ` (missing libraries: ${missing.join(', ')})`;
+    screen.print(
+      hasGpu
+        ? `TensorFlow ${version} finds a CUDA GPU; use ${MTL} train --device cuda`
+        : `TensorFlow ${version} loads but finds no CUDA GPU${libraries}; check the driver with nvidia-smi`,
+    );
+    result({ folder, isNew, source, tensorflow: version, hasGpu, missing });
+    return EXIT_CODES.done;
   },
 });
 
