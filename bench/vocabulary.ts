@@ -105,7 +105,7 @@ async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
     let changedRows = 0;
     const deltaSeconds = await seconds(async () => {
       const previous = { name: 'step-00000000', sha256: '' };
-      const delta = selectChanges(state, journal.rows(), previous, SINGLE_PROCESS);
+      const delta = selectChanges(state, journal.rows(), [previous], SINGLE_PROCESS);
       for (const rows of delta.rows.values()) changedRows += rows.length;
       await write(programContents(delta.program, delta.rows));
     });

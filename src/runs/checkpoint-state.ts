@@ -26,33 +26,10 @@ const ownSection: StateSection<OwnState> = {
 /** Version of `state.json`; each section also has its own version. */
 const FORMAT_VERSION = 3;
 
-/** The layout before sections and versions. */
-const withoutSections = z
-  .strictObject({
-    loop: z.looseObject({ step: z.int() }),
-    trainRows: z.int(),
-    metricsBytes: z.int(),
-    links: z.array(z.string()),
-  })
-  .transform(({ loop, trainRows, metricsBytes, links }) => ({
-    formatVersion: FORMAT_VERSION,
-    sections: {
-      checkpoint: { version: 1, step: loop.step, links },
-      loop: { version: 1, ...loop },
-      data: { version: 1, trainRows, fingerprints: {} },
-      log: { version: 1, metricsBytes },
-    },
-  }));
-
-const stateSchema = z
-  .looseObject({})
-  .transform((state) => ('formatVersion' in state ? state : withoutSections.parse(state)))
-  .pipe(
-    z.strictObject({
-      formatVersion: z.literal(FORMAT_VERSION, `expected format version ${FORMAT_VERSION}`),
-      sections: sectionsSchema,
-    }),
-  );
+const stateSchema = z.strictObject({
+  formatVersion: z.literal(FORMAT_VERSION, `expected format version ${FORMAT_VERSION}`),
+  sections: sectionsSchema,
+});
 
 /** Formats `state.json`. */
 export function stateText(own: OwnState, sections: Sections): string {
@@ -63,7 +40,7 @@ export function stateText(own: OwnState, sections: Sections): string {
 }
 
 /**
- * Parses `state.json`, of this layout or the one before.
+ * Parses `state.json`.
  * @param path named in errors
  * @throws UserError (checkpoint)
  */

@@ -34,7 +34,6 @@ import {
   UPDATE,
   type CheckpointId,
   type Digests,
-  type Manifest,
 } from './manifest.js';
 import { quantizeTables } from './quantized-tables.js';
 import { checkpointsFolder, listCheckpoints, listRemovable, type Retention } from './retention.js';
@@ -102,9 +101,9 @@ async function saveFirst(
     writeFolder(join(folder, name), async (temporary) => {
       if (updated !== undefined)
         await writeFolder(join(temporary, UPDATE), async (inner) => {
-          await writeFiles(inner, updated, { previous: update?.previous });
+          await writeFiles(inner, updated, { before: update?.before });
         });
-      sha256 = await writeFiles(temporary, contents, { peers, previous: delta?.previous });
+      sha256 = await writeFiles(temporary, contents, { peers, before: delta?.before });
     }),
   );
   await allSettledOrThrow(links.map((link) => pointLink(join(folder, link), name)));
@@ -134,7 +133,7 @@ type SavedTensors = Pick<Checkpoint, 'program'> & { readonly rows?: Delta['rows'
 
 /**
  * Writes all files of rank 0, the manifest last.
- * @param options.previous the checkpoint before a delta
+ * @param options.before the checkpoints before a delta
  * @returns the SHA-256 of the manifest
  */
 export async function writeFiles(
@@ -142,14 +141,14 @@ export async function writeFiles(
   contents: Contents,
   {
     peers = SINGLE_PROCESS,
-    previous,
-  }: { readonly peers?: ProcessGroup; readonly previous?: Manifest['previous'] } = {},
+    before: [base, ...segments] = [],
+  }: { readonly peers?: ProcessGroup; readonly before?: readonly CheckpointId[] | undefined } = {},
 ): Promise<string> {
   peers.allGatherStrings(folder);
   const files = await writeContents(contents, (name) => join(folder, name));
   const [, ...parts] = peers.allGatherStrings('');
   const ofRanks = parts.map((text) => JSON.parse(text) as Digests);
-  const { sha256 } = await writeSynced(join(folder, MANIFEST), manifestText({ files, parts: ofRanks, previous }));
+  const { sha256 } = await writeSynced(join(folder, MANIFEST), manifestText({ files, parts: ofRanks, base, segments }));
   return sha256;
 }
 

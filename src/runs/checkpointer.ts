@@ -193,12 +193,15 @@ function isMultiple(step: number, every: number | undefined): boolean {
   return every !== undefined && step % every === 0;
 }
 
+/** Maximum number of deltas after a full checkpoint: each one lists those before it. */
+const MAX_SEGMENTS = 1000;
+
 /** The last full checkpoint of this process and the deltas after it. */
 class DeltaChain {
   readonly #options: Pick<CheckpointerOptions, 'run' | 'journal' | 'states' | 'peers'>;
-  #last: CheckpointId | undefined;
+  /** In order, with the bytes of deltas. */
+  #chain: readonly { readonly id: CheckpointId; readonly bytes: number }[] = [];
   #fullBytes = 0;
-  #deltas: readonly { readonly name: string; readonly bytes: number }[] = [];
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
@@ -211,15 +214,20 @@ class DeltaChain {
    */
   select(program: ProgramState, isDelta: boolean): SavedChanges {
     const { journal, states = {}, peers } = this.#options;
-    if (journal === undefined || this.#last === undefined) return {};
+    this.#dropCompacted();
+    const [base, ...segments] = this.#chain;
+    if (journal === undefined || base === undefined) return {};
     // Each rank would write its part of an update.
     if (!isDelta && peers.size > 1) return {};
     const changes: StateChanges = Object.fromEntries(
       Object.entries(states).map(([name, state]) => [name, state.changes()]),
     );
-    const delta = selectChanges(program, journal.rows(), this.#last, peers, changes);
+    const before = [base.id, ...segments.map(({ id }) => id)] as const;
+    const delta = selectChanges(program, journal.rows(), before, peers, changes);
     const bytes = programBytes(delta.program);
-    if (isDelta && !peers.allReduceAny(this.#requiredBytes() + bytes > this.#fullBytes)) return { delta };
+    const allBytes = segments.reduce((sum, each) => sum + each.bytes, bytes);
+    const isTooLong = allBytes > this.#fullBytes || segments.length >= MAX_SEGMENTS;
+    if (isDelta && !peers.allReduceAny(isTooLong)) return { delta };
     return peers.size === 1 && 2 * bytes <= this.#fullBytes ? { update: delta } : {};
   }
 
@@ -228,16 +236,15 @@ class DeltaChain {
     const { journal, states = {} } = this.#options;
     journal?.clear();
     for (const state of Object.values(states)) state.markSaved();
-    this.#last = id;
-    if (delta === undefined) [this.#fullBytes, this.#deltas] = [programBytes(program), []];
-    else this.#deltas = [...this.#deltas, { name: id.name, bytes: programBytes(delta.program) }];
+    const saved = { id, bytes: programBytes(delta?.program ?? program) };
+    if (delta === undefined) [this.#fullBytes, this.#chain] = [saved.bytes, [saved]];
+    else this.#chain = [...this.#chain, saved];
   }
 
-  /** Returns the bytes of the deltas since the last one that another process compacted. */
-  #requiredBytes(): number {
+  /** Removes the checkpoints before the last one that another process compacted: it is the base of later ones. */
+  #dropCompacted(): void {
     const folder = checkpointsFolder(this.#options.run.folder);
-    const compacted = this.#deltas.findLastIndex(({ name }) => isCompacted(join(folder, name)));
-    this.#deltas = this.#deltas.slice(compacted + 1);
-    return this.#deltas.reduce((sum, { bytes }) => sum + bytes, 0);
+    const compacted = this.#chain.findLastIndex(({ id }) => isCompacted(join(folder, id.name)));
+    this.#chain = this.#chain.slice(Math.max(0, compacted));
   }
 }

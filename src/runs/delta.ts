@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { UserError } from '../core/errors.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { listParts, selectRows, type HostTensor } from '../core/tensor.js';
 import { tableTensor, type ProgramState } from '../engines/engine.js';
@@ -7,6 +8,7 @@ import {
   damaged,
   FILES,
   isCompacted,
+  listBefore,
   readCompacted,
   readManifest,
   UPDATE,
@@ -22,8 +24,8 @@ export type TensorKind = 'weights' | 'optimizer';
 
 /** Changes since a checkpoint, as tensors of their rows. */
 export interface Delta {
-  /** The checkpoint before. */
-  readonly previous: CheckpointId;
+  /** The checkpoints before, in order: a full or compacted one, and the deltas after it. */
+  readonly before: readonly [CheckpointId, ...CheckpointId[]];
   /** Numbers of the rows of tables, by the name of the table's tensor. */
   readonly rows: ReadonlyMap<string, Uint32Array>;
   /** Rows of the tensors of tables; all other tensors. */
@@ -46,7 +48,7 @@ export interface SavedChanges {
 export function selectChanges(
   { step, weights, optimizer, dealt }: ProgramState,
   rows: ReadonlyMap<string, Uint32Array>,
-  previous: CheckpointId,
+  before: Delta['before'],
   peers: ProcessGroup,
   states: StateChanges = {},
 ): Delta {
@@ -69,7 +71,7 @@ export function selectChanges(
       }),
     );
   return {
-    previous,
+    before,
     rows: ofTables,
     states,
     program: {
@@ -90,27 +92,32 @@ export interface Chain {
 }
 
 /**
- * Reads the manifests of a checkpoint and of those before it, up to a full one.
+ * Reads the manifests of a checkpoint and of those that it builds on: the last full or compacted one and the deltas
+ * after that.
  * @throws UserError (checkpoint) for a manifest that is missing, invalid or of another checkpoint
  */
 export async function readChain(folder: string): Promise<Chain> {
   const deltas: CheckpointFolder[] = [];
-  let at = folder;
-  let manifest: Manifest = await readManifest(at);
+  const manifest = await readManifest(folder);
   const { files } = manifest;
-  while (manifest.previous !== undefined) {
-    if (isCompacted(at)) return { files, base: await readCompacted(at, manifest), deltas };
-    const { name, sha256 } = manifest.previous;
-    deltas.unshift({ folder: at, manifest });
-    const before = join(dirname(at), name);
-    if (!existsSync(before)) throw damaged(at, `a delta that requires ${before}, which does not exist`);
-    const found = await readManifest(before);
-    if (found.sha256 !== sha256)
-      throw damaged(at, `a delta that requires another checkpoint than ${before}: the SHA-256 of its manifest differs`);
-    at = before;
-    manifest = found;
+  let last: CheckpointFolder = { folder, manifest };
+  for (const id of listBefore(manifest).toReversed()) {
+    if (isCompacted(last.folder)) break;
+    deltas.unshift(last);
+    last = await readListed(folder, id);
   }
-  return { files, base: { folder: at, manifest }, deltas };
+  if (last.manifest.base === undefined) return { files, base: last, deltas };
+  return { files, base: await readCompacted(last.folder, last.manifest), deltas };
+}
+
+/** Reads the manifest of a checkpoint that a delta lists. */
+async function readListed(folder: string, { name, sha256 }: CheckpointId): Promise<CheckpointFolder> {
+  const listed = join(dirname(folder), name);
+  if (!existsSync(listed)) throw damaged(folder, `a delta that requires ${listed}, which does not exist`);
+  const manifest = await readManifest(listed);
+  if (manifest.sha256 === sha256) return { folder: listed, manifest };
+  const problem = 'the SHA-256 of its manifest differs';
+  throw damaged(folder, `a delta that requires another checkpoint than ${listed}: ${problem}`);
 }
 
 /** Whether a delta changes the tokens of a vocabulary. */
@@ -130,27 +137,24 @@ export interface DeltaSince extends CheckpointFolder {
  * earlier one may no longer exist.
  * @param sha256 digest of the manifest of the earlier checkpoint
  * @param folder directory of the later one
- * @throws UserError (checkpoint) for a manifest that is missing, invalid or of another checkpoint
+ * @throws UserError (checkpoint) if the manifest of the later one, or of its update, is missing or invalid
  */
 export async function listDeltasSince(sha256: string, folder: string): Promise<readonly DeltaSince[] | undefined> {
   const deltas: DeltaSince[] = [];
-  let at = folder;
-  let found = await readManifest(at);
-  while (found.sha256 !== sha256) {
-    const delta = found.previous === undefined ? await readUpdate(at) : { folder: at, manifest: found };
+  let at: CheckpointFolder = { folder, manifest: await readManifest(folder) };
+  while (at.manifest.sha256 !== sha256) {
+    const delta = at.manifest.base === undefined ? await readUpdate(at.folder) : at;
     if (delta === undefined) return undefined;
-    deltas.unshift({ ...delta, checkpoint: at, sha256: found.sha256 });
-    // Only a delta has a checkpoint before it.
-    const previous = delta.manifest.previous!;
-    if (previous.sha256 === sha256) break;
-    const isFull = found.previous === undefined || isCompacted(at);
-    at = join(dirname(at), previous.name);
-    // Neither a full checkpoint nor a compacted delta keeps the checkpoints before it.
-    if (isFull && !existsSync(at)) return undefined;
-    found = await readManifest(at);
-    if (found.sha256 !== previous.sha256 && isFull) return undefined;
-    if (found.sha256 !== previous.sha256)
-      throw damaged(deltas[0]!.folder, `a delta that requires another checkpoint than ${at}: its SHA-256 differs`);
+    deltas.unshift({ ...delta, checkpoint: at.folder, sha256: at.manifest.sha256 });
+    const before = listBefore(delta.manifest).at(-1)!;
+    if (before.sha256 === sha256) break;
+    try {
+      at = await readListed(at.folder, before);
+    } catch (error) {
+      // Neither a full checkpoint nor a compacted delta keeps the checkpoints before it.
+      if (error instanceof UserError) return undefined;
+      throw error;
+    }
   }
   return deltas;
 }
@@ -160,7 +164,7 @@ async function readUpdate(checkpoint: string): Promise<CheckpointFolder | undefi
   const folder = join(checkpoint, UPDATE);
   if (!existsSync(folder)) return undefined;
   const manifest = await readManifest(folder);
-  if (manifest.previous === undefined) throw damaged(folder, 'a full checkpoint in place of an update');
+  if (manifest.base === undefined) throw damaged(folder, 'a full checkpoint in place of an update');
   return { folder, manifest };
 }
 

@@ -7,7 +7,7 @@ import type { FileDigest } from '../io/disk.js';
 import { systemCode, userError } from '../core/errors.js';
 
 /** Version of the checkpoint format; other versions are rejected. */
-const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 3;
 
 /** Kinds of checkpoints. */
 type Kind = 'full' | 'delta';
@@ -89,14 +89,21 @@ export interface CheckpointId {
 export interface Manifest {
   readonly files: Digests;
   readonly parts: readonly Digests[];
-  /** Of a delta: the checkpoint before it in the same directory. */
-  readonly previous?: CheckpointId | undefined;
+  /** Of a delta: the full or compacted checkpoint that it builds on, in the same directory. */
+  readonly base?: CheckpointId | undefined;
+  /** Of a delta: the deltas between the base and it, in order. */
+  readonly segments?: readonly CheckpointId[] | undefined;
+}
+
+/** Returns the checkpoints before a delta, in order: its base and segments. Empty for a full checkpoint. */
+export function listBefore({ base, segments = [] }: Manifest): readonly CheckpointId[] {
+  return base === undefined ? [] : [base, ...segments];
 }
 
 /** A manifest in a directory. */
 export interface CheckpointFolder {
   readonly folder: string;
-  readonly manifest: Manifest;
+  readonly manifest: Manifest & { readonly sha256: string };
 }
 
 /** Returns the file name of a rank's part. */
@@ -120,22 +127,23 @@ const schemaOf = (kind: Kind) => ({
   files: filesSchema(kind),
   parts: z.array(filesSchema(kind, true)).default([]),
 });
-const previousSchema = z.strictObject({ name: z.string().regex(NAME), sha256: digestSchema.shape.sha256 });
+const idSchema = z.strictObject({ name: z.string().regex(NAME), sha256: digestSchema.shape.sha256 });
 const fullSchema = z.strictObject(schemaOf('full'));
-const deltaSchema = z.strictObject({ ...schemaOf('delta'), previous: previousSchema });
-/** Only a delta has a previous checkpoint. */
+const deltaSchema = z.strictObject({ ...schemaOf('delta'), base: idSchema, segments: z.array(idSchema) });
+/** Only a delta has a base. */
 const manifestSchema = z
   .looseObject({})
-  .transform((manifest): Manifest => ('previous' in manifest ? deltaSchema : fullSchema).parse(manifest));
+  .transform((manifest): Manifest => ('base' in manifest ? deltaSchema : fullSchema).parse(manifest));
+const versionSchema = z.looseObject({ formatVersion: z.int() });
 
 /** Larger files are rejected unread. */
-const MAX_MANIFEST_BYTES = 100_000;
+const MAX_MANIFEST_BYTES = 1_000_000;
 
 /** Formats a manifest. */
-export function manifestText({ files, parts, previous }: Manifest): string {
+export function manifestText({ files, parts, base, segments }: Manifest): string {
   const manifest = {
     formatVersion: FORMAT_VERSION,
-    ...(previous !== undefined && { previous }),
+    ...(base !== undefined && { base, segments }),
     files,
     ...(parts.length > 0 && { parts }),
   };
@@ -152,6 +160,13 @@ export async function readManifest(folder: string): Promise<Manifest & { readonl
     bytes > MAX_MANIFEST_BYTES ? `the file has ${bytes} bytes, too many for a manifest` : undefined,
   );
   const bytes = await readBytes(path);
+  const { formatVersion: found } = parseJson(path, bytes, versionSchema);
+  if (found !== FORMAT_VERSION)
+    throw userError('checkpoint', {
+      where: path,
+      message: `has format version ${found}, but this version of mtl reads ${FORMAT_VERSION} only`,
+      fix: 'train the run again, or use the version of mtl that saved it',
+    });
   return { ...parseJson(path, bytes, manifestSchema), sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
@@ -167,7 +182,7 @@ export function isCompacted(folder: string): boolean {
 export async function readCompacted(delta: string, { files }: Manifest): Promise<CheckpointFolder> {
   const folder = join(delta, COMPACTED);
   const manifest = await readManifest(folder);
-  if (manifest.previous !== undefined || manifest.files[FILES.state]?.sha256 !== files[FILES.state]?.sha256)
+  if (manifest.base !== undefined || manifest.files[FILES.state]?.sha256 !== files[FILES.state]?.sha256)
     throw damaged(folder, `not the full checkpoint of ${delta}: its ${FILES.state} differs`);
   return { folder, manifest };
 }

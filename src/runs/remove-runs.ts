@@ -6,7 +6,7 @@ import { onDisk } from '../io/disk.js';
 import { followLinks, linkTarget } from '../io/links.js';
 import { UserError } from '../core/errors.js';
 import { channelsByRun } from './channels.js';
-import { checkpointsFolder, listCheckpoints, listLinked, withPrevious } from './retention.js';
+import { checkpointsFolder, listCheckpoints, listLinked, withBefore } from './retention.js';
 import { isTaken } from './lock.js';
 import { LATEST, pointLatest, removeRunFolder } from './run-folder.js';
 import { describeRun, findRuns, hasCheckpoint } from './run-list.js';
@@ -52,7 +52,7 @@ export async function thinCheckpoints(folders: readonly string[], isDry: boolean
     const checkpoints = checkpointsFolder(folder);
     const linked = await listLinked(folder);
     // Without any link, nothing shows which checkpoint matters, so all are kept.
-    const kept = linked.length === 0 ? await listCheckpoints(folder) : [...(await withPrevious(folder, linked))];
+    const kept = linked.length === 0 ? await listCheckpoints(folder) : [...(await withBefore(folder, linked))];
     for (const name of (await listCheckpoints(folder)).filter((each) => !kept.includes(each))) {
       const path = join(checkpoints, name);
       bytes += computeSize(path);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { UserError } from '../core/errors.js';
 import { onDisk } from '../io/disk.js';
 import { linkTarget } from '../io/links.js';
-import { isCompacted, NAME, readManifest } from './manifest.js';
+import { isCompacted, listBefore, NAME, readManifest } from './manifest.js';
 import { CHECKPOINTS } from './runs-root.js';
 
 /** Checkpoints to keep in addition to those with a link. */
@@ -39,17 +39,17 @@ export async function listLinked(run: string): Promise<readonly string[]> {
 }
 
 /**
- * Adds the checkpoints before deltas to a list of checkpoints. A compacted delta requires no other, and neither does an
- * unreadable checkpoint.
+ * Adds the base and the segments of deltas to a list of checkpoints. A compacted delta requires no other, and neither
+ * does an unreadable checkpoint.
  */
-export async function withPrevious(run: string, names: readonly string[]): Promise<ReadonlySet<string>> {
+export async function withBefore(run: string, names: readonly string[]): Promise<ReadonlySet<string>> {
   const kept = new Set(names);
-  // Names that are added while the set is visited are visited too.
-  for (const name of kept) {
+  const pathOf = (name: string): string => join(checkpointsFolder(run), name);
+  for (const name of names) {
     try {
-      const folder = join(checkpointsFolder(run), name);
-      const { previous } = await readManifest(folder);
-      if (previous !== undefined && !isCompacted(folder)) kept.add(previous.name);
+      const chain = [...listBefore(await readManifest(pathOf(name))).map((id) => id.name), name];
+      const compacted = chain.findLastIndex((each) => isCompacted(pathOf(each)));
+      for (const required of chain.slice(Math.max(0, compacted))) kept.add(required);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
     }
@@ -64,6 +64,6 @@ export async function withPrevious(run: string, names: readonly string[]): Promi
 export async function listRemovable(run: string, { keepLast, damaged }: Retention): Promise<readonly string[]> {
   const all = await listCheckpoints(run);
   const newest = all.filter((name) => !damaged.includes(name)).slice(0, keepLast);
-  const kept = await withPrevious(run, [...(await listLinked(run)), ...newest]);
+  const kept = await withBefore(run, [...(await listLinked(run)), ...newest]);
   return all.filter((name) => !kept.has(name));
 }

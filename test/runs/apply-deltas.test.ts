@@ -6,7 +6,7 @@ import type { ProgramState } from '../../src/engines/engine.js';
 import { applyDeltas, selectChanges, type DeltaTensors } from '../../src/runs/delta.js';
 
 const [ROWS, WIDTH] = [20, 2];
-const PREVIOUS = { name: 'step-00000001', sha256: '' };
+const BEFORE = [{ name: 'step-00000001', sha256: '' }] as const;
 type Tensors = ProgramState['weights'];
 
 /** A tensor whose elements are those of a list. */
@@ -59,7 +59,7 @@ function deltasOf(table: HostTensor, rows: readonly number[], size: number): rea
         ...(dealt !== undefined && { dealt }),
       },
       new Map([['a', Uint32Array.from(rows)]]),
-      PREVIOUS,
+      BEFORE,
       { ...SINGLE_PROCESS, rank, size },
     );
     return { path: 'delta', rows: ofTables, tensors: program.weights, isPart: rank > 0 };
@@ -100,7 +100,7 @@ describe('deltas', () => {
         ['a', Uint32Array.of(0)],
         ['a.m', Uint32Array.of(1)],
       ]),
-      PREVIOUS,
+      BEFORE,
       SINGLE_PROCESS,
     );
     const apply = (base: Tensors, kind: 'weights' | 'optimizer', changed: Tensors): Record<string, readonly number[]> =>

@@ -12,6 +12,7 @@ import {
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 import { compactCheckpoint } from '../../src/runs/compact.js';
 import { readChain, selectChanges } from '../../src/runs/delta.js';
+import type { CheckpointId } from '../../src/runs/manifest.js';
 import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
 import { AUTO, openRun, type OpenRun } from '../../src/runs/open-run.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
@@ -123,7 +124,7 @@ describe('an interrupted save', () => {
       };
       const saveDelta = (run: string, id: Awaited<ReturnType<typeof saveFull>>): Promise<unknown> =>
         saveCheckpoint(run, whole(2), ['last'], KEEP, SINGLE_PROCESS, {
-          [form]: selectChanges(withTable(2), ROWS, id, SINGLE_PROCESS),
+          [form]: selectChanges(withTable(2), ROWS, [id], SINGLE_PROCESS),
         });
       const counted = scratchFolder();
       await saveDelta(counted, await saveFull(counted));
@@ -154,10 +155,11 @@ describe('an interrupted save', () => {
       const whole = (step: number): Checkpoint => ({ ...checkpoint(step), program: withTable(step) });
       const saveChain = async (): Promise<string> => {
         const run = scratchFolder();
-        let id = await saveCheckpoint(run, whole(1), ['best', 'last'], KEEP);
+        const base = await saveCheckpoint(run, whole(1), ['best', 'last'], KEEP);
+        const before: [CheckpointId, ...CheckpointId[]] = [base];
         for (const step of [2, 3]) {
-          const delta = selectChanges(withTable(step), ROWS, id, SINGLE_PROCESS);
-          id = await saveCheckpoint(run, whole(step), ['last'], KEEP, SINGLE_PROCESS, { delta });
+          const delta = selectChanges(withTable(step), ROWS, [...before], SINGLE_PROCESS);
+          before.push(await saveCheckpoint(run, whole(step), ['last'], KEEP, SINGLE_PROCESS, { delta }));
         }
         disk.reset();
         return join(run, 'checkpoints', 'step-00000003');

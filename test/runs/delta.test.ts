@@ -6,9 +6,10 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readSafetensors } from '../../src/io/safetensors.js';
 import { readCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
 import { readChain } from '../../src/runs/delta.js';
+import { manifestDigest, readManifest } from '../../src/runs/manifest.js';
 import { listCheckpoints, listLinked } from '../../src/runs/retention.js';
 import { thinCheckpoints } from '../../src/runs/remove-runs.js';
-import { checkpointOf, DELTAS, FULL, trainUntil } from '../support/delta-runs.js';
+import { checkpointOf, DELTAS, FULL, nameOf, trainUntil } from '../support/delta-runs.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -86,6 +87,18 @@ describe('a chain of deltas', () => {
     const sizeOf = (step: number, file: string): number => statSync(join(checkpointOf('run', step), file)).size;
     expect(sizeOf(2, 'optimizer.safetensors')).toBeLessThan(sizeOf(1, 'optimizer.safetensors') / 4);
     expect(existsSync(join(folder, 'features.json'))).toBe(false);
+  });
+
+  it('lists its base and the deltas between both', async () => {
+    await trainUntil(configOf('esmm'), 4, 'run', DELTAS);
+    const ids = await Promise.all(
+      [1, 2, 3].map(async (step) => ({
+        name: nameOf(step),
+        sha256: await manifestDigest(checkpointOf('run', step)),
+      })),
+    );
+    const { base, segments } = await readManifest(checkpointOf('run', 4));
+    expect([base, ...segments!]).toEqual(ids);
   });
 
   it('starts with a full checkpoint again once its deltas would be larger than the first', async () => {

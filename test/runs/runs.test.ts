@@ -348,9 +348,19 @@ describe('checkpoints', () => {
     }
   });
 
+  it('of an earlier format are refused with its version and the fix', async () => {
+    const run = scratchFolder();
+    await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
+    const manifest = join(findCheckpoint(run), 'manifest.json');
+    writeFileSync(manifest, readFileSync(manifest, 'utf8').replace('"formatVersion": 3', '"formatVersion": 2'));
+    await expect(readCheckpoint(findCheckpoint(run))).rejects.toThrow(
+      'manifest.json: has format version 2, but this version of mtl reads 3 only; train the run again',
+    );
+  });
+
   it.each([
     ['a file elsewhere', (text: string) => text.replace('"config.yaml"', '"../../config.yaml"')],
-    ['another version', (text: string) => text.replace('"formatVersion": 2', '"formatVersion": 3')],
+    ['another version', (text: string) => text.replace('"formatVersion": 3', '"formatVersion": 4')],
     ['a key too many', (text: string) => text.replace('{', '{"code": "x",')],
     ['a size below 0', (text: string) => text.replace(/"bytes": \d+/, '"bytes": -1')],
   ])('whose manifest names %s are rejected', async (_, change) => {

@@ -45,7 +45,7 @@ async function saveVersions(versions: readonly Float32Array[]): Promise<{ folder
   for (let v = 1; v <= DELTAS; v++) {
     const checkpoint = checkpointOf(v, versions[v]!);
     const rows = Uint32Array.from(versions[v]!.keys()).filter((row) => versions[v]![row] === v);
-    const delta = selectChanges(checkpoint.program, new Map([['t', rows]]), id, SINGLE_PROCESS);
+    const delta = selectChanges(checkpoint.program, new Map([['t', rows]]), [id], SINGLE_PROCESS);
     id = await saveCheckpoint(run, checkpoint, ['last'], retention, SINGLE_PROCESS, { delta });
   }
   return { folder: join(run, 'checkpoints', id.name), sha256: first.sha256 };
