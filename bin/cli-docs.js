@@ -75,14 +75,17 @@ function recorder() {
 }
 
 /** Renders the page from the definitions of all commands. */
-function cliPage(commands, codes) {
+function cliPage(groups, codes) {
   const { record, argv } = recorder();
-  for (const command of commands) command.register(argv, () => Promise.resolve());
+  for (const command of Object.values(groups).flat()) command.register(argv, () => Promise.resolve());
   const all = record.commands.flatMap((command) => flattened(command, 'mtl'));
-  const rows = all.map(({ path, summary }) => [link(path), summary]);
+  const groupOf = (path) =>
+    Object.keys(groups).find((group) => groups[group].some(({ name }) => name === path.split(' ')[1]));
+  const rows = (group) =>
+    all.filter(({ path }) => groupOf(path) === group).map(({ path, summary }) => [link(path), summary]);
   return [
     INTRODUCTION,
-    markdownTable(['command', 'description'], rows),
+    ...Object.keys(groups).map((group) => markdownTable([group.toLowerCase(), 'description'], rows(group))),
     ...all.map(commandText),
     '## Exit codes\n',
     markdownTable(
@@ -174,7 +177,7 @@ function defaultText(value, description, stated) {
 
 const code = (value) => `\`${String(value)}\``;
 
-const { commands } = await built('cli', 'commands', 'all.js');
+const { COMMAND_GROUPS } = await built('cli', 'commands', 'all.js');
 const { EXIT_CODES } = await built('core', 'errors.js');
 const codes = [...new Set(Object.values(EXIT_CODES))].sort((a, b) => a - b);
-writeFileSync(process.argv[2] ?? target, cliPage(commands, codes));
+writeFileSync(process.argv[2] ?? target, cliPage(COMMAND_GROUPS, codes));

@@ -9,6 +9,7 @@ import { packageVersion } from '../runs/package-version.js';
 import { commands } from './commands/all.js';
 import type { Finish } from './commands/command.js';
 import { optionError, printError, renamedCommand, usageProblem } from './error-output.js';
+import { formatHelp } from './help-text.js';
 import { MTL } from '../system/command-name.js';
 
 /** Options that accept several values. */
@@ -63,7 +64,7 @@ export async function main(args: readonly string[]): Promise<number> {
       await commandLine(withoutCachedHelp(yargs()), finish, onUnknown).parseAsync(
         args.filter((arg) => arg !== '--help' && arg !== '-h'),
       );
-    else if (text !== '') process.stdout.write(`${text}\n`);
+    else if (text !== '') process.stdout.write(`${formatHelp(text)}\n`);
     await setImmediate();
     if (outputError !== undefined)
       throw userError(

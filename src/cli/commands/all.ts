@@ -25,31 +25,15 @@ import { sweep } from './sweep.js';
 import { synth } from './synth.js';
 import { train } from './train.js';
 
-/** All commands, in the order of help: most needed first. */
-export const commands: readonly Command[] = [
-  init,
-  check,
-  train,
-  baseline,
-  sweep,
-  runs,
-  board,
-  report,
-  diff,
-  promote,
-  evaluate,
-  predict,
-  importance,
-  explain,
-  crosses,
-  exportModel,
-  serve,
-  live,
-  config,
-  data,
-  prepare,
-  synth,
-  doctor,
-  setup,
-  completion,
-];
+/** All commands by group, in the order of help. */
+export const COMMAND_GROUPS: Readonly<Record<string, readonly Command[]>> = {
+  Start: [init, check, config],
+  Train: [train, baseline, sweep, runs, board],
+  Evaluate: [evaluate, report, diff, importance, explain, crosses],
+  Use: [predict, serve, live, exportModel, promote],
+  Data: [data, prepare, synth],
+  Machine: [doctor, setup, completion],
+};
+
+/** All commands, in the order of help. */
+export const commands: readonly Command[] = Object.values(COMMAND_GROUPS).flat();
