@@ -15,7 +15,7 @@ import {
 } from './cluster/jobs.js';
 import { measuredLink, shapeOf, stepMs, totalOf, type StepShape, type Work } from './cluster/model.js';
 import { whyNoNamespaces, withLink } from './cluster/namespaces.js';
-import { payingOf, type Paying } from './cluster/paying.js';
+import { NETWORKS, payingOf, type Paying } from './cluster/paying.js';
 import { splitOf, workOf } from './cluster/split.js';
 import {
   linkRows,
@@ -32,6 +32,11 @@ import { withSection } from './models/table.js';
 import { benchOptions, MACHINE, median, printTable, saveResults } from './results.js';
 
 const PROCESSES = [2, 4];
+/** Columns of the tables that a page has; the others are only printed. */
+const PAGE_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  steps: ['workload', 'processes', 'link', 'step', 'compute', 'exchange', 'kB sent per rank', 'model error'],
+  paying: ['workload', 'machines', 'one machine, ms', ...NETWORKS.map(({ name }) => name)],
+};
 const GIGABITS = [1, 10];
 /** Message sizes in bytes for measuring a link. */
 const LENGTHS = [8, 4096, 16_384, 65_536, 131_072, 262_144, 1_048_576];
@@ -141,7 +146,9 @@ it('cluster', async ({ skip }) => {
   const { write } = benchOptions();
   for (const [name, title, rows] of tables) {
     printTable(title, rows);
-    if (write !== undefined) writeFileSync(write, withSection(readFileSync(write, 'utf8'), name, markdownOf(rows)));
+    const columns = PAGE_COLUMNS[name];
+    if (write !== undefined && columns !== undefined)
+      writeFileSync(write, withSection(readFileSync(write, 'utf8'), name, markdownOf(rows, columns)));
   }
   saveResults('cluster', {
     links: links.map((link) => ({ ...link, msOf: Object.fromEntries(link.msOf) })),

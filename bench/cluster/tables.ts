@@ -88,9 +88,8 @@ export function payingRows(points: readonly Paying[]): Rows {
   }));
 }
 
-/** Renders a Markdown table with the machine below it. */
-export function markdownOf(rows: Rows): string {
-  const names = Object.keys(rows[0] ?? {});
+/** Renders a Markdown table of some columns with the machine below it. */
+export function markdownOf(rows: Rows, names: readonly string[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [
     line(names),
