@@ -11,7 +11,6 @@ import {
 } from '../core/errors.js';
 import { endLiveLine } from './terminal.js';
 import { systemError } from './system-error.js';
-import { MTL } from '../system/command-name.js';
 
 /**
  * Rewords a yargs error.
@@ -37,21 +36,6 @@ export function usageProblem(message: string, usage: string, fix: string): Probl
   return { message: message.replace(/\s+/g, ' '), fix };
 }
 
-/** Renamed options by command and earlier name. */
-const RENAMED_OPTIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  eval: { by: 'segment-by' },
-  predict: { by: 'group-by', rank: 'rank-by' },
-  importance: { rank: 'rank-by' },
-  diff: { recorded: 'use-recorded' },
-  prepare: { as: 'recipe', cap: 'max-values' },
-};
-
-/** Returns the error for a command of an earlier version, undefined for any other command line. */
-export function renamedCommand(args: readonly string[]): UserError | undefined {
-  if (args[0] !== 'runs' || args[1] !== 'gc') return undefined;
-  return userError('usage', { where: 'runs gc', message: "is now 'runs prune'", fix: `use ${MTL} runs prune` });
-}
-
 /**
  * Builds the error for unknown options, with the config keys that may be meant.
  * @param unknown option names without dashes
@@ -74,13 +58,6 @@ export async function optionError(
         args[index]?.includes('=') === true ? args[index].slice(args[index].indexOf('=') + 1) : args[index + 1];
       const value = given === undefined || given.startsWith('-') ? '…' : given;
       if (index < 0) return { where: name, message: 'unknown command or argument', fix };
-      const current = RENAMED_OPTIONS[args[0] ?? '']?.[name];
-      if (current !== undefined)
-        return {
-          where: `--${name}`,
-          message: `is now --${current}`,
-          fix: `use --${current}${value === '…' ? '' : ` ${value}`}`,
-        };
       return {
         where: `--${name}`,
         message: 'unknown option',

@@ -8,7 +8,7 @@ import { closeStreams } from '../data/readers/data-stream.js';
 import { packageVersion } from '../runs/package-version.js';
 import { commands } from './commands/all.js';
 import type { Finish } from './commands/command.js';
-import { optionError, printError, renamedCommand, usageProblem } from './error-output.js';
+import { optionError, printError, usageProblem } from './error-output.js';
 import { formatHelp } from './help-text.js';
 import { MTL } from '../system/command-name.js';
 
@@ -50,8 +50,6 @@ export async function main(args: readonly string[]): Promise<number> {
   };
   try {
     rejectPasswords(args);
-    const renamed = renamedCommand(args);
-    if (renamed !== undefined) throw renamed;
     // With a callback, yargs passes the text of --help and --version with the parsed commands.
     let [words, text]: [readonly unknown[], string] = [[], ''];
     await commandLine(withoutCachedHelp(yargs()), finish, onUnknown).parseAsync(

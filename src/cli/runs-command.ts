@@ -1,8 +1,6 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { CONFIG_RENAMES } from '../config/renames.js';
-import { applyRenames } from '../core/renames.js';
 import { csvText } from '../text/csv-text.js';
 import { wallClockMs } from '../system/clock.js';
 import { didYouMean, EXIT_CODES, userError } from '../core/errors.js';
@@ -143,7 +141,6 @@ function hasValues(folder: string, values: readonly (readonly [string, string])[
   let config: unknown;
   try {
     config = parse(readFileSync(join(folder, RESOLVED), 'utf8'));
-    applyRenames(CONFIG_RENAMES, config);
   } catch {
     return false;
   }

@@ -1,6 +1,5 @@
 import type { z } from 'zod';
 import { didYouMean, joined, quoted, type Problem } from '../core/errors.js';
-import { findRenamedKey, findRenamedValue, type Rename } from '../core/renames.js';
 import { proposeKey, type KeyProposal } from './find-keys.js';
 import { schemaKeys } from './schema-keys.js';
 import type { YamlSource } from './yaml-source.js';
@@ -11,11 +10,8 @@ export interface Issue {
   /** Whether the key or its value is wrong. */
   readonly what: 'key' | 'value';
   readonly message: string;
-  readonly fix?: string | undefined;
   /** Proposes keys that an unknown one may mean. */
   readonly propose?: (() => KeyProposal | undefined) | undefined;
-  /** Path of the key that replaces one of an earlier version. */
-  readonly replacedBy?: readonly PropertyKey[] | undefined;
 }
 
 type ZodIssue = z.core.$ZodIssue;
@@ -28,26 +24,15 @@ const MISSING = 'is missing';
 interface Parsing {
   readonly schema: z.core.$ZodType;
   readonly data: unknown;
-  /** Keys and values of earlier versions. */
-  readonly renames: readonly Rename[];
 }
 
 /**
  * Converts zod's issues to messages of this project.
  * @param schema that found them
  * @param data parsed data
- * @param renames keys and values of earlier versions
  */
-export function toIssues(
-  issues: readonly ZodIssue[],
-  schema: z.core.$ZodType,
-  data: unknown,
-  renames: readonly Rename[],
-): readonly Issue[] {
-  const all = issues.flatMap((issue) => convertIssue(issue, { schema, data, renames }));
-  // A required key is not missing if its earlier name is there.
-  const replaced = new Set(all.flatMap(({ replacedBy }) => replacedBy?.map(String).join('.') ?? []));
-  return all.filter(({ path, message }) => !(message.startsWith(MISSING) && replaced.has(path.map(String).join('.'))));
+export function toIssues(issues: readonly ZodIssue[], schema: z.core.$ZodType, data: unknown): readonly Issue[] {
+  return issues.flatMap((issue) => convertIssue(issue, { schema, data }));
 }
 
 function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
@@ -58,9 +43,6 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
     case 'unrecognized_keys':
       return issue.keys.map((key) => {
         const path = [...issue.path, key];
-        const renamed = findRenamedKey(parsing.renames, issue.path, key, (issue.input as Record<string, unknown>)[key]);
-        if (renamed !== undefined)
-          return { path, what: 'key', ...renamedProblem(key, renamed), replacedBy: [...issue.path, renamed.key] };
         const propose = (): KeyProposal | undefined =>
           proposeKey(key, issue.path.map(String), keysAt(issue.path), parsing.schema, parsing.data);
         return { path, what: 'key', message: 'unknown key', propose };
@@ -75,8 +57,6 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
       return at(joined(`expected ${typeName(issue.expected)}, ${found}`, hint));
     }
     case 'invalid_value': {
-      const renamed = findRenamedValue(parsing.renames, issue.path, issue.input);
-      if (renamed !== undefined) return at(`${quoted(issue.input)} is now ${quoted(renamed)}`);
       const options = issue.values.map(String);
       const hint = typeof issue.input === 'string' ? didYouMean(issue.input, options) : undefined;
       return at(joined(`expected ${options.join(', ')}, ${found}`, hint));
@@ -100,14 +80,6 @@ function convertIssue(issue: ZodIssue, parsing: Parsing): Issue[] {
   }
 }
 
-/** Builds the problem of a key of an earlier version. */
-function renamedProblem(from: string, { key, value }: { key: string; value: unknown }): Pick<Issue, 'message' | 'fix'> {
-  return {
-    message: `'${from}' is now '${key}'`,
-    fix: `write ${key}${value === undefined ? '' : `: ${typeof value === 'string' ? value : JSON.stringify(value)}`}`,
-  };
-}
-
 /**
  * Selects the issues of the nearest member of a union: the named one for a discriminated union; otherwise the one that
  * accepts the type of the value.
@@ -121,9 +93,6 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing
       issue.input === undefined ||
       (typeof issue.input === 'object' && issue.input !== null && !(issue.discriminator in issue.input));
     const given = isMissing ? undefined : (issue.input as Record<string, unknown>)[issue.discriminator];
-    const renamed = findRenamedValue(parsing.renames, issue.path, given);
-    if (renamed !== undefined)
-      return [{ path: issue.path, what: 'value', message: `${quoted(given)} is now ${quoted(renamed)}` }];
     const expected = names.length > 0 ? names.join(', ') : 'a name';
     const hint = typeof given === 'string' ? didYouMean(given, names) : undefined;
     const message = isMissing
@@ -205,8 +174,8 @@ export function toProblems(issues: readonly Issue[], locate: YamlSource['locate'
 }
 
 /** Converts an issue to a problem with its location; for an override, the fix names the full key that it may mean. */
-function toProblem({ path, what, message, propose, ...issue }: Issue, locate: YamlSource['locate']): Problem {
-  const { places = [], fix = issue.fix } = propose?.() ?? {};
+function toProblem({ path, what, message, propose }: Issue, locate: YamlSource['locate']): Problem {
+  const { places = [], fix } = propose?.() ?? {};
   const where = locate(path, what);
   const [, value] = /^--set [^=]*=([^]*)/.exec(where) ?? [];
   const toWrite =

@@ -13,8 +13,6 @@ import { crossChecks, experimentSchema, type Experiment } from './experiment.js'
 import { inheritTables } from './inherit-tables.js';
 import { toIssues, toProblems, type Issue } from './issues.js';
 import { applyOverrides, type Override } from './overrides.js';
-import { applyRenames } from '../core/renames.js';
-import { CONFIG_RENAMES } from './renames.js';
 import { parseYaml } from './yaml-source.js';
 import { MTL } from '../system/command-name.js';
 
@@ -43,7 +41,7 @@ export async function loadConfig(path: string, overrides: readonly Override[] = 
   return { experiment: parseConfig(source, path, overrides), source };
 }
 
-/** Reads the config of a stored run as `loadConfig` does; it may have names of an earlier version. */
+/** Reads the config of a stored run as `loadConfig` does; it was checked for passwords when it was written. */
 export async function loadStoredConfig(path: string, overrides: readonly Override[] = []): Promise<LoadedConfig> {
   const source = await readSource(path);
   return { experiment: parseStoredConfig(source, path, overrides), source };
@@ -93,7 +91,7 @@ export function parseConfig(text: string, path: string, overrides: readonly Over
   return validConfig(checkConfig(text, path, overrides));
 }
 
-/** Parses the config of a stored run or study, which may have names of an earlier version; overrides may not. */
+/** Parses the config of a stored run or study, which was checked for passwords when it was written. */
 export function parseStoredConfig(text: string, path: string, overrides: readonly Override[] = []): Experiment {
   return validConfig(checkConfig(text, path, overrides, true));
 }
@@ -110,7 +108,6 @@ function checkConfig(
   isStored = false,
 ): Omit<ConfigReading, 'source'> {
   const yaml = parseYaml(text, path, isStored);
-  applyRenames(isStored ? CONFIG_RENAMES : [], yaml.value);
   const changed = applyOverrides(yaml.value, overrides);
   const raw = inheritTables({
     name: defaultName(path, getModelName(yaml.value), getModelName(changed)),
@@ -120,9 +117,7 @@ function checkConfig(
   Reflect.deleteProperty(raw, '$schema');
   // Compiling schemas pays off only if they are used more than once.
   const parsed = experimentSchema.safeParse(raw, { reportInput: true, jitless: true });
-  const issues: Issue[] = parsed.success
-    ? []
-    : [...toIssues(parsed.error.issues, experimentSchema, raw, CONFIG_RENAMES)];
+  const issues: Issue[] = parsed.success ? [] : [...toIssues(parsed.error.issues, experimentSchema, raw)];
   const sections = parsed.success ? parsed.data : parseSections(raw);
   for (const { path: at, message } of crossChecks(sections)) issues.push({ path: at, what: 'value', message });
   const locate = (at: readonly PropertyKey[], what: 'key' | 'value'): string => {

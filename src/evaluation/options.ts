@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import { columnName } from '../core/conditions.js';
-import { quoted } from '../core/errors.js';
 import type { ValidationIssue } from '../core/component.js';
 import type { Metric } from './metric.js';
-import { renameMetrics } from './metric-renames.js';
 import { builtMetric, defaultMetrics, metricOption } from './metrics.js';
 
 /** The `evaluation` section of a config. */
@@ -46,10 +44,6 @@ export function listKeyColumns({ metrics, by }: Measuring): readonly string[] {
 export function* checkEvaluation(section: EvaluationSection): Generator<ValidationIssue> {
   const usedNames = new Set<string>();
   for (const [i, metric] of (section.metrics ?? []).map(builtMetric).entries()) {
-    const [{ name: main }] = metric.values;
-    // Old names in stored reports are replaced, so no metric may be called so.
-    if (renameMetrics(main) !== main)
-      yield { path: ['metrics', i, 'as'], message: `${quoted(main)} is now ${quoted(renameMetrics(main))}` };
     const duplicate = metric.values.find(({ name }) => usedNames.has(name) || RESERVED_KEYS.includes(name));
     if (duplicate !== undefined)
       yield {

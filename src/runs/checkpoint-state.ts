@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { StateSection } from '../core/state-section.js';
-import { renameMetrics } from '../evaluation/metric-renames.js';
 import { parseJson } from './manifest.js';
 import { readSection, sectionsSchema, type Sections } from './run-state.js';
 
@@ -17,9 +16,7 @@ const ownSection: StateSection<OwnState> = {
   version: 1,
   schema: z.strictObject({
     step: z.int().min(0),
-    links: z
-      .array(z.string().regex(/^(last|best|best-[A-Za-z0-9_.@%-]+)$/))
-      .transform((links) => links.map(renameMetrics)),
+    links: z.array(z.string().regex(/^(last|best|best-[A-Za-z0-9_.@%-]+)$/)),
   }),
 };
 

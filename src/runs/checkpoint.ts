@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onDisk, syncFolder, writeFolder, writeSynced } from '../io/disk.js';
-import { remove, renameBusy } from '../io/busy.js';
+import { remove } from '../io/busy.js';
 import { pointLink } from '../io/links.js';
 import { UserError } from '../core/errors.js';
-import { renameMetrics } from '../evaluation/metric-renames.js';
 import { loadedLookups } from '../features/lookups.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import type { TableFormat } from '../tables/row-formats.js';
@@ -231,8 +230,7 @@ export async function readCheckpointState(
 }
 
 /**
- * Points the links that a checkpoint was saved with at it; the process that saved it may have been killed before. Links
- * named after a metric of an earlier version get its current name.
+ * Points the links that a checkpoint was saved with at it; the process that saved it may have been killed before.
  * @throws UserError (checkpoint) if the checkpoint is damaged; (disk)
  */
 export async function restoreLinks(run: string, name: string): Promise<void> {
@@ -242,10 +240,6 @@ export async function restoreLinks(run: string, name: string): Promise<void> {
     await readText(path, FILES.state, (await readManifest(path)).files),
     join(path, FILES.state),
   );
-  await onDisk(folder, async () => {
-    for (const link of await readdir(folder))
-      if (renameMetrics(link) !== link) await renameBusy(join(folder, link), join(folder, renameMetrics(link)));
-  });
   for (const link of own.links) await pointLink(join(folder, link), name);
 }
 

@@ -1,8 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { applyRenames, type Rename } from '../core/renames.js';
 import type { Report } from '../evaluation/evaluation.js';
-import { listReportRenames } from '../evaluation/metric-renames.js';
 import type { DiagnosisReport } from '../training/diagnostics.js';
 import type { StepReport } from '../training/steps-in-flight.js';
 import type { StreamWindow } from '../training/observer.js';
@@ -54,17 +52,6 @@ export interface MetricLines {
   readonly results: { readonly bestEpoch: number; readonly metrics: Readonly<Record<string, Report>> } | undefined;
 }
 
-/** Keys and metrics of an earlier version. */
-const RENAMES: readonly Rename[] = [
-  { map: '', from: 'rates', to: 'lrFactors' },
-  { map: '', from: 'norms', to: 'gradNorms' },
-  { map: '', from: 'weights', to: 'lossWeights' },
-  { map: 'train', from: 'terms', to: 'losses' },
-  ...listReportRenames('valid.metrics'),
-  ...listReportRenames('metrics.*'),
-  ...listReportRenames('progressive.metrics'),
-];
-
 /** Reads a run's metrics.jsonl; skips incomplete and invalid lines. */
 export function readMetricLines(run: string): MetricLines {
   const path = join(run, METRICS);
@@ -82,7 +69,6 @@ export function readMetricLines(run: string): MetricLines {
 function parseLine(line: string): readonly object[] {
   try {
     const value: unknown = JSON.parse(line);
-    applyRenames(RENAMES, value);
     return typeof value === 'object' && value !== null ? [value] : [];
   } catch {
     return [];

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { applyRenames, type Rename } from '../core/renames.js';
 import { writeFileAtomic } from '../io/disk.js';
 import type { Predicted } from '../evaluation/evaluation.js';
 
@@ -28,9 +27,6 @@ const scoresSchema = z.record(
   }),
 );
 
-/** Keys of an earlier version, per split. */
-const RENAMES: readonly Rename[] = [{ map: '*', from: 'spaces', to: 'outputs' }];
-
 /** Writes scores.json. */
 export async function writeScores(run: string, scores: ScoreFile): Promise<void> {
   await writeFileAtomic(join(run, SCORES), `${JSON.stringify(scores)}\n`);
@@ -41,9 +37,7 @@ export function readScores(run: string): ScoreFile {
   const path = join(run, SCORES);
   if (!existsSync(path)) return {};
   try {
-    const stored: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    applyRenames(RENAMES, stored);
-    return scoresSchema.parse(stored);
+    return scoresSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch {
     return {};
   }

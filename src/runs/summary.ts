@@ -1,9 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { applyRenames, type Rename } from '../core/renames.js';
 import { writeFileAtomic } from '../io/disk.js';
-import { listReportRenames, renameMetrics } from '../evaluation/metric-renames.js';
 import type { TrainResult } from '../training/observer.js';
 import { parseJson } from './manifest.js';
 
@@ -27,14 +25,6 @@ const summarySchema = z.looseObject({
   rowsPerSecond: z.number(),
 });
 
-/** Keys and metrics of an earlier version. */
-const RENAMES: readonly Rename[] = [
-  { map: '', from: 'numRejects', to: 'rejectedRows' },
-  { map: '', from: 'monitor', to: 'monitor', text: renameMetrics },
-  ...listReportRenames('metrics.*'),
-  ...listReportRenames('baseline.metrics'),
-];
-
 /** Writes summary.json. */
 export async function writeSummary(run: string, result: TrainResult): Promise<void> {
   await writeFileAtomic(join(run, SUMMARY), `${JSON.stringify(result, null, 2)}\n`);
@@ -48,7 +38,5 @@ export async function writeSummary(run: string, result: TrainResult): Promise<vo
 export function readSummary(run: string): TrainResult | undefined {
   const path = join(run, SUMMARY);
   if (!existsSync(path)) return undefined;
-  const summary = parseJson(path, readFileSync(path, 'utf8'), summarySchema);
-  applyRenames(RENAMES, summary);
-  return summary as unknown as TrainResult;
+  return parseJson(path, readFileSync(path, 'utf8'), summarySchema) as unknown as TrainResult;
 }

@@ -3,7 +3,6 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { listTasks, type Experiment } from '../config/experiment.js';
 import { toIssues, toProblems, type Issue } from '../config/issues.js';
 import { parseConfig } from '../config/load.js';
-import { STUDY_RENAMES } from '../config/renames.js';
 import { applyOverrides, parseOverride, type Override } from '../config/overrides.js';
 import { parseYaml, type YamlSource } from '../config/yaml-source.js';
 import { systemCode, UserError, userError, type Problem } from '../core/errors.js';
@@ -55,7 +54,7 @@ export async function loadStudy(path: string, cliOverrides: readonly Override[])
         what: 'value' as const,
         message,
       }))
-    : toIssues(parsed.error.issues, studyOptions, raw, STUDY_RENAMES);
+    : toIssues(parsed.error.issues, studyOptions, raw);
   if (issues.length > 0) throw new UserError('config', toProblems(issues, locate));
 
   const options = parsed.data!;

@@ -3,9 +3,6 @@ import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { CONFIG_RENAMES, STUDY_RENAMES } from '../config/renames.js';
-import { applyRenames, renameKeys, renameSetting, renameSettings } from '../core/renames.js';
-import { renameMetrics } from '../evaluation/metric-renames.js';
 import { parseYaml } from '../config/yaml-source.js';
 import { makeFolder, onDisk, syncFolder, writeFileAtomic, writeFolder } from '../io/disk.js';
 import { didYouMean, joined, quoted, systemCode, UserError, userError } from '../core/errors.js';
@@ -32,7 +29,7 @@ const storedSchema = z.strictObject({
   seeds: z.array(z.int()).min(1),
   /** Direction of the optimized metric and of each report metric. */
   goal: directions,
-  goals: z.record(z.string(), directions).transform((goals) => renameKeys(goals, renameMetrics)),
+  goals: z.record(z.string(), directions),
 });
 
 /** Stored definition of a study; JSON. */
@@ -63,20 +60,9 @@ const MUTABLE_KEYS: ReadonlySet<string> = new Set([
 /**
  * Returns the directory of a study, below one that no config's runs use.
  * @param root directory of all runs
- * @throws UserError (usage) for a study of an earlier version of mtl, in another directory
  */
 export function locateStudy(root: string, name: string): string {
-  const folder = join(root, STUDIES, name);
-  const earlier = join(root, name);
-  if (!existsSync(folder) && existsSync(join(earlier, STUDY))) {
-    const move = `mkdir -p ${shownPath(dirname(folder))} && mv ${shownPath(earlier)} ${shownPath(folder)}`;
-    throw userError('usage', {
-      where: shownPath(earlier),
-      message: 'the study is in the directory of an earlier version of mtl',
-      fix: `stop its workers, then run ${move}`,
-    });
-  }
-  return folder;
+  return join(root, STUDIES, name);
 }
 
 /**
@@ -133,36 +119,11 @@ export async function openStudy(
   return { study: readStudy(folder), isNew: false };
 }
 
-/** Whether two configs are the same text, or differ in the key names of an earlier version and comments alone. */
+/** Whether two configs are the same, except for comments. */
 function isSameConfig(stored: string, now: string): boolean {
   if (stored === now) return true;
-  const values = [stored, now].map((text) => {
-    const { value } = parseYaml(text, CONFIG, true);
-    applyRenames(CONFIG_RENAMES, value);
-    return value;
-  });
-  return isDeepStrictEqual(values[0], values[1]);
-}
-
-/** Returns options with the current names of the config keys that they set and vary. */
-function renameConfigKeys({ set, space, ...others }: StudyOptions): StudyOptions {
-  const renamePath = (path: string): string => renameSetting(CONFIG_RENAMES, path, undefined)[0];
-  const renameValue = (path: string, value: unknown): unknown => renameSetting(CONFIG_RENAMES, path, value)[1];
-  const renamedSpace = Object.entries(space).map(([path, spec]): [string, typeof spec] => [
-    renamePath(path),
-    {
-      ...spec,
-      ...('values' in spec && { values: spec.values.map((value) => renameValue(path, value)) }),
-      linkedKeys: spec.linkedKeys.map(renamePath),
-      when: Object.fromEntries(
-        Object.entries(spec.when).map(([parent, values]) => [
-          renamePath(parent),
-          Array.isArray(values) ? values.map((value) => renameValue(parent, value)) : renameValue(parent, values),
-        ]),
-      ),
-    },
-  ]);
-  return { ...others, set: renameSettings(CONFIG_RENAMES, set), space: Object.fromEntries(renamedSpace) };
+  const [a, b] = [stored, now].map((text) => parseYaml(text, CONFIG, true).value);
+  return isDeepStrictEqual(a, b);
 }
 
 /** Reports whether a directory is a study. */
@@ -177,15 +138,12 @@ export function isStudy(folder: string): boolean {
 export function readStudy(folder: string): Study {
   const path = join(folder, STUDY);
   try {
-    const stored = JSON.parse(readFileSync(path, 'utf8')) as { options?: unknown } | null;
-    applyRenames(STUDY_RENAMES, stored?.options);
-    const facts = storedSchema.parse(stored);
-    const options = renameConfigKeys(facts.options);
+    const facts = storedSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    const { options } = facts;
     const space = buildSpace(options.space);
     const search = searches.build(options.search, space);
     return {
       ...facts,
-      options,
       folder,
       name: options.name,
       configText: readFileSync(join(folder, CONFIG), 'utf8'),

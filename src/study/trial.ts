@@ -1,14 +1,11 @@
 import { z } from 'zod';
-import { CONFIG_RENAMES } from '../config/renames.js';
-import { renameKeys, renameSettings } from '../core/renames.js';
-import { renameMetrics } from '../evaluation/metric-renames.js';
 import { ownerSchema } from '../system/owner.js';
 
 /** Definition of a trial. */
 const trialSchema = z.strictObject({
   number: z.int().min(1),
   /** Values by parameter. */
-  point: z.record(z.string(), z.unknown()).transform((point) => renameSettings(CONFIG_RENAMES, point)),
+  point: z.record(z.string(), z.unknown()),
   createdAt: z.string(),
 });
 
@@ -35,8 +32,6 @@ export function createRelease(reason: string, numReleases: number, nowMs: number
 /** Value of a trial at a rung. */
 const rungSchema = z.strictObject({ epoch: z.int().min(1), value: z.number() });
 
-const reportSchema = z.record(z.string(), z.number()).transform((report) => renameKeys(report, renameMetrics));
-
 /** Result of one run, which has one of the seeds. */
 const trialRunSchema = z.strictObject({
   seed: z.int(),
@@ -48,7 +43,7 @@ const trialRunSchema = z.strictObject({
   epochs: z.int(),
   elapsedMs: z.number(),
   /** Metrics of the best weights, with keys such as `valid.ctcvr.auc`. */
-  metrics: reportSchema,
+  metrics: z.record(z.string(), z.number()),
 });
 export type TrialRun = z.output<typeof trialRunSchema>;
 

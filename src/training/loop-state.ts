@@ -1,15 +1,10 @@
 import { z } from 'zod';
-import { applyRenames, renameKeys } from '../core/renames.js';
 import type { Report } from '../evaluation/evaluation.js';
-import { listReportRenames, renameMetrics } from '../evaluation/metric-renames.js';
 import type { StateSection } from '../core/state-section.js';
 import { stoppingStateSchema } from './stopping.js';
 
 const count = z.int().min(0);
 const valueSchema = z.number().nullable();
-
-/** Metrics of an earlier version. */
-const REPORT_RENAMES = listReportRenames('');
 
 const sumsSchema = z.record(z.string(), z.strictObject({ loss: z.number(), rows: z.number().min(0) }));
 
@@ -39,12 +34,9 @@ const loopStateSchema = z.strictObject({
   bestReport: z
     .record(z.string(), z.looseObject({ rows: count }))
     .nullable()
-    .transform((report) => {
-      applyRenames(REPORT_RENAMES, report);
-      return report as Report | null;
-    }),
+    .transform((report) => report as Report | null),
   /** Best values of the additional monitors. */
-  bests: z.record(z.string(), valueSchema).transform((bests) => renameKeys(bests, renameMetrics)),
+  bests: z.record(z.string(), valueSchema),
   stopping: stoppingStateSchema,
 });
 

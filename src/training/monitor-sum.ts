@@ -1,6 +1,5 @@
 import { didYouMean, joined, quoted } from '../core/errors.js';
 import { getBaseOutput, type MetricDirections } from '../evaluation/metric-direction.js';
-import { renameMetrics } from '../evaluation/metric-renames.js';
 
 /** A monitored metric and its factor. */
 export interface MonitorTerm {
@@ -48,7 +47,6 @@ export function explainInvalidMonitor(
   goals: MetricDirections,
   by: readonly string[],
 ): string | undefined {
-  if (renameMetrics(text) !== text) return `${quoted(text)} is now ${quoted(renameMetrics(text))}`;
   const names = ['loss', ...goals.keys()];
   const terms = parseMonitor(text);
   if (terms === undefined || (terms.length === 1 && !isKnown(terms[0]!, goals, by) && terms[0]!.factor === 1)) {

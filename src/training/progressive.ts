@@ -21,7 +21,6 @@ const NOISE = 3;
 
 const valuesSchema = z.record(z.string(), z.number());
 /** Columns as base64, by name. */
-const columnsSchema = z.record(z.string(), z.string());
 
 const progressiveStateSchema = z.strictObject({
   /** Finished windows. */
@@ -34,11 +33,8 @@ const progressiveStateSchema = z.strictObject({
   alarms: z.array(z.string()),
   /** Rows of the current window. */
   rows: z.int().min(0),
-  /** Groups of the values of each field; absent in checkpoints of earlier versions. */
-  fields: z.record(z.string(), fieldGroupsSchema).prefault({}),
-  /** Predictions and labels of these rows, in checkpoints of earlier versions. */
-  predictions: columnsSchema.optional(),
-  labels: columnsSchema.optional(),
+  /** Groups of the values of each field. */
+  fields: z.record(z.string(), fieldGroupsSchema),
 });
 export type ProgressiveState = z.output<typeof progressiveStateSchema>;
 
@@ -113,8 +109,6 @@ export class ProgressiveValidation implements SavedState<'window'> {
     this.#drift = new FieldDrift(state.fields);
     this.#collector = createCollector(outputs);
     if (state.rows > 0) this.#collector.merge({ blocks: [this.#restoreBlock(window)] });
-    delete state.predictions;
-    delete state.labels;
   }
 
   /**
@@ -187,9 +181,7 @@ export class ProgressiveValidation implements SavedState<'window'> {
   }
 
   #restoreBlock(window: WindowRows): Block {
-    const { rows, predictions, labels } = this.#state;
-    if (predictions !== undefined && labels !== undefined)
-      return restoreColumns({ rows, predictions, labels }, this.#classLabels());
+    const { rows } = this.#state;
     if (countWindowRows(window) === rows) {
       const block = restoreWindow(window);
       for (const { factors, label } of this.#outputs) {
@@ -204,15 +196,6 @@ export class ProgressiveValidation implements SavedState<'window'> {
       message: `expected ${rows} rows of the current window, found ${countWindowRows(window)}`,
       fix: 'use another checkpoint',
     });
-  }
-
-  #classLabels(): ReadonlySet<string> {
-    return new Set(
-      this.#outputs.flatMap(({ type, label, where }) => [
-        ...(type === 'classification' ? [label] : []),
-        ...(where === undefined ? [] : [where]),
-      ]),
-    );
   }
 }
 
@@ -298,24 +281,4 @@ function aucError(area: number, { rows, positives }: Report[string]): number {
   const [q1, q2] = [area / (2 - area), (2 * area * area) / (1 + area)];
   const variance = area * (1 - area) + (positives - 1) * (q1 - area * area) + (negatives - 1) * (q2 - area * area);
   return Math.sqrt(variance / (positives * negatives));
-}
-
-/** Restores the rows of a window of a checkpoint of an earlier version. */
-function restoreColumns(
-  {
-    rows,
-    predictions,
-    labels,
-  }: { readonly rows: number } & Readonly<Record<'predictions' | 'labels', z.output<typeof columnsSchema>>>,
-  classLabels: ReadonlySet<string>,
-): Block {
-  const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'));
-  const floatsOf = (text: string): Float32Array => new Float32Array(bytesOf(text).buffer);
-  return {
-    rows,
-    predictions: new Map(Object.entries(predictions).map(([name, text]) => [name, floatsOf(text)])),
-    labels: new Map(
-      Object.entries(labels).map(([name, text]) => [name, classLabels.has(name) ? bytesOf(text) : floatsOf(text)]),
-    ),
-  };
 }

@@ -78,7 +78,7 @@ function run(
 }
 
 const problemsOf = (spec: unknown): string[] =>
-  toIssues(scheduleSchema.safeParse(spec, { reportInput: true }).error?.issues ?? [], scheduleSchema, spec, []).map(
+  toIssues(scheduleSchema.safeParse(spec, { reportInput: true }).error?.issues ?? [], scheduleSchema, spec).map(
     ({ path, message }) => `${path.join('.')}: ${message}`,
   );
 

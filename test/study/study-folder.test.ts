@@ -40,18 +40,6 @@ describe('the directory of a study', () => {
     expect(runs.map(({ run }) => run).sort()).toEqual(['runs/esmm/001', 'runs/studies/esmm/001/seed-11']);
   });
 
-  it('of an earlier version is not created again elsewhere', async () => {
-    const cwd = scratchFolder();
-    mkdirSync(join(cwd, 'runs', 'esmm'), { recursive: true });
-    writeFileSync(join(cwd, 'runs', 'esmm', 'study.json'), '{}');
-    const { code, stderr } = await mtl(cwd, ['sweep', writeStudy()]);
-    expect([code, stderr]).toEqual([
-      2,
-      'error: runs/esmm: the study is in the directory of an earlier version of mtl; ' +
-        'stop its workers, then run mkdir -p runs/studies && mv runs/esmm runs/studies/esmm\n',
-    ]);
-  });
-
   it('is suggested by the error for a directory that is not a study', () => {
     const cwd = scratchFolder();
     mkdirSync(join(cwd, 'runs', 'esmm'), { recursive: true });

@@ -125,23 +125,6 @@ describe('progressive validation', () => {
     expect(JSON.stringify(state).length).toBeLessThan(300);
   });
 
-  it('restores the window of a checkpoint of an earlier version', () => {
-    const part = measure(
-      { labels: rows.labels.slice(0, 50), predictions: rows.predictions.slice(0, 50) },
-      { batchRows: 50 },
-    );
-    const text = (data: Float32Array | Uint8Array): string =>
-      Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64');
-    const earlier = progressiveSection.schema.parse({
-      ...part.state,
-      predictions: { ctr: text(Float32Array.from(rows.predictions.slice(0, 50))) },
-      labels: { click: text(Uint8Array.from(rows.labels.slice(0, 50))) },
-    });
-    const restored = new ProgressiveValidation([OUTPUT], 100, LIMITS, earlier);
-    expect(restored.full()).toEqual(part.rows);
-    expect(earlier).toEqual(part.state);
-  });
-
   it('rejects rows that do not follow those before', () => {
     const { rows: window, state } = measure(rows, { batchRows: 64 });
     const later = new Map(window).set('first', { shape: [1], data: Uint32Array.of(20) });
