@@ -150,20 +150,19 @@ function exampleText(examples) {
   return `\`\`\`shell\n${lines.join('\n')}\n\`\`\`\n`;
 }
 
-/** Key, type, default and description; a type in brackets at the end of the description is the type. */
+/** Key, type, default and description. The default description of a number starts with its type. */
 function optionRow(
   { name, type, array, choices, describe = '', demandOption, default: value, defaultDescription },
   mark,
 ) {
-  const [, text, tag] = /^([^]*?)(?: \[(int|number)\])?$/.exec(describe);
-  const [, start, stated, end = ''] = /^([^]*?)(?:; default: ([^;:]+)(: .*)?)?$/.exec(text);
-  const described = start + end;
+  const [, tag, fallback] = /^(?:(int|number)(?: = |$))?(.*)$/.exec(defaultDescription ?? '');
+  const [described, stated] = describe.split('; default: ');
   const simple = choices?.map(code).join(', ') ?? tag ?? { boolean: 'bool' }[type] ?? type ?? 'string';
   const isRepeatable = /\(repeatable\)/.test(described);
   return [
     `\`${mark}${name}\``,
     `${simple}${array ? '..' : isRepeatable ? ', repeatable' : ''}`,
-    demandOption ? '**required**' : defaultText(value, defaultDescription, stated),
+    demandOption ? '**required**' : defaultText(value, fallback === '' ? undefined : fallback, stated),
     described.replace(' (repeatable)', ''),
   ];
 }

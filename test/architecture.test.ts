@@ -392,7 +392,7 @@ describe('the source tree', () => {
       searches,
       weightings,
     ];
-    // Words with another meaning elsewhere: kinds of input columns and optimizer rules, types of Parquet, and choices
+    // Words with another meaning elsewhere: kinds of input columns and optimizer rules, types of options, and choices
     // such as auto, none, home, local, random and uniform.
     const kinds = [
       'auto',
@@ -403,6 +403,7 @@ describe('the source tree', () => {
       'embeddings',
       'hash',
       'home',
+      'int',
       'local',
       'none',
       'pooling',

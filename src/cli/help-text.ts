@@ -1,13 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { MTL } from '../system/command-name.js';
 import { COMMAND_GROUPS } from './commands/all.js';
+import { TYPE_MARK } from './options.js';
 
 /**
- * Formats the help that yargs renders: removes the empty defaults of lists. The help of mtl itself also groups the
- * commands and ends with the URL of the documentation.
+ * Formats the help that yargs renders: removes the empty defaults of lists, and moves the type of a number out of its
+ * default. The help of mtl itself also groups the commands and ends with the URL of the documentation.
  */
 export function formatHelp(text: string): string {
-  const help = text.replaceAll(/ \[default: \[\]\]/g, '');
+  const help = text
+    .replaceAll(/ \[default: \[\]\]/g, '')
+    .replaceAll(/\[default: (int|number)\]/g, (both, type: string) => `[${type}]`.padStart(both.length))
+    .replaceAll(new RegExp(`\\[default: (int|number)${TYPE_MARK}`, 'g'), '[$1] [default: ');
   return help.startsWith(`${MTL} <command>\n`) ? `${groupCommands(help)}\nDocumentation: ${documentationUrl()}` : help;
 }
 

@@ -14,7 +14,7 @@ import {
 export function importanceOptions(y: Argv) {
   return y
     .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
-    .option('data', filesOption('Data to measure; default: the validation set, else the test set'))
+    .option('data', filesOption('Data to measure', 'the validation set, else the test set'))
     .option('rows', intOption('--rows', 1_000_000, 'Maximum number of rows, sampled from all'))
     .option('repeats', intOption('--repeats', 3, 'Permutations per field', 1000))
     .option('groups', { type: 'boolean', default: false, describe: 'Permute all fields of a feature group together' })

@@ -15,12 +15,13 @@ export const setOption = {
   describe: 'Override a config key, as in training.epochs=5 (repeatable)',
   coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
 } as const;
-/** Declares a repeatable option for data files. */
-export function filesOption(describe: string) {
+/** Declares a repeatable option for data files. `fallback` describes the files that are the default. */
+export function filesOption(describe: string, fallback?: string) {
   return {
     type: 'string',
     requiresArg: true,
     describe: `${describe}: a file, a directory, or a quoted glob (repeatable)`,
+    ...(fallback !== undefined && { defaultDescription: fallback }),
     coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
   } as const;
 }
@@ -118,11 +119,23 @@ export const dataPath = {
   describe: 'Config, data file or directory, cache, or directory of shards',
 } as const;
 
+/**
+ * Returns the description of a number option, without its end `; default: X`. The rest is the default description,
+ * which starts with the type: formatHelp moves the type before it.
+ */
+function describeNumber(type: 'int' | 'number', text: string) {
+  const [describe, fallback] = text.split('; default: ');
+  return { describe, defaultDescription: fallback === undefined ? type : `${type}${TYPE_MARK}${fallback}` };
+}
+
+/** Separates type and default in a default description, and has the width of `] [`. */
+export const TYPE_MARK = ' = ';
+
 /** Defines an integer option; undefined if absent. */
 export function optionalInt(name: string, describe: string, max = 4_294_967_295, min = 1) {
   return {
     requiresArg: true,
-    describe: `${describe} [int]`,
+    ...describeNumber('int', describe),
     coerce: (text: string): number => {
       const number = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
       if (!(number >= min && number <= max)) {
@@ -140,8 +153,8 @@ export function optionalInt(name: string, describe: string, max = 4_294_967_295,
 export function intOption(name: string, value: number, describe: string, max?: number, min?: number) {
   return {
     ...optionalInt(name, describe, max, min),
+    ...describeNumber('int', `${describe}; default: ${value}`),
     default: String(value),
-    defaultDescription: String(value),
   } as const;
 }
 
@@ -172,40 +185,45 @@ export function perField(name: string, value: number, describe: string) {
 
 /** Defines a finite number option; undefined if absent. */
 export function optionalNumber(name: string, describe: string) {
-  return {
-    requiresArg: true,
-    describe: `${describe} [number]`,
-    coerce: (text: string): number => {
-      const number = text.trim() === '' ? NaN : Number(text);
-      if (!Number.isFinite(number))
-        throw userError('usage', { where: name, message: `expected a number (${describe}), found ${quoted(text)}` });
-      return number;
-    },
-  } as const;
+  return numberOption(name, describe, 'a number', Number.isFinite);
 }
 
 /** Defines a fraction option in [0, 1) with a default. */
 export function fractionOption(name: string, value: number, describe: string) {
   return {
-    ...optionalFraction(name, describe),
+    ...numberOption(name, describe, 'a number between 0 and 1', (number) => number >= 0 && number < 1, value),
     default: String(value),
-    defaultDescription: String(value),
-    coerce: (text: string): number => (/^0*\.?0+$/.test(text) ? 0 : optionalFraction(name, describe).coerce(text)),
   } as const;
 }
 
 /** Defines a fraction option in (0, 1); undefined if absent. */
 export function optionalFraction(name: string, describe: string) {
+  return numberOption(name, describe, 'a number between 0 and 1', (number) => number > 0 && number < 1);
+}
+
+/** Defines a strength option in [0, 10], 0 by default. */
+export function strengthOption(name: string, describe: string) {
+  return {
+    ...numberOption(name, describe, 'a number from 0 to 10', (number) => number >= 0 && number <= 10, 0),
+    default: '0',
+  } as const;
+}
+
+/** Defines an option for a number that `isValid` accepts; `value` is the default that help shows. */
+function numberOption(
+  name: string,
+  describe: string,
+  expected: string,
+  isValid: (number: number) => boolean,
+  value?: number,
+) {
   return {
     requiresArg: true,
-    describe: `${describe} [number]`,
+    ...describeNumber('number', value === undefined ? describe : `${describe}; default: ${value}`),
     coerce: (text: string): number => {
       const number = text.trim() === '' ? NaN : Number(text);
-      if (!(number > 0 && number < 1))
-        throw userError('usage', {
-          where: name,
-          message: `expected a number between 0 and 1 (${describe}), found ${quoted(text)}`,
-        });
+      if (!isValid(number))
+        throw userError('usage', { where: name, message: `expected ${expected} (${describe}), found ${quoted(text)}` });
       return number;
     },
   } as const;

@@ -1,7 +1,6 @@
 import type { Argv } from 'yargs';
-import { quoted, userError } from '../core/errors.js';
 import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
-import { optionalFraction, intOption, optionalInt } from './options.js';
+import { optionalFraction, intOption, optionalInt, strengthOption } from './options.js';
 
 /** Declares the options of `mtl synth`. */
 export function synthOptions(y: Argv) {
@@ -56,25 +55,23 @@ function withBiases<Options>(y: Argv<Options>) {
   return y
     .option(
       'position-bias',
-      strength(
+      strengthOption(
         '--position-bias',
         'Strength with which good positions go to items likely to be clicked; 0 is none, 1 is strong',
       ),
     )
     .option(
       'selection-bias',
-      strength('--selection-bias', 'Share of the purchase log odds added to the click log odds'),
+      strengthOption('--selection-bias', 'Share of the purchase log odds added to the click log odds'),
     )
     .option(
       'confounder',
-      strength('--confounder', 'Effect of an unobserved need on the log odds of click and purchase'),
+      strengthOption('--confounder', 'Effect of an unobserved need on the log odds of click and purchase'),
     )
     .option('counterfactual', {
       type: 'boolean',
       default: false,
-      describe:
-        'With csv: also write test-clicked.csv (every row clicked) and test-shuffled.csv (random positions), ' +
-        'with their true rates',
+      describe: 'With csv: also write test-clicked.csv (every row clicked) and test-shuffled.csv (random positions)',
     });
 }
 
@@ -110,23 +107,4 @@ function withDelays<Options>(y: Argv<Options>) {
       describe: 'Write a log of clicks in order of time, with the times of late conversions and true probabilities',
     })
     .option('days', optionalInt('--days', 'With delay: days from the first row to the last one; default: 28', 3650));
-}
-
-/** Defines an option for a strength in [0, 10]. */
-function strength(name: string, describe: string) {
-  return {
-    requiresArg: true,
-    default: '0',
-    defaultDescription: '0',
-    describe: `${describe} [number]`,
-    coerce: (text: string): number => {
-      const number = text.trim() === '' ? NaN : Number(text);
-      if (!(number >= 0 && number <= 10))
-        throw userError('usage', {
-          where: name,
-          message: `expected a number from 0 to 10 (${describe}), found ${quoted(text)}`,
-        });
-      return number;
-    },
-  } as const;
 }

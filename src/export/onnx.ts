@@ -9,6 +9,7 @@ import { emitModel, type EmitOptions } from './onnx/emit-model.js';
 import { layOutExternal } from './onnx/external-data.js';
 import { encodeModel } from './onnx/messages.js';
 import { approximateTables, quantizeOption } from './quantize.js';
+import { bytes as sizeText } from '../text/number-text.js';
 
 /** Maximum size of a protobuf message: most readers use signed 32-bit lengths. */
 const MAX_FILE_BYTES = 2 ** 31 - 1;
@@ -68,8 +69,8 @@ export function onnxExporter(model: ExportedModel, path: string, options: OnnxOp
     throw userError('usage', {
       where: path,
       message:
-        `the graph requires ${head.bytes} bytes besides its tables, but an ONNX file can have at most ` +
-        `${options.maxFileBytes}`,
+        `the graph requires ${sizeText(head.bytes)} besides its tables, but an ONNX file can have at most ` +
+        `${sizeText(options.maxFileBytes)}`,
       fix: 'remove --with-encoders',
     });
   }

@@ -11,6 +11,7 @@ import { cut, gathered } from './pieces.js';
 import { isLinkRefused } from './refused.js';
 import { syncFile } from './sync-file.js';
 import { isTemporary, removeStaleTemporary, temporaryPath } from './temporary.js';
+import { bytes as sizeText } from '../text/number-text.js';
 
 /** Reasons of failed writes, by system error code. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -285,7 +286,7 @@ export async function checkRoom(folder: string, neededBytes: number, what: strin
   if (neededBytes <= free) return;
   throw userError('disk', {
     where: folder,
-    message: `${what} requires ${neededBytes} bytes, but only ${free} are free on this disk`,
+    message: `${what} requires ${sizeText(neededBytes)}, but only ${sizeText(free)} are free on this disk`,
     fix: 'free disk space, or use another directory',
   });
 }

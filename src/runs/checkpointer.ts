@@ -18,6 +18,7 @@ import type { CheckpointOptions } from './options.js';
 import { maxCheckpoints } from './disk-usage.js';
 import { checkpointsFolder } from './retention.js';
 import type { StateChanges } from './states.js';
+import { bytes as sizeText } from '../text/number-text.js';
 
 /** A state that training changes. */
 type ChangingState = Pick<SavedState, 'changes' | 'markSaved'>;
@@ -113,7 +114,7 @@ async function checkDiskSpace(
   const maxBytes = maxCheckpoints(options) * bytes;
   const availableBytes = await freeBytes(folder);
   if (availableBytes < maxBytes)
-    warn(`checkpoints may require up to ${maxBytes} bytes, but ${availableBytes} are free on this disk`);
+    warn(`checkpoints may require up to ${sizeText(maxBytes)}, but ${sizeText(availableBytes)} are free on this disk`);
 }
 
 /** Time without a step after which steps are saved, so that a server has them although no record follows. */

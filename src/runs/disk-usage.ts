@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { systemCode, UserError } from '../core/errors.js';
 import { checkRoom, freeBytes } from '../io/disk.js';
 import type { CheckpointOptions } from './options.js';
+import { bytes as sizeText } from '../text/number-text.js';
 
 /** Disk usage of a run's checkpoints, in bytes. */
 export interface DiskUsage {
@@ -54,9 +55,8 @@ export async function withFreeSpace(folder: string, neededBytes: number, write: 
   } catch (error) {
     const code = error instanceof UserError ? systemCode(error.cause) : undefined;
     if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') throw error;
-    const more = {
-      message: `a checkpoint requires ${neededBytes} bytes, but ${await freeBytes(folder)} are free on this disk`,
-    };
+    const [needed, free] = [neededBytes, await freeBytes(folder)].map(sizeText);
+    const more = { message: `a checkpoint requires ${needed}, but ${free} are free on this disk` };
     throw new UserError('disk', [...(error as UserError).problems, more], { cause: error });
   }
 }

@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip, inflate, type ZlibOptions } from 'node:zlib';
 import { quoted } from '../core/errors.js';
 import { refusal, type Refusal } from './refusal.js';
+import { bytes as sizeText } from '../text/number-text.js';
 
 const UNPACK = new Map([
   ['gzip', promisify<Uint8Array, ZlibOptions, Buffer>(gunzip)],
@@ -68,7 +69,7 @@ export function createUnpacker(maxBytes: number): Unpacker {
 export function refuseSize(maxBytes: number): Refusal {
   return refusal(413, {
     where: 'body',
-    message: `expected at most ${maxBytes} bytes`,
+    message: `expected at most ${sizeText(maxBytes)}`,
     fix: 'split the rows into several requests, or raise --max-body of mtl serve',
   });
 }

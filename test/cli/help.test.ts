@@ -43,6 +43,18 @@ describe('help', () => {
     );
   });
 
+  it('prints the type of a number before its default', async () => {
+    const help = await printed('runs', 'prune', '--help');
+    expect(help).toMatch(/ {2}--keep +Number of newest runs to leave untouched +\[int\] \[default: 3\]\n/);
+    const promote = await printed('promote', '--help');
+    expect(promote).toMatch(/ \[number\] \[default: 0\.95\]\n/);
+    const list = await printed('runs', '--help');
+    expect(list).toMatch(/ {2}--last .*\n? +\[int\]\n/);
+    // The column ends where yargs ends it.
+    const ends = [...list.split('\nOptions:')[1]!.matchAll(/^ .*\]$/gm)].map(([line]) => line.length);
+    expect([...new Set(ends)]).toHaveLength(1);
+  });
+
   it('prints no default of a list that is empty', async () => {
     const help = await printed('runs', '--help');
     expect(help).toContain('filters');

@@ -45,5 +45,7 @@ describe('docs/reference/cli.md', () => {
     const listed = optionsOf(path);
     expect(listed.filter((name) => !shown.includes(name))).toEqual([]);
     expect(shown.filter((name) => ![...listed, ...inherited].includes(name))).toEqual([]);
+    // Types are not part of a default.
+    expect(help).not.toMatch(/\[default: (int|number)/);
   });
 });

@@ -132,7 +132,7 @@ describe('mtl export --format onnx', () => {
   it('is rejected if the graph alone exceeds the limit', async () => {
     const exported = await exportedModel(model);
     expect(() => onnxExporter(exported, 'model.onnx', { bags: 'offsets', maxFileBytes: 1000 })).toThrow(
-      /the graph requires \d+ bytes besides its tables, but an ONNX file can have at most 1000/,
+      /the graph requires \d+ kB besides its tables, but an ONNX file can have at most 1 kB/,
     );
   });
 
@@ -201,7 +201,7 @@ describe('mtl export', () => {
     const out = join(scratchFolder(), 'model.onnx');
     disk.freeBytes = 1000;
     await expect(exportTo('onnx', out)).rejects.toThrow(
-      /the export requires \d+ bytes, but only 1000 are free on this disk; free disk space/,
+      /the export requires [\d.]+ .B, but only 1 kB are free on this disk; free disk space/,
     );
     expect(readdirSync(join(out, '..'))).toEqual([]);
   });

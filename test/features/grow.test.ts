@@ -164,7 +164,7 @@ describe('a fitted vocabulary', () => {
   it('is rejected if it exceeds the maximum size, with figures and a fix', () => {
     const before = { ...createTextTable(textsFrom(['a'])), bytes: { length: MAX_KEY_BYTES } as Uint8Array };
     expect(() => growTable(before, createTextTable(textsFrom(['b'])), 'item')).toThrow(
-      /field 'item': would have 2 distinct strings with 4294967296 bytes.*train from scratch/,
+      /field 'item': would have 2 distinct strings with 4\.3 GB.*train from scratch/,
     );
   });
 

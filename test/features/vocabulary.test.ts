@@ -115,7 +115,7 @@ describe('a string counter', () => {
   it('rejects more bytes than its limit, with a fix', () => {
     const counter = new TextCounter('item', 10);
     for (const text of ['abcd', 'efgh', 'abcd', 'ij']) counter.count(text);
-    expect(() => counter.count('k')).toThrow(/field 'item': has more than 3 distinct strings with 10 bytes.*hash/);
+    expect(() => counter.count('k')).toThrow(/field 'item': has more than 3 distinct strings with 1 kB.*hash/);
     expect(listStrings(counter.frequent(1))).toEqual(['abcd', 'efgh', 'ij']);
   });
 });

@@ -260,7 +260,7 @@ describe('a failing disk', () => {
       await expect(attempt).rejects.toMatchObject({ exitCode: 5 });
       await expect(attempt).rejects.toThrow(message);
       if (kind === 'write')
-        await expect(attempt).rejects.toThrow(/a checkpoint requires \d+ bytes, but \d+ are free on this disk/);
+        await expect(attempt).rejects.toThrow(/a checkpoint requires [\d.]+ .B, but [\d.]+ .B are free on this disk/);
       await expectOldOrNew(run);
       expect(readdirSync(join(run, 'checkpoints')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
     },
@@ -270,7 +270,7 @@ describe('a failing disk', () => {
     const run = await savedOnce();
     disk.freeBytes = 1000;
     await expect(saveCheckpoint(run, checkpoint(2), ['last'], KEEP)).rejects.toThrow(
-      /a checkpoint requires 10\d{5} bytes, but only 1000 are free on this disk; free disk space/,
+      /a checkpoint requires 1\.\d MB, but only 1 kB are free on this disk; free disk space/,
     );
     expect(disk.operations.map(({ kind }) => kind)).toEqual(['statfs']);
     expect(await expectOldOrNew(run)).toBe(1);

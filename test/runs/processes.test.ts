@@ -151,13 +151,13 @@ describe('two containers with one host name', () => {
 
 describe('a file size limit', () => {
   it.skipIf(process.platform === 'win32')(
-    'ends with exit code 5, the needed and the free bytes, and the old checkpoint as it was',
+    'ends with exit code 5, the required and the free space, and the old checkpoint as it was',
     async () => {
       const cwd = scratchFolder();
       await savedRun(cwd);
       const { code, stderr } = shell(cwd, 'ulimit -f 8; "$NODE" "$MTL" train "$CONFIG" --resume run');
       expect(stderr).toMatch(
-        /step-\d+: cannot be written: the file would exceed the size limit(.|\n)*a checkpoint requires \d+ bytes, but \d+ are free/,
+        /step-\d+: cannot be written: the file would exceed the size limit(.|\n)*a checkpoint requires [\d.]+ .B, but [\d.]+ .B are free/,
       );
       expect(code).toBe(5);
       expect(await evaluates(cwd)).toBe(0);
@@ -178,7 +178,7 @@ describe('a full or read-only disk', () => {
     const run = ['--run-dir', 'disk/run', '--set=checkpoints.everySteps=1', '--set=checkpoints.keepLast=1000'];
     const { code, stderr } = await mtl(cwd, ['train', config, ...LONG, ...run]);
     expect(stderr).toMatch(
-      /error: disk\/run\/checkpoints: a checkpoint requires \d+ bytes, but only \d+ are free on this disk; free disk space/,
+      /error: disk\/run\/checkpoints: a checkpoint requires [\d.]+ .B, but only [\d.]+ .B are free on this disk; free disk space/,
     );
     expect(code).toBe(5);
     expect((await mtl(cwd, ['eval', 'disk/run/checkpoints/last'])).code).toBe(0);

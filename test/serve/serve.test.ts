@@ -266,7 +266,7 @@ describe('POST /predict', () => {
       'too many bytes',
       ' '.repeat(2 ** 20 + 1),
       413,
-      'body: expected at most 1048576 bytes; split the rows into several requests',
+      'body: expected at most 1.0 MB; split the rows into several requests',
     ],
   ])('rejects %s with the reason', async (_, body, status, message) => {
     expect(errorOf(await post('/predict', body))).toEqual([status, says(message)]);
@@ -276,7 +276,7 @@ describe('POST /predict', () => {
     const gzip = (text: string): Promise<InjectedResponse> =>
       post('/predict', gzipSync(text), { 'content-encoding': 'gzip' });
     expect((await gzip(JSON.stringify({ rows: world.rows.slice(0, 2) }))).statusCode).toBe(200);
-    expect(errorOf(await gzip(' '.repeat(2 ** 21)))).toEqual([413, says('body: expected at most 1048576 bytes')]);
+    expect(errorOf(await gzip(' '.repeat(2 ** 21)))).toEqual([413, says('body: expected at most 1.0 MB')]);
     expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'GZIP' }))).toEqual([
       400,
       says('body: is not valid gzip, as declared by content-encoding ('),

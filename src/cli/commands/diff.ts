@@ -28,7 +28,7 @@ export const diff = defineCommand({
         demandOption: true,
         describe: 'Run directory or checkpoint to compare; differences are b − a',
       })
-      .option('data', filesOption('Data to predict; default: the test set of their configs'))
+      .option('data', filesOption('Data to predict', 'the test set of their configs'))
       .option('rows', intOption('--rows', 10_000_000, 'Maximum number of rows, sampled from all'))
       .option('use-recorded', { type: 'boolean', describe: 'Compare the metrics recorded by the runs; no intervals' })
       .conflicts('use-recorded', 'data')

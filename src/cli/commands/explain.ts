@@ -24,10 +24,7 @@ export const explain = defineCommand({
   options: (y) =>
     y
       .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
-      .option(
-        'data',
-        filesOption('Data with the row; - for standard input; default: the test set, else the validation set'),
-      )
+      .option('data', filesOption('Data with the row (- for standard input)', 'the test set, else the validation set'))
       .option('format', {
         choices: ['csv', 'jsonl'] as const,
         describe: 'Format of --data; overrides data.format',

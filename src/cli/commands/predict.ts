@@ -21,10 +21,7 @@ export const predict = defineCommand({
     y
       .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
       .option('data', {
-        ...filesOption(
-          'Data to predict: CSV, JSON Lines, Parquet or shards; - for CSV or JSON Lines on standard input; ' +
-            'labels are optional',
-        ),
+        ...filesOption('Data to predict, with or without labels (- for standard input)'),
         demandOption: true,
       })
       .option('format', {

@@ -24,7 +24,7 @@ export const promote = defineCommand({
         requiresArg: true,
         describe: 'Metric that must improve, as in ctcvr.auc; default: promote without comparison',
       })
-      .option('data', filesOption('Data to predict; default: the test set of their configs'))
+      .option('data', filesOption('Data to predict', 'the test set of their configs'))
       .option('confidence', optionalFraction('--confidence', 'Confidence level of the interval; default: 0.95'))
       .option(
         'margin',

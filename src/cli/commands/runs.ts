@@ -71,9 +71,7 @@ export const runs = defineCommand(
         .option('sort', {
           type: 'string',
           requiresArg: true,
-          describe:
-            'Sort by a metric, best first, as in ctcvr.auc or valid.ctr.logLoss; or by startedAt, elapsedMs, ' +
-            'rowsPerSecond',
+          describe: 'Sort by a metric, best first, as in ctcvr.auc; or by startedAt, elapsedMs or rowsPerSecond',
         })
         .option('last', optionalInt('--last', 'Maximum number of runs: the newest, or with --sort the best'))
         .option('csv', { type: 'boolean', default: false, describe: 'Print all metrics as CSV on stdout' })

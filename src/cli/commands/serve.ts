@@ -70,10 +70,8 @@ export const serve = defineCommand({
       .option('after', canaryOptions.after)
       .option('confidence', canaryOptions.confidence)
       .option('json', jsonOption)
-      .epilogue(
-        'If MTL_TOKEN is set, requests need the header Authorization: Bearer TOKEN. The first SIGTERM or ' +
-          'SIGINT finishes pending requests, then exits.',
-      )
+      .epilogue('If MTL_TOKEN is set, requests need the header Authorization: Bearer TOKEN.')
+      .epilogue('SIGTERM and SIGINT finish pending requests, then exit.')
       .example('$0 serve runs/latest', '')
       .example('$0 serve runs/latest --follow', 'Serve a training while it runs')
       .example('$0 serve runs/channels/prod --reload --canary runs/esmm/004 --share 5', '')

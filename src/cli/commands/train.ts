@@ -32,9 +32,7 @@ export const train = defineCommand({
       .option('resume', {
         type: 'string',
         requiresArg: true,
-        describe:
-          'Resume the run in this directory; auto: that of --run-dir or --name, else the newest incomplete ' +
-          'run, else a new one',
+        describe: 'Resume the run in this directory; auto finds an incomplete run, or starts a new one',
       })
       .option('init-from', {
         type: 'string',

@@ -3,6 +3,7 @@ import { indexWords } from '../../core/hash-index.js';
 import { findKey, MAX_KEY_BYTES } from '../../core/key-table.js';
 import { createTextTable, isVacant, VACANT, type TextTable } from './text-table.js';
 import { createStringPool } from './string-pool.js';
+import { bytes as sizeText } from '../../text/number-text.js';
 
 /** Result of merging two tables. */
 interface GrownTable {
@@ -39,7 +40,7 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
     before.bytes.length - countBytes(before, left) + countBytes(now, fresh) + VACANT.length * (stayVacant - wasVacant);
   if (numBytes > MAX_KEY_BYTES || indexWords(numTexts) === undefined) {
     const message =
-      `would have ${numTexts} distinct strings with ${numBytes} bytes, previous and new ones, ` +
+      `would have ${numTexts} distinct strings with ${sizeText(numBytes)}, previous and new ones, ` +
       'which exceeds the maximum vocabulary size';
     throw userError('data', {
       key: `field '${field}'`,

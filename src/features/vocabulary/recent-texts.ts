@@ -1,5 +1,6 @@
 import { userError } from '../../core/errors.js';
 import { createKeyTable, findKey, hasKey, keyBytes, putKey, removeKey, reserveKeys } from '../../core/key-table.js';
+import { bytes as sizeText } from '../../text/number-text.js';
 
 /** Maximum number of texts. */
 export const MAX_TEXTS = 500_000_000;
@@ -196,9 +197,10 @@ export class RecentTexts {
   }
 
   #place(slot: number, bytes: Uint8Array, begin: number, end: number, { batch, timeMs }: Moment): void {
+    const { numBytes, numUnused } = this.#table;
     if (!reserveKeys(this.#table, 1, end - begin))
       throw userError('data', {
-        message: `a growing vocabulary has more than ${this.#table.numBytes - this.#table.numUnused} bytes of tokens`,
+        message: `a growing vocabulary has more than ${sizeText(numBytes - numUnused)} of tokens`,
         fix: 'set a lower capacity',
       });
     if (!putKey(this.#table, slot, bytes, begin, end)) throw new Error(`slot ${slot} has the text of another slot`);

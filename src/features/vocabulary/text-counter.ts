@@ -5,6 +5,7 @@ import { sortByCount } from '../../core/sort-by-count.js';
 import { sortTexts } from './sort-texts.js';
 import { createStringPool, type StringPool } from './string-pool.js';
 import { createTextFinder, createUtf8Writer } from './utf8.js';
+import { bytes as sizeText } from '../../text/number-text.js';
 
 /** Strings below the minimum count, by decreasing count, then in order of appearance. */
 export interface RareTexts {
@@ -124,7 +125,7 @@ export class TextCounter {
   }
 
   #tooMany(cause?: unknown): Error {
-    const found = `${this.#table.highest} distinct strings with ${this.#table.numBytes} bytes`;
+    const found = `${this.#table.highest} distinct strings with ${sizeText(this.#table.numBytes)}`;
     const problem = {
       key: `field '${this.field}'`,
       message:
