@@ -24,7 +24,7 @@ const TESTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'disk full': 'ends with exit code 5, reports required and free bytes, and leaves saved files complete',
     'a run directory without write permission':
       'ends with exit code 5, reports required and free bytes, and leaves saved files complete',
-    'a file size limit': 'ends with exit code 5, the needed and the free bytes, and the old checkpoint as it was',
+    'a file size limit': 'ends with exit code 5, the required and the free space, and the old checkpoint as it was',
     'two processes train one run': 'are excluded by the lock',
     'a lock of a running process in another container, same host name':
       'do not train the same run, although neither sees the processes of the other',
