@@ -5,7 +5,7 @@
  */
 
 import type { Domain, ParentItems } from './domain.js';
-import type { SCALAR_FUNCTIONS } from './scalar-functions.js';
+import { namesOf, SCALAR_ACTIVATIONS, type SCALAR_FUNCTIONS } from './scalar-functions.js';
 
 /** Initial values of a parameter. */
 export type Initializer =
@@ -51,18 +51,17 @@ export interface ItemField {
  */
 export type Pooling = 'sum' | 'mean' | 'sqrtn';
 
-export const ACTIVATIONS = [
-  'relu',
-  'sigmoid',
-  'tanh',
-  'leaky-relu',
-  'prelu',
-  'dice',
-  'gelu',
-  'swish',
-  'linear',
-] as const;
+/** Activations with parameters. */
+export type ParametricActivation = 'prelu' | 'dice';
+const PARAMETRIC: readonly ParametricActivation[] = ['prelu', 'dice'];
+/** Activations: scalar functions, and those with parameters. */
+export const ACTIVATIONS = [...namesOf(SCALAR_ACTIVATIONS), ...PARAMETRIC] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
+
+/** Returns whether an activation has parameters. */
+export function isParametric(activation: Activation): activation is ParametricActivation {
+  return (PARAMETRIC as readonly Activation[]).includes(activation);
+}
 
 /** Elementwise functions. */
 export type FunctionName = keyof typeof SCALAR_FUNCTIONS;

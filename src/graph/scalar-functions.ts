@@ -6,8 +6,8 @@ export interface Arithmetic<T> {
   multiply(a: T, b: T): T;
   /** 1 / x, infinity for 0. */
   reciprocal(x: T): T;
-  /** a if x > 0, otherwise b. */
-  ifPositive(x: T, a: T, b: T): T;
+  /** 1 if x > 0, otherwise `below`. */
+  step(x: T, below: number): T;
   /** The larger of x and 0, or NaN. */
   positive(x: T): T;
   exp(x: T): T;
@@ -28,50 +28,75 @@ export interface Arithmetic<T> {
   density(x: T): T;
 }
 
-/** A function of a number, and its derivative in terms of its operand x and its result y. */
-export interface ScalarFunction {
-  readonly value: <T>(of: Arithmetic<T>, x: T) => T;
-  readonly slope: <T>(of: Arithmetic<T>, x: T, y: T) => T;
-}
+type Formula = <T>(of: Arithmetic<T>, x: T) => T;
 
-/** A function whose derivative is a formula of its operand. */
-interface FunctionOfOperand extends ScalarFunction {
-  readonly slope: <T>(of: Arithmetic<T>, x: T) => T;
+/** A function of a number. */
+export interface ScalarFunction {
+  readonly value: Formula;
+  /** The derivative: a formula of the operand x or of the result y. */
+  readonly slope: { readonly x: Formula } | { readonly y: Formula };
+  /** The function is defined for larger operands; default: for all numbers. */
+  readonly above?: number;
+  /** ONNX operator with its attributes, if one computes the function; default: operators of the formula. */
+  readonly onnx?: readonly [operator: string, attributes: Readonly<Record<string, number>>];
 }
 
 /** Elementwise functions by name, in the order of their codes in kernels/maps.c. */
 export const SCALAR_FUNCTIONS = {
-  exp: { value: (of, x) => of.exp(x), slope: (of, x) => of.exp(x) },
-  expm1: { value: (of, x) => of.expm1(x), slope: (of, x) => of.exp(x) },
-  log: { value: (of, x) => of.log(x), slope: (of, x) => of.reciprocal(x) },
-  log1p: { value: (of, x) => of.log1p(x), slope: (of, x) => of.reciprocal(of.add(of.number(1), x)) },
-  softplus: { value: (of, x) => of.softplus(x), slope: (of, x) => of.sigmoid(x) },
-  sign: { value: (of, x) => of.sign(x), slope: (of) => of.number(0) },
-  sin2Pi: { value: (of, x) => of.sin2Pi(x), slope: (of, x) => of.multiply(of.number(2 * Math.PI), of.cos2Pi(x)) },
-  cos2Pi: { value: (of, x) => of.cos2Pi(x), slope: (of, x) => of.multiply(of.number(-2 * Math.PI), of.sin2Pi(x)) },
-} as const satisfies Readonly<Record<string, FunctionOfOperand>>;
-
-/** Activations without parameters by name, in the order of their codes in kernels/activations.h, from 0. */
-export const SCALAR_ACTIVATIONS = {
-  linear: { value: (_, x) => x, slope: (of) => of.number(1) },
-  relu: { value: (of, x) => of.positive(x), slope: (of, x) => of.ifPositive(x, of.number(1), of.number(0)) },
-  'leaky-relu': {
-    value: (of, x) => of.ifPositive(x, x, of.multiply(of.number(0.01), x)),
-    slope: (of, x) => of.ifPositive(x, of.number(1), of.number(0.01)),
+  exp: { value: (of, x) => of.exp(x), slope: { x: (of, x) => of.exp(x) } },
+  expm1: { value: (of, x) => of.expm1(x), slope: { x: (of, x) => of.exp(x) } },
+  log: { value: (of, x) => of.log(x), slope: { x: (of, x) => of.reciprocal(x) }, above: 0 },
+  log1p: { value: (of, x) => of.log1p(x), slope: { x: (of, x) => of.reciprocal(of.add(of.number(1), x)) }, above: -1 },
+  softplus: { value: (of, x) => of.softplus(x), slope: { x: (of, x) => of.sigmoid(x) } },
+  sign: { value: (of, x) => of.sign(x), slope: { x: (of) => of.number(0) } },
+  sin2Pi: {
+    value: (of, x) => of.sin2Pi(x),
+    slope: { x: (of, x) => of.multiply(of.number(2 * Math.PI), of.cos2Pi(x)) },
   },
-  sigmoid: { value: (of, x) => of.sigmoid(x), slope: (of, _, y) => of.multiply(y, of.subtract(of.number(1), y)) },
-  tanh: { value: (of, x) => of.tanh(x), slope: (of, _, y) => of.subtract(of.number(1), of.multiply(y, y)) },
-  gelu: {
-    value: (of, x) => of.multiply(x, of.distribution(x)),
-    slope: (of, x) => of.add(of.distribution(x), of.multiply(x, of.density(x))),
-  },
-  swish: {
-    value: (of, x) => of.multiply(x, of.sigmoid(x)),
-    slope: (of, x, y) => of.add(of.sigmoid(x), of.multiply(y, of.subtract(of.number(1), of.sigmoid(x)))),
+  cos2Pi: {
+    value: (of, x) => of.cos2Pi(x),
+    slope: { x: (of, x) => of.multiply(of.number(-2 * Math.PI), of.sin2Pi(x)) },
   },
 } as const satisfies Readonly<Record<string, ScalarFunction>>;
 
+/** Activations without parameters by name, in the order of their codes in kernels/activations.h, from 0. */
+export const SCALAR_ACTIVATIONS = {
+  linear: { value: (_, x) => x, slope: { x: (of) => of.number(1) } },
+  relu: { value: (of, x) => of.positive(x), slope: { y: (of, y) => of.step(y, 0) } },
+  'leaky-relu': {
+    value: (of, x) => of.multiply(x, of.step(x, 0.01)),
+    slope: { y: (of, y) => of.step(y, 0.01) },
+    onnx: ['LeakyRelu', { alpha: 0.01 }],
+  },
+  sigmoid: { value: (of, x) => of.sigmoid(x), slope: { y: (of, y) => of.multiply(y, of.subtract(of.number(1), y)) } },
+  tanh: { value: (of, x) => of.tanh(x), slope: { y: (of, y) => of.subtract(of.number(1), of.multiply(y, y)) } },
+  gelu: {
+    value: (of, x) => of.multiply(x, of.distribution(x)),
+    slope: { x: (of, x) => of.add(of.distribution(x), of.multiply(x, of.density(x))) },
+  },
+  swish: {
+    value: (of, x) => of.multiply(x, of.sigmoid(x)),
+    slope: { x: swishSlope },
+  },
+} as const satisfies Readonly<Record<string, ScalarFunction>>;
+
+/** σ(x) + x σ(x) (1 - σ(x)) */
+function swishSlope<T>(of: Arithmetic<T>, x: T): T {
+  const p = of.sigmoid(x);
+  return of.add(p, of.multiply(of.multiply(x, p), of.subtract(of.number(1), p)));
+}
+
+/** Computes the derivative of a function from its operand x and its result y. */
+export function computeSlope<T>({ slope }: ScalarFunction, of: Arithmetic<T>, x: T, y: T): T {
+  return 'y' in slope ? slope.y(of, y) : slope.x(of, x);
+}
+
+/** Returns the names of a table's functions, in order. */
+export function namesOf<Name extends string>(table: Readonly<Record<Name, ScalarFunction>>): readonly Name[] {
+  return Object.keys(table) as Name[];
+}
+
 /** Returns the code of each function of a table in the kernels: its position. */
 export function codesOf<Name extends string>(table: Readonly<Record<Name, ScalarFunction>>): Record<Name, number> {
-  return Object.fromEntries(Object.keys(table).map((name, code) => [name, code])) as Record<Name, number>;
+  return Object.fromEntries(namesOf(table).map((name, code) => [name, code])) as Record<Name, number>;
 }

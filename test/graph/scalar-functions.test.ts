@@ -9,8 +9,7 @@ describe('scalar functions', () => {
     const [f, slope] = inFloat64(each);
     const step = 1e-5;
     for (const x of [-2.3, -0.7, 0.4, 1.9]) {
-      if (name === 'log' && x < 0) continue;
-      if (name === 'log1p' && x < -1) continue;
+      if (x <= (each.above ?? -Infinity)) continue;
       expect(slope(x), `${name} at ${x}`).toBeCloseTo((f(x + step) - f(x - step)) / (2 * step), 6);
     }
   });

@@ -5,7 +5,6 @@ import {
   ACTIVATIONS,
   type Activation,
   type CombinedOperation,
-  type FunctionName,
   type ItemOperation,
   type LossName,
   type LossValue,
@@ -13,7 +12,7 @@ import {
   type SearchOperation,
   type Value,
 } from '../../src/graph/operations.js';
-import { SCALAR_FUNCTIONS } from '../../src/graph/scalar-functions.js';
+import { namesOf, SCALAR_FUNCTIONS } from '../../src/graph/scalar-functions.js';
 
 type Body = (g: GraphBuilder, x: Value, name: string) => Value;
 
@@ -99,7 +98,7 @@ const bodies: readonly (readonly [string, Body])[] = [
   ],
   ...Object.entries(BODIES),
   // Positive numbers, for which every function is defined.
-  ...(Object.keys(SCALAR_FUNCTIONS) as FunctionName[]).map((of): [string, Body] => [
+  ...namesOf(SCALAR_FUNCTIONS).map((of): [string, Body] => [
     `map ${of}`,
     (g, x, name) =>
       g.map(g.affine(g.activation(g.linear(x, x.width + 2, `${name}.l`), 'sigmoid', `${name}.s`), 1, 0.1), of),

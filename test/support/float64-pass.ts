@@ -16,6 +16,7 @@ import {
 import { dropoutMask, streamKey } from '../../src/core/random.js';
 import type { Domain, ParentItems } from '../../src/graph/domain.js';
 import {
+  computeSlope,
   SCALAR_ACTIVATIONS,
   SCALAR_FUNCTIONS,
   type Arithmetic,
@@ -68,7 +69,7 @@ const FLOAT64: Arithmetic<number> = {
   subtract: (a, b) => a - b,
   multiply: (a, b) => a * b,
   reciprocal: (x) => 1 / x,
-  ifPositive: (x, a, b) => (x > 0 ? a : b),
+  step: (x, below) => (x > 0 ? 1 : below),
   positive: (x) => Math.max(x, 0),
   exp: Math.exp,
   expm1: Math.expm1,
@@ -85,9 +86,9 @@ const FLOAT64: Arithmetic<number> = {
 };
 
 /** Returns a scalar function in float64, and its derivative as a function of its operand. */
-export function inFloat64({ value, slope }: ScalarFunction): [f: (x: number) => number, slope: (x: number) => number] {
-  const f = (x: number): number => value(FLOAT64, x);
-  return [f, (x) => slope(FLOAT64, x, f(x))];
+export function inFloat64(each: ScalarFunction): [f: (x: number) => number, slope: (x: number) => number] {
+  const f = (x: number): number => each.value(FLOAT64, x);
+  return [f, (x) => computeSlope(each, FLOAT64, x, f(x))];
 }
 
 type ActivationNode = (x: Node, value: ValueOf<'activation'>, run: Run) => Node;

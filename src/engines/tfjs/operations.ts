@@ -1,21 +1,23 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import type {
-  Activation,
-  FunctionName,
-  LossName,
-  LossValue,
-  OperationName,
-  Operations,
-  Parameter,
-  RunningStatistics,
-  Value,
-  ValueOf,
+import {
+  isParametric,
+  type LossName,
+  type LossValue,
+  type OperationName,
+  type Operations,
+  type Parameter,
+  type ParametricActivation,
+  type RunningStatistics,
+  type Value,
+  type ValueOf,
 } from '../../graph/operations.js';
+import { SCALAR_ACTIVATIONS, SCALAR_FUNCTIONS } from '../../graph/scalar-functions.js';
 import type { TensorFlow } from './backend.js';
 import { combinedLinear } from './combined-linear.js';
 import type { Execution } from './execution.js';
 import { columnSums, rowSum, scaled, standardized, stopped, timesRow, withGradients } from './gradients.js';
 import { ITEM_OPERATION } from './item-operations.js';
+import { applyFunction } from './scalar-functions.js';
 import { SEARCH_OPERATION } from './search-operations.js';
 
 /** Every operation but the losses, which are in `losses.ts`, and matrices for each row, which nothing adds here. */
@@ -25,21 +27,13 @@ type OperationTable = {
     run: Execution,
   ) => Tensor;
 };
-type ActivationTable = {
-  readonly [Kind in Activation]: (x: Tensor, attributes: Operations['activation'], run: Execution) => Tensor;
-};
 
-const ACTIVATION: ActivationTable = {
-  linear: (x) => x,
-  relu: (x, _, { tf }) => ofResult(tf, x, tf.relu, (dy, y) => tf.mul(dy, tf.sign(y))),
-  sigmoid: (x, _, { tf }) => ofResult(tf, x, tf.sigmoid, (dy, y) => tf.mul(dy, tf.sub(y, tf.square(y)))),
-  tanh: (x, _, { tf }) => ofResult(tf, x, tf.tanh, (dy, y) => tf.sub(dy, tf.mul(dy, tf.square(y)))),
-  'leaky-relu': (x, _, { tf }) => tf.leakyRelu(x, 0.01),
+/** Activations with parameters. */
+const ACTIVATION: {
+  readonly [Kind in ParametricActivation]: (x: Tensor, attributes: Operations['activation'], run: Execution) => Tensor;
+} = {
   // max(0, x) + slope min(0, x)
   prelu: (x, { slope }, { tf, parameter }) => tf.sub(tf.relu(x), timesRow(tf, tf.relu(tf.neg(x)), parameter(slope!))),
-  // x Φ(x) = x (1 + erf(x / √2)) / 2, as PyTorch's default
-  gelu: (x, _, { tf }) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)),
-  swish: (x, _, { tf }) => tf.mul(x, tf.sigmoid(x)),
   // p x + (1 - p) slope x with p = σ(normalized x)
   dice: (x, { slope, running }, run) => {
     const { tf } = run;
@@ -47,22 +41,6 @@ const ACTIVATION: ActivationTable = {
     return tf.mul(x, tf.add(p, timesRow(tf, tf.sub(1, p), run.parameter(slope!))));
   },
 };
-
-const FUNCTION: { readonly [Name in FunctionName]: (tf: TensorFlow, x: Tensor) => Tensor } = {
-  exp: (tf, x) => tf.exp(x),
-  expm1: (tf, x) => tf.expm1(x),
-  log: (tf, x) => tf.log(x),
-  log1p: (tf, x) => tf.log1p(x),
-  softplus: (tf, x) => tf.softplus(x),
-  sign: (tf, x) => tf.sign(x),
-  sin2Pi: (tf, x) => tf.sin(partOfTurn(tf, x)),
-  cos2Pi: (tf, x) => tf.cos(partOfTurn(tf, x)),
-};
-
-/** 2πx without whole turns, which is exact before the product. */
-function partOfTurn(tf: TensorFlow, x: Tensor): Tensor {
-  return tf.mul(tf.sub(x, stopped(tf, tf.round(x))), 2 * Math.PI);
-}
 
 const OPERATION: OperationTable = {
   ...ITEM_OPERATION,
@@ -92,7 +70,10 @@ const OPERATION: OperationTable = {
     scaled(run.tf, normalized(run.get(x), running, run), run.parameter(gain), run.parameter(shift)),
   layerNorm: ({ x, gain, shift, epsilon }, { tf, get, parameter, constant }) =>
     scaled(tf, standardized(tf, get(x), { axis: 1, epsilon: constant(epsilon) }), parameter(gain), parameter(shift)),
-  activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
+  activation: (value, run) =>
+    isParametric(value.kind)
+      ? ACTIVATION[value.kind](run.get(value.x), value, run)
+      : applyFunction(SCALAR_ACTIVATIONS[value.kind], run.get(value.x), run),
   dropout: ({ x, rate, name, width }, { tf, get, isTraining, dropoutMask }) =>
     isTraining ? tf.mul(get(x), dropoutMask(name, rate, get(x).shape[0], width)) : get(x),
   softmax: ({ x }, { tf, get }) => tf.softmax(get(x)),
@@ -111,7 +92,7 @@ const OPERATION: OperationTable = {
   multiply: ({ a, b }, { tf, get }) => tf.mul(get(a), get(b)),
   add: ({ a, b }, { tf, get }) => tf.add(get(a), get(b)),
   affine: ({ x, factor, offset }, { tf, get }) => tf.add(tf.mul(get(x), factor), offset),
-  map: ({ x, of }, { tf, get }) => FUNCTION[of](tf, get(x)),
+  map: ({ x, of }, run) => applyFunction(SCALAR_FUNCTIONS[of], run.get(x), run),
   // σ(a) σ(b) = e^l has the logit l - log(1 - e^l).
   productLogit: ({ a, b }, { tf, get }) =>
     withGradients(tf, [get(a), get(b)], () => {
@@ -193,19 +174,6 @@ export function execute(value: Exclude<Value, LossValue>, run: Execution): Tenso
   // The table's entry for `value.op` takes that operation's value.
   const operation = OPERATION[value.op as keyof OperationTable] as (value: Value, run: Execution) => Tensor;
   return operation(value, run);
-}
-
-/** Computes a function whose gradient depends only on its result. */
-function ofResult(
-  tf: TensorFlow,
-  x: Tensor,
-  compute: (x: Tensor) => Tensor,
-  gradient: (dy: Tensor, y: Tensor) => Tensor,
-): Tensor {
-  return withGradients(tf, [x], () => {
-    const y = compute(x);
-    return { value: y, saved: [y], gradients: (dy, [saved]) => [gradient(dy, saved!)] };
-  });
 }
 
 /** Computes (x - mean) / √(variance + ε): of the batch in training, of the running statistics in evaluation. */

@@ -1,19 +1,21 @@
-import type {
-  Activation,
-  CombinedOperation,
-  FunctionName,
-  LossName,
-  OperationName,
-  Parameter,
-  RunningStatistics,
-  Value,
-  ValueOf,
+import {
+  isParametric,
+  type CombinedOperation,
+  type LossName,
+  type OperationName,
+  type Parameter,
+  type ParametricActivation,
+  type RunningStatistics,
+  type Value,
+  type ValueOf,
 } from '../../graph/operations.js';
+import { SCALAR_ACTIVATIONS, SCALAR_FUNCTIONS } from '../../graph/scalar-functions.js';
 import type { HostTensor } from '../../core/tensor.js';
 import type { Emission, Emit } from './emission.js';
 import { ITEM_OPERATIONS } from './item-operations.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
+import { emitFunction } from './scalar-functions.js';
 import { SEARCH_OPERATIONS } from './search-operations.js';
 
 type EmitTable = { readonly [Name in Exclude<OperationName, LossName | CombinedOperation>]: Emit<Name> };
@@ -49,7 +51,10 @@ export const EMITTED: EmitTable = {
   },
 
   activation(value, emission) {
-    return ACTIVATE[value.kind](value, emission.of(value.x), emission);
+    const { kind } = value;
+    const x = emission.of(value.x);
+    if (isParametric(kind)) return ACTIVATE[kind](value, x, emission);
+    return emitFunction(emission.onnx, SCALAR_ACTIVATIONS[kind], x);
   },
 
   layerNorm: ({ x, gain, shift, epsilon }, { onnx, of, weights }) =>
@@ -88,7 +93,7 @@ export const EMITTED: EmitTable = {
   affine: ({ x, factor, offset }, { onnx, of }) =>
     onnx.node('Add', [onnx.node('Mul', [of(x), onnx.number(factor, 'float')]), onnx.number(offset, 'float')]),
 
-  map: ({ x, of: name }, { onnx, of }) => FUNCTION[name](onnx, of(x)),
+  map: ({ x, of: name }, { onnx, of }) => emitFunction(onnx, SCALAR_FUNCTIONS[name], of(x)),
 
   // σ(a) σ(b) = e^l has the logit l - log(1 - e^l).
   productLogit: ({ a, b }, { onnx, of }) => {
@@ -189,29 +194,12 @@ function sameGroup(onnx: OnnxGraph, groups: string): string {
   ]);
 }
 
-const FUNCTION: { readonly [Name in FunctionName]: (onnx: OnnxGraph, x: string) => string } = {
-  exp: (onnx, x) => onnx.node('Exp', [x]),
-  expm1: (onnx, x) => onnx.node('Sub', [onnx.node('Exp', [x]), onnx.number(1, 'float')]),
-  log: (onnx, x) => onnx.node('Log', [x]),
-  log1p: (onnx, x) => onnx.node('Log', [onnx.node('Add', [x, onnx.number(1, 'float')])]),
-  softplus: (onnx, x) => onnx.node('Softplus', [x]),
-  sign: (onnx, x) => onnx.node('Sign', [x]),
-  sin2Pi: (onnx, x) => onnx.node('Sin', [partOfTurn(onnx, x)]),
-  cos2Pi: (onnx, x) => onnx.node('Cos', [partOfTurn(onnx, x)]),
-};
-
-/** Emits 2πx without whole turns, which is exact before the product. */
-function partOfTurn(onnx: OnnxGraph, x: string): string {
-  return onnx.node('Mul', [onnx.node('Sub', [x, onnx.node('Round', [x])]), onnx.number(2 * Math.PI, 'float')]);
-}
-
 type ActivationValue = ValueOf<'activation'>;
 
-const ACTIVATE: { readonly [Kind in Activation]: (value: ActivationValue, x: string, emission: Emission) => string } = {
-  relu: (_, x, { onnx }) => onnx.node('Relu', [x]),
-  sigmoid: (_, x, { onnx }) => onnx.node('Sigmoid', [x]),
-  tanh: (_, x, { onnx }) => onnx.node('Tanh', [x]),
-  'leaky-relu': (_, x, { onnx }) => onnx.node('LeakyRelu', [x], { alpha: { float: 0.01 } }),
+/** Activations with parameters. */
+const ACTIVATE: {
+  readonly [Kind in ParametricActivation]: (value: ActivationValue, x: string, emission: Emission) => string;
+} = {
   prelu: ({ slope }, x, { onnx, weights }) => onnx.node('PRelu', [x, onnx.tensor(slope!.name, weights(slope!))]),
   // p x + (1 - p) slope x, where p is the sigmoid of the batch-normalized x.
   dice({ slope, running, width }, x, emission) {
@@ -229,16 +217,6 @@ const ACTIVATE: { readonly [Kind in Activation]: (value: ActivationValue, x: str
     ]);
     return onnx.node('Mul', [x, onnx.node('Add', [p, below])]);
   },
-  // x Φ(x), since opset 16 has no Gelu operator.
-  gelu(_, x, { onnx }) {
-    const erf = onnx.node('Erf', [onnx.node('Mul', [x, onnx.number(Math.SQRT1_2, 'float')])]);
-    return onnx.node('Mul', [
-      x,
-      onnx.node('Mul', [onnx.number(0.5, 'float'), onnx.node('Add', [onnx.number(1, 'float'), erf])]),
-    ]);
-  },
-  swish: (_, x, { onnx }) => onnx.node('Mul', [x, onnx.node('Sigmoid', [x])]),
-  linear: (_, x) => x,
 };
 
 /** Emits normalization by running statistics as x · factor + offset, per column. */

@@ -1,4 +1,5 @@
 import {
+  computeSlope,
   SCALAR_ACTIVATIONS,
   SCALAR_FUNCTIONS,
   type Arithmetic,
@@ -20,7 +21,7 @@ const WGSL: Arithmetic<string> = {
   subtract: (a, b) => `(${a} - ${b})`,
   multiply: (a, b) => `(${a} * ${b})`,
   reciprocal: (x) => `select(1.0 / ${x}, infinity(), ${x} == 0.0)`,
-  ifPositive: (x, a, b) => `select(${b}, ${a}, ${x} > 0.0)`,
+  step: (x, below) => `select(${WGSL.number(below)}, 1.0, ${x} > 0.0)`,
   positive: (x) => `positive(${x})`,
   exp: (x) => `select(expOf(${x}), infinity(), ${x} > 88.72283)`,
   expm1: (x) => `select(expm1Of(${x}), infinity(), ${x} > 88.72283)`,
@@ -38,7 +39,7 @@ const WGSL: Arithmetic<string> = {
 
 type Table = Readonly<Record<string, ScalarFunction>>;
 const valuesOf = (table: Table): string[] => Object.values(table).map(({ value }) => value(WGSL, 'x'));
-const slopesOf = (table: Table): string[] => Object.values(table).map(({ slope }) => slope(WGSL, 'x', 'y'));
+const slopesOf = (table: Table): string[] => Object.values(table).map((each) => computeSlope(each, WGSL, 'x', 'y'));
 
 /** Writes a shader function that computes the formula with the code `kind`. */
 function choose(signature: string, formulas: readonly string[]): string {
