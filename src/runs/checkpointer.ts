@@ -11,8 +11,8 @@ import type { ProgramState } from '../engines/engine.js';
 import type { RowJournal } from '../tables/row-journal.js';
 import { saveCheckpoint, type Checkpoint, type CheckpointLink } from './checkpoint.js';
 import { contentBytes, fullContents, programBytes } from './checkpoint-contents.js';
-import { selectChanges, type Delta, type SavedChanges } from './delta.js';
-import { isCompacted, type CheckpointId } from './manifest.js';
+import { readChain, selectChanges, type Delta, type SavedChanges } from './delta.js';
+import { FILES, isCompacted, type CheckpointFolder, type CheckpointId } from './manifest.js';
 import type { OpenRun } from './open-run.js';
 import type { CheckpointOptions } from './options.js';
 import { maxCheckpoints } from './disk-usage.js';
@@ -69,7 +69,7 @@ export async function openCheckpointer(
   const { folder, resumed, damaged } = options.run;
   const position = (): string => `${loop.epoch} ${loop.batch}`;
   let saved = resumed !== undefined ? { position: position(), step: loop.step } : undefined;
-  const deltas = new DeltaChain(options);
+  const deltas = await DeltaChain.open(options);
   const intervals = new Intervals(options);
 
   await checkDiskSpace(folder, contentBytes(fullContents(await snapshot())), options, warn);
@@ -197,15 +197,31 @@ function isMultiple(step: number, every: number | undefined): boolean {
 /** Maximum number of deltas after a full checkpoint: each one lists those before it. */
 const MAX_SEGMENTS = 1000;
 
-/** The last full checkpoint of this process and the deltas after it. */
+type ChainOptions = Pick<CheckpointerOptions, 'run' | 'journal' | 'states' | 'peers'>;
+
+/** The last full checkpoint and the deltas after it. */
 class DeltaChain {
-  readonly #options: Pick<CheckpointerOptions, 'run' | 'journal' | 'states' | 'peers'>;
+  readonly #options: ChainOptions;
   /** In order, with the bytes of deltas. */
   #chain: readonly { readonly id: CheckpointId; readonly bytes: number }[] = [];
   #fullBytes = 0;
 
-  constructor(options: CheckpointerOptions) {
+  private constructor(options: ChainOptions) {
     this.#options = options;
+  }
+
+  /**
+   * Continues the chain of the checkpoint that a training on a stream resumes from. Others have no `states`: they read
+   * their data again, and may fit or count something else.
+   */
+  static async open(options: ChainOptions): Promise<DeltaChain> {
+    const chain = new DeltaChain(options);
+    const { run, states } = options;
+    if (run.resumed === undefined || states === undefined) return chain;
+    const { ids, base, deltas } = await readChain(run.resumed.checkpoint);
+    chain.#chain = [base, ...deltas].map((each, i) => ({ id: ids[i]!, bytes: storedBytes(each) }));
+    chain.#fullBytes = storedBytes(base);
+    return chain;
   }
 
   /**
@@ -248,4 +264,10 @@ class DeltaChain {
     const compacted = this.#chain.findLastIndex(({ id }) => isCompacted(join(folder, id.name)));
     this.#chain = this.#chain.slice(Math.max(0, compacted));
   }
+}
+
+/** Returns the size of weights and optimizer state in files, in bytes. */
+function storedBytes({ manifest: { files, parts } }: CheckpointFolder): number {
+  const digests = [files, ...parts].flatMap((each) => [each[FILES.weights], each[FILES.optimizer]]);
+  return digests.reduce((sum, digest) => sum + (digest?.bytes ?? 0), 0);
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { UserError } from '../core/errors.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { listParts, selectRows, type HostTensor } from '../core/tensor.js';
@@ -89,6 +89,8 @@ export interface Chain {
   readonly files: Digests;
   readonly base: CheckpointFolder;
   readonly deltas: readonly CheckpointFolder[];
+  /** Identities of the base and the deltas, in order. */
+  readonly ids: readonly CheckpointId[];
 }
 
 /**
@@ -106,8 +108,9 @@ export async function readChain(folder: string): Promise<Chain> {
     deltas.unshift(last);
     last = await readListed(folder, id);
   }
-  if (last.manifest.base === undefined) return { files, base: last, deltas };
-  return { files, base: await readCompacted(last.folder, last.manifest), deltas };
+  const ids = [...listBefore(manifest), { name: basename(folder), sha256: manifest.sha256 }].slice(-1 - deltas.length);
+  if (last.manifest.base === undefined) return { files, base: last, deltas, ids };
+  return { files, base: await readCompacted(last.folder, last.manifest), deltas, ids };
 }
 
 /** Reads the manifest of a checkpoint that a delta lists. */

@@ -109,6 +109,7 @@ export class ProgressiveValidation implements SavedState<'window'> {
     this.#drift = new FieldDrift(state.fields);
     this.#collector = createCollector(outputs);
     if (state.rows > 0) this.#collector.merge({ blocks: [this.#restoreBlock(window)] });
+    this.#savedRows = state.rows;
   }
 
   /**

@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomStream } from '../../src/core/random.js';
+import { storedFitted } from '../../src/features/fitted.js';
 import type { StoredTensor } from '../../src/io/safetensors.js';
 import { readCheckpoint } from '../../src/runs/checkpoint.js';
 
@@ -96,10 +97,12 @@ export async function streamTrace(run: string): Promise<Record<string, unknown>>
   const withoutTimes = (text: string): string =>
     text.replace(/"elapsedMs":[\d.e+-]+,?/g, '').replace(/"lag":\{[^}]*\},?/g, '');
   const { program, fitted, states } = await readCheckpoint(last, { withOptimizer: true });
+  const { json, tensors } = storedFitted(fitted);
   return {
     weights: bitsOf(program.weights),
     optimizer: bitsOf(program.optimizer),
-    fitted,
+    // The capacity of tables in memory depends on the number of deltas that were read.
+    fitted: [json, bitsOf(tensors)],
     window: bitsOf(states.window),
     counters: bitsOf(states.counters),
     histories: bitsOf(states.histories),

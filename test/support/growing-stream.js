@@ -2,7 +2,7 @@
 // deltas. Resumes from the newest checkpoint. Arguments: config, data, run directory, threads, number of steps.
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { loadConfig } from '../../dist/config/load.js';
 import { SINGLE_PROCESS } from '../../dist/core/process-group.js';
@@ -20,6 +20,7 @@ import { GrowingVocabularies } from '../../dist/features/growing-vocabularies.js
 import { buildGraph, planRows } from '../../dist/inputs/open-inputs.js';
 import { readNewestCheckpoint } from '../../dist/runs/checkpoint.js';
 import { openCheckpointer } from '../../dist/runs/checkpointer.js';
+import { resumedFrom } from '../../dist/runs/open-run.js';
 import { createRowJournal } from '../../dist/tables/row-journal.js';
 import { firstLoopState } from '../../dist/training/loop-state.js';
 import { buildStepPlan } from '../../dist/training/step-plan.js';
@@ -30,7 +31,8 @@ const HOUR_MS = 3_600_000;
 export async function trainOnStream(configPath, dataPath, run, threads, numSteps, onStep = () => undefined) {
   const { experiment } = await loadConfig(configPath);
   const { tasks, format } = await planRows(experiment);
-  const resumed = existsSync(run) ? (await readNewestCheckpoint(run, () => undefined)).checkpoint : undefined;
+  const newest = existsSync(run) ? await readNewestCheckpoint(run, () => undefined) : undefined;
+  const resumed = newest?.checkpoint && resumedFrom(join(run, 'checkpoints', newest.name), newest.checkpoint);
   await mkdir(run, { recursive: true });
   const fitFile = await openRows([experiment.data.train].flat()[0], columnsOf(format));
   const fitted = resumed?.fitted ?? (await fitRows([fitFile], format, refuseBadRows));
@@ -41,7 +43,7 @@ export async function trainOnStream(configPath, dataPath, run, threads, numSteps
   planSize(plan, engine, vocabularies.byteLength);
   const program = engine.compile(plan);
   const journal = createRowJournal(layout);
-  if (resumed !== undefined) program.restore(resumed.program);
+  resumed?.restore(program);
   const loop = { ...firstLoopState(), step: program.state().step };
   const checkpointer = await openCheckpointer(
     {

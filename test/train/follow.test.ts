@@ -4,6 +4,8 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { StreamWindow } from '../../src/training/observer.js';
+import { readChain } from '../../src/runs/delta.js';
+import { checkpointOf } from '../support/delta-runs.js';
 import { eventFiles, streamTrace, StreamWriter, writeStreamConfig } from '../support/event-stream.js';
 import { describeRun } from '../../src/runs/run-list.js';
 import { BIN, mtl } from '../support/mtl.js';
@@ -20,6 +22,27 @@ function writeStream(folder: string, files = FILES): string {
   new StreamWriter(join(folder, 'log'), files).finish();
   return config;
 }
+
+/** Writes the stream and its config with counters, histories and a vocabulary that grows; returns the config. */
+function writeGrowing(folder: string): string {
+  const config = writeStream(folder);
+  const text = readFileSync(config, 'utf8');
+  writeFileSync(
+    config,
+    text
+      .replace('maxLate: 1h }', `maxLate: 1h }${STATES}`)
+      .replace('features:', `features:${STATE_FEATURES}`)
+      .replace('encoding: tokens', 'encoding: { name: tokens, capacity: 60, admit: { count: 2 } }'),
+  );
+  return config;
+}
+
+const STATES = `
+  counters: { time: time, format: seconds, tolerance: 10s, count: { clicks: { by: item, of: click, within: 5m } } }
+  sequences: { clicks: { of: click, key: user, time: time, until: time } }`;
+const STATE_FEATURES = `
+  recent: { type: numeric, fields: [clicks], scaling: standard }
+  history: { type: sequence, fields: [{ name: clicks.item, target: item }], encoder: pooling }`;
 
 /** Trains on the stream in this process. */
 const follow = (config: string, runDir: string, options: SmallRun = {}): ReturnType<typeof trainSmall> =>
@@ -47,20 +70,28 @@ describe('training on a stream', () => {
     expect(await streamTrace(run)).toEqual(await streamTrace(join(folder, 'whole')));
   });
 
-  it('has the same state if its last checkpoint is full, and if it is a delta', { timeout: 60_000 }, async () => {
-    const folder = scratchFolder();
-    const config = writeStream(folder);
-    const set = ['checkpoints.everySteps=null', 'checkpoints.delta.everySteps=1'];
-    const [run, whole] = [join(folder, 'run'), join(folder, 'whole')];
-    const { steps } = await follow(config, whole, { set });
-    // The first checkpoint of a process is full.
-    await follow(config, run, { set, ...abortAtStep(steps - 1) });
-    await follow(config, run, { set, resume: run, runDir: undefined });
-    const isDelta = (of: string): boolean =>
-      readFileSync(join(of, 'checkpoints', 'last', 'manifest.json'), 'utf8').includes('"previous"');
-    expect([run, whole].map(isDelta)).toEqual([false, true]);
-    expect(await streamTrace(run)).toEqual(await streamTrace(whole));
-  });
+  it.each([
+    ['delta', ['checkpoints.everySteps=null', 'checkpoints.delta.everySteps=1']],
+    ['full', ['checkpoints.everySteps=1', 'checkpoints.delta.everySteps=1']],
+  ] as const)(
+    'saves a %s checkpoint first when it resumes, with the state of an uninterrupted run',
+    { timeout: 60_000 },
+    async (kind, first) => {
+      const folder = scratchFolder();
+      const config = writeGrowing(folder);
+      const set = ['checkpoints.everySteps=null', 'checkpoints.delta.everySteps=1', 'checkpoints.keepLast=50'];
+      const [run, whole] = [join(folder, 'run'), join(folder, 'whole')];
+      const { steps } = await follow(config, whole, { set });
+      const before = steps - 3;
+      const countDeltas = async (step: number): Promise<number> =>
+        (await readChain(checkpointOf(run, step))).deltas.length;
+      await follow(config, run, { set, ...abortAtStep(before) });
+      await follow(config, run, { set: [...set, ...first], resume: run, runDir: undefined, ...abortAtStep(1) });
+      expect(await countDeltas(before + 1)).toBe(kind === 'delta' ? (await countDeltas(before)) + 1 : 0);
+      await follow(config, run, { set, resume: run, runDir: undefined });
+      expect(await streamTrace(run)).toEqual(await streamTrace(whole));
+    },
+  );
 
   it('saves when a signal ends its wait, and resumes', { timeout: 60_000 }, async () => {
     const folder = scratchFolder();
