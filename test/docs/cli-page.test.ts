@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commands } from '../../src/cli/commands/all.js';
-import { EXIT_CODES } from '../../src/core/errors.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -27,11 +26,6 @@ describe('docs/reference/cli.md', () => {
   it('has a section for each command and subcommand, in the order of help', () => {
     expect(paths.length).toBeGreaterThan(25);
     expect([...page.matchAll(/^## mtl (.*)$/gm)].map(([, path]) => path)).toEqual(paths);
-  });
-
-  it('has every exit code', () => {
-    const [, table] = page.split('## Exit codes\n');
-    for (const code of Object.values(EXIT_CODES)) expect(table).toContain(`| \`${code}\` |`);
   });
 
   it.each(paths)('lists the options that mtl %s --help prints', (path) => {

@@ -9,7 +9,7 @@ const index = readFileSync(join(docs, 'README.md'), 'utf8');
 const QUESTIONS: readonly (readonly [question: string, page: string, answer: string])[] = [
   ['How do I resume an interrupted run?', 'how-to/resume-training.md', '--resume runs/'],
   ['Which metric is for cvr over all rows?', 'reference/metrics.md', 'cvr_all'],
-  ['What does exit code 4 mean?', 'reference/exit-codes.md', '| 4 | `checkpoint` |'],
+  ['What does exit code 4 mean?', 'reference/errors.md', '| 4 | `checkpoint` |'],
   ['How do I mask a late label?', 'how-to/handle-delayed-or-missing-labels.md', 'onMissing: mask'],
   ['Which model fits a funnel?', 'how-to/choose-a-model.md', '`esmm`'],
   ['How do I train on a GPU?', 'how-to/use-a-gpu.md', '--device webgpu'],
