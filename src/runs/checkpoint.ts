@@ -25,12 +25,12 @@ import { selectLocalShards } from './sharded-tensors.js';
 import { withFreeSpace } from './disk-usage.js';
 import {
   FILES,
+  innerFolder,
   MANIFEST,
   manifestText,
   partFile,
   readManifest,
   readText,
-  UPDATE,
   type CheckpointId,
   type Digests,
 } from './manifest.js';
@@ -91,16 +91,16 @@ async function saveFirst(
   const first = `step-${String(checkpoint.program.step).padStart(8, '0')}`;
   let name = first;
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
-  const { delta, update } = changes;
+  const { delta, segment } = changes;
   const state = stateText({ step: checkpoint.program.step, links }, checkpoint.sections);
   const contents = { ...(delta ? deltaContents(delta, checkpoint.config) : fullContents(checkpoint)), state };
-  const updated = update && { ...servedContents(update, checkpoint.config), state };
+  const served = segment && { ...servedContents(segment, checkpoint.config), state };
   let sha256 = '';
-  await withFreeSpace(folder, contentBytes(contents) + (updated ? contentBytes(updated) : 0), () =>
+  await withFreeSpace(folder, contentBytes(contents) + (served ? contentBytes(served) : 0), () =>
     writeFolder(join(folder, name), async (temporary) => {
-      if (updated !== undefined)
-        await writeFolder(join(temporary, UPDATE), async (inner) => {
-          await writeFiles(inner, updated, { before: update?.before });
+      if (served !== undefined)
+        await writeFolder(innerFolder(temporary, 'segment'), async (inner) => {
+          await writeFiles(inner, served, { before: segment?.before });
         });
       sha256 = await writeFiles(temporary, contents, { peers, before: delta?.before });
     }),

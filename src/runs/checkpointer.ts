@@ -226,7 +226,7 @@ class DeltaChain {
 
   /**
    * Selects the changes since the last checkpoint. Not as a delta if the deltas would be larger than the full
-   * checkpoint before them: reading them takes at most twice the time of a full one. As an update if that is at most
+   * checkpoint before them: reading them takes at most twice the time of a full one. As a segment if that is at most
    * half of a full checkpoint.
    */
   select(program: ProgramState, isDelta: boolean): SavedChanges {
@@ -234,7 +234,7 @@ class DeltaChain {
     this.#dropCompacted();
     const [base, ...segments] = this.#chain;
     if (journal === undefined || base === undefined) return {};
-    // Each rank would write its part of an update.
+    // Each rank would write its part of a segment.
     if (!isDelta && peers.size > 1) return {};
     const changes: StateChanges = Object.fromEntries(
       Object.entries(states).map(([name, state]) => [name, state.changes()]),
@@ -245,7 +245,7 @@ class DeltaChain {
     const allBytes = segments.reduce((sum, each) => sum + each.bytes, bytes);
     const isTooLong = allBytes > this.#fullBytes || segments.length >= MAX_SEGMENTS;
     if (isDelta && !peers.allReduceAny(isTooLong)) return { delta };
-    return peers.size === 1 && 2 * bytes <= this.#fullBytes ? { update: delta } : {};
+    return peers.size === 1 && 2 * bytes <= this.#fullBytes ? { segment: delta } : {};
   }
 
   /** Adds a saved checkpoint. */

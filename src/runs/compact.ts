@@ -7,7 +7,7 @@ import { readCheckpoint, writeFiles } from './checkpoint.js';
 import { contentBytes, fullContents } from './checkpoint-contents.js';
 import { readChain } from './delta.js';
 import { withFreeSpace } from './disk-usage.js';
-import { COMPACTED, FILES, isCompacted, MANIFEST, readText } from './manifest.js';
+import { FILES, innerFolder, isCompacted, MANIFEST, readText } from './manifest.js';
 
 /** Result of a compaction. */
 export interface Compaction {
@@ -18,7 +18,7 @@ export interface Compaction {
 }
 
 /**
- * Writes the full checkpoint of a delta into its directory, bitwise equal to what its chain restores. The delta itself
+ * Writes the base of a delta into its directory, bitwise equal to what its chain restores. The delta itself
  * stays as it is, so a running training continues its chain and a server follows it. A kill leaves the chain as it was.
  * @param folder directory of the checkpoint
  * @throws UserError (checkpoint) for a missing or invalid file, or if the training removes the checkpoint meanwhile;
@@ -26,7 +26,7 @@ export interface Compaction {
  */
 export async function compactCheckpoint(folder: string): Promise<Compaction> {
   const wasComplete = existsSync(join(folder, MANIFEST));
-  const target = join(folder, COMPACTED);
+  const target = innerFolder(folder, 'base');
   try {
     const { files, deltas } = await readChain(folder);
     if (deltas.length === 0) return { deltas: 0, bytes: 0 };

@@ -7,11 +7,9 @@ import { tableTensor, type ProgramState } from '../engines/engine.js';
 import {
   damaged,
   FILES,
-  isCompacted,
   listBefore,
-  readCompacted,
+  readForm,
   readManifest,
-  UPDATE,
   type CheckpointFolder,
   type CheckpointId,
   type Digests,
@@ -38,7 +36,7 @@ export interface SavedChanges {
   /** Saved instead of all tensors and of what training does not change. */
   readonly delta?: Delta | undefined;
   /** Saved next to all tensors: a server that has loaded the checkpoint before reads nothing else. */
-  readonly update?: Delta | undefined;
+  readonly segment?: Delta | undefined;
 }
 
 /**
@@ -101,16 +99,18 @@ export interface Chain {
 export async function readChain(folder: string): Promise<Chain> {
   const deltas: CheckpointFolder[] = [];
   const manifest = await readManifest(folder);
-  const { files } = manifest;
+  const before = listBefore(manifest);
   let last: CheckpointFolder = { folder, manifest };
-  for (const id of listBefore(manifest).toReversed()) {
-    if (isCompacted(last.folder)) break;
+  let base = await readForm(last, 'base');
+  for (const id of before.toReversed()) {
+    if (base !== undefined) break;
     deltas.unshift(last);
     last = await readListed(folder, id);
+    base = await readForm(last, 'base');
   }
-  const ids = [...listBefore(manifest), { name: basename(folder), sha256: manifest.sha256 }].slice(-1 - deltas.length);
-  if (last.manifest.base === undefined) return { files, base: last, deltas, ids };
-  return { files, base: await readCompacted(last.folder, last.manifest), deltas, ids };
+  if (base === undefined) throw damaged(last.folder, 'a delta that is the base of others, but has none itself');
+  const ids = [...before, { name: basename(folder), sha256: manifest.sha256 }].slice(-1 - deltas.length);
+  return { files: manifest.files, base, deltas, ids };
 }
 
 /** Reads the manifest of a checkpoint that a delta lists. */
@@ -128,7 +128,7 @@ export function growsVocabulary({ files }: Manifest): boolean {
   return files[FILES.growth] !== undefined;
 }
 
-/** A step from a checkpoint to a later one: a delta, or the update of a full checkpoint. */
+/** A step from a checkpoint to a later one: a delta, or the segment of a full checkpoint. */
 export interface DeltaSince extends CheckpointFolder {
   /** Directory of the later checkpoint, and the digest of its manifest. */
   readonly checkpoint: string;
@@ -140,13 +140,13 @@ export interface DeltaSince extends CheckpointFolder {
  * earlier one may no longer exist.
  * @param sha256 digest of the manifest of the earlier checkpoint
  * @param folder directory of the later one
- * @throws UserError (checkpoint) if the manifest of the later one, or of its update, is missing or invalid
+ * @throws UserError (checkpoint) if the manifest of the later one, or of its segment, is missing or invalid
  */
 export async function listDeltasSince(sha256: string, folder: string): Promise<readonly DeltaSince[] | undefined> {
   const deltas: DeltaSince[] = [];
   let at: CheckpointFolder = { folder, manifest: await readManifest(folder) };
   while (at.manifest.sha256 !== sha256) {
-    const delta = at.manifest.base === undefined ? await readUpdate(at.folder) : at;
+    const delta = await readForm(at, 'segment');
     if (delta === undefined) return undefined;
     deltas.unshift({ ...delta, checkpoint: at.folder, sha256: at.manifest.sha256 });
     const before = listBefore(delta.manifest).at(-1)!;
@@ -160,15 +160,6 @@ export async function listDeltasSince(sha256: string, folder: string): Promise<r
     }
   }
   return deltas;
-}
-
-/** Reads the manifest of the update of a full checkpoint; undefined without one. */
-async function readUpdate(checkpoint: string): Promise<CheckpointFolder | undefined> {
-  const folder = join(checkpoint, UPDATE);
-  if (!existsSync(folder)) return undefined;
-  const manifest = await readManifest(folder);
-  if (manifest.base === undefined) throw damaged(folder, 'a full checkpoint in place of an update');
-  return { folder, manifest };
 }
 
 /** Tensors of a file of a delta. */

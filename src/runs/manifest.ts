@@ -9,14 +9,17 @@ import { systemCode, userError } from '../core/errors.js';
 /** Version of the checkpoint format; other versions are rejected. */
 const FORMAT_VERSION = 3;
 
-/** Kinds of checkpoints. */
-type Kind = 'full' | 'delta';
-const BOTH: readonly Kind[] = ['full', 'delta'];
+/**
+ * Forms of a checkpoint: its base has everything, and its segment what changed since the checkpoint before. A full
+ * checkpoint is a base, and may have a segment in a directory of this name; a delta is a segment, and may have a base.
+ */
+type Form = 'base' | 'segment';
+const BOTH: readonly Form[] = ['base', 'segment'];
 
 /** A file of a checkpoint. */
 interface FileForm {
   readonly file: string;
-  readonly kinds: readonly Kind[];
+  readonly forms: readonly Form[];
   /** Whether it is absent if it would be empty. Default: false. */
   readonly isOptional?: true;
   /** Whether each rank has one: rank 0 all tensors, and others their shards of sharded tensors. Default: false. */
@@ -28,25 +31,25 @@ interface FileForm {
  * since the checkpoint before it.
  */
 const FORMS = {
-  weights: { file: 'weights.safetensors', kinds: BOTH, isSharded: true },
-  optimizer: { file: 'optimizer.safetensors', kinds: BOTH, isSharded: true },
+  weights: { file: 'weights.safetensors', forms: BOTH, isSharded: true },
+  optimizer: { file: 'optimizer.safetensors', forms: BOTH, isSharded: true },
   /** Numbers of the table rows. */
-  rows: { file: 'rows.safetensors', kinds: ['delta'], isSharded: true },
-  state: { file: 'state.json', kinds: BOTH },
-  config: { file: 'config.yaml', kinds: BOTH },
-  features: { file: 'features.json', kinds: ['full'] },
+  rows: { file: 'rows.safetensors', forms: ['segment'], isSharded: true },
+  state: { file: 'state.json', forms: BOTH },
+  config: { file: 'config.yaml', forms: BOTH },
+  features: { file: 'features.json', forms: ['base'] },
   /** Vocabularies that are too large for JSON. */
-  vocabularies: { file: 'vocabularies.safetensors', kinds: ['full'], isOptional: true },
+  vocabularies: { file: 'vocabularies.safetensors', forms: ['base'], isOptional: true },
   /** Changes of growing vocabularies. */
-  growth: { file: 'vocabulary-changes.safetensors', kinds: ['delta'], isOptional: true },
+  growth: { file: 'vocabulary-changes.safetensors', forms: ['segment'], isOptional: true },
   /** Side tables. */
-  lookups: { file: 'lookups.safetensors', kinds: ['full'], isOptional: true },
+  lookups: { file: 'lookups.safetensors', forms: ['base'], isOptional: true },
   /** Counters of earlier events after each split; in a delta, if they changed. */
-  counters: { file: 'counters.safetensors', kinds: BOTH, isOptional: true },
+  counters: { file: 'counters.safetensors', forms: BOTH, isOptional: true },
   /** Rows of the current window of a stream; in a delta, those since the checkpoint before. */
-  window: { file: 'window.safetensors', kinds: BOTH, isOptional: true },
+  window: { file: 'window.safetensors', forms: BOTH, isOptional: true },
   /** Events of a stream that rows see; in a delta, those since the checkpoint before. */
-  histories: { file: 'histories.safetensors', kinds: BOTH, isOptional: true },
+  histories: { file: 'histories.safetensors', forms: BOTH, isOptional: true },
 } as const satisfies Readonly<Record<string, FileForm>>;
 
 type Forms = typeof FORMS;
@@ -64,17 +67,11 @@ export function isOptional(key: FileKey): boolean {
   return form.isOptional === true;
 }
 
-/** Directory within a full checkpoint: a delta from the checkpoint before it. */
-export const UPDATE = 'update';
-
 /** Directory name of a checkpoint: the step, and a number from 2 if a checkpoint of the same step exists. */
 export const NAME = /^step-(\d{8,})(?:\.(\d+))?$/;
 
 /** Written last: its presence marks a complete checkpoint. */
 export const MANIFEST = 'manifest.json';
-
-/** Directory in a compacted delta: the full checkpoint with the same content. */
-export const COMPACTED = 'full';
 
 /** Digests by file name. The names are fixed, so a manifest cannot name other files. */
 export type Digests = { readonly [File in FileName]?: FileDigest | undefined };
@@ -114,22 +111,22 @@ export function partFile(name: string, rank: number, size: number): string {
 /** Schema of the digest of a file. */
 export const digestSchema = z.strictObject({ bytes: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 const formatVersion = z.literal(FORMAT_VERSION, `expected format version ${FORMAT_VERSION}`);
-const filesSchema = (kind: Kind, isPart = false) =>
+const filesSchema = (form: Form, isPart = false) =>
   z.strictObject(
     Object.fromEntries(
       Object.values<FileForm>(FORMS)
-        .filter(({ kinds, isSharded }) => kinds.includes(kind) && (isSharded === true || !isPart))
-        .map((form) => [form.file, form.isOptional === true ? digestSchema.optional() : digestSchema]),
+        .filter(({ forms, isSharded }) => forms.includes(form) && (isSharded === true || !isPart))
+        .map(({ file, isOptional }) => [file, isOptional === true ? digestSchema.optional() : digestSchema]),
     ),
   );
-const schemaOf = (kind: Kind) => ({
+const schemaOf = (form: Form) => ({
   formatVersion,
-  files: filesSchema(kind),
-  parts: z.array(filesSchema(kind, true)).default([]),
+  files: filesSchema(form),
+  parts: z.array(filesSchema(form, true)).default([]),
 });
 const idSchema = z.strictObject({ name: z.string().regex(NAME), sha256: digestSchema.shape.sha256 });
-const fullSchema = z.strictObject(schemaOf('full'));
-const deltaSchema = z.strictObject({ ...schemaOf('delta'), base: idSchema, segments: z.array(idSchema) });
+const fullSchema = z.strictObject(schemaOf('base'));
+const deltaSchema = z.strictObject({ ...schemaOf('segment'), base: idSchema, segments: z.array(idSchema) });
 /** Only a delta has a base. */
 const manifestSchema = z
   .looseObject({})
@@ -170,21 +167,30 @@ export async function readManifest(folder: string): Promise<Manifest & { readonl
   return { ...parseJson(path, bytes, manifestSchema), sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
-/** Returns whether a delta is compacted: it then requires no other checkpoint. */
+/** Returns whether a delta is compacted: it then has a base, and requires no other checkpoint. */
 export function isCompacted(folder: string): boolean {
-  return existsSync(join(folder, COMPACTED, MANIFEST));
+  return existsSync(join(innerFolder(folder, 'base'), MANIFEST));
+}
+
+/** Returns the directory of a form within a checkpoint of the other form. */
+export function innerFolder(checkpoint: string, form: Form): string {
+  return join(checkpoint, form);
 }
 
 /**
- * Reads the manifest of the full checkpoint in a compacted delta.
- * @throws UserError (checkpoint) if it is invalid, or of another checkpoint
+ * Reads the manifest of a form of a checkpoint: of the checkpoint itself, or of the directory within it.
+ * @returns undefined if it does not have the form
+ * @throws UserError (checkpoint) if the manifest is invalid, or of another checkpoint
  */
-export async function readCompacted(delta: string, { files }: Manifest): Promise<CheckpointFolder> {
-  const folder = join(delta, COMPACTED);
+export async function readForm(checkpoint: CheckpointFolder, form: Form): Promise<CheckpointFolder | undefined> {
+  const isForm = ({ base }: Manifest): boolean => (base === undefined) === (form === 'base');
+  const stateOf = ({ files }: Manifest): string | undefined => files[FILES.state]?.sha256;
+  if (isForm(checkpoint.manifest)) return checkpoint;
+  const folder = innerFolder(checkpoint.folder, form);
+  if (!existsSync(join(folder, MANIFEST))) return undefined;
   const manifest = await readManifest(folder);
-  if (manifest.base !== undefined || manifest.files[FILES.state]?.sha256 !== files[FILES.state]?.sha256)
-    throw damaged(folder, `not the full checkpoint of ${delta}: its ${FILES.state} differs`);
-  return { folder, manifest };
+  if (isForm(manifest) && stateOf(manifest) === stateOf(checkpoint.manifest)) return { folder, manifest };
+  throw damaged(folder, `not the ${form} of ${checkpoint.folder}: its ${FILES.state} differs`);
 }
 
 /**

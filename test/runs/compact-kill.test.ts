@@ -1,11 +1,13 @@
 /** @module-tag long */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
+import { isTemporary } from '../../src/io/temporary.js';
 import { readCheckpoint, readNewestCheckpoint } from '../../src/runs/checkpoint.js';
+import { compactCheckpoint } from '../../src/runs/compact.js';
 import { listCheckpoints } from '../../src/runs/retention.js';
 import { contentOf, GROWING, growingRows, writeGrowingConfig } from '../support/growing-world.js';
 
@@ -91,6 +93,10 @@ it(
       contentOf(await readCheckpoint(join(of, 'checkpoints', name), { withOptimizer: true }));
     expect(await read(run)).toEqual(await read(whole));
     for (const each of await listCheckpoints(run)) await readCheckpoint(join(run, 'checkpoints', each));
+    // A compaction that was killed leaves a temporary directory, which the next one removes.
+    await compactCheckpoint(join(run, 'checkpoints', name));
+    expect(readdirSync(join(run, 'checkpoints', name)).filter(isTemporary)).toEqual([]);
+    expect(await read(run)).toEqual(await read(whole));
     expect(existsSync(join(run, 'checkpoints', name, 'manifest.json'))).toBe(true);
     expect(compacted).toBeGreaterThan(0);
     console.log(`${kills} kills, ${compacted} compactions, ${STEPS} steps`);

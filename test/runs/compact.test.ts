@@ -44,12 +44,12 @@ describe('a compacted delta', () => {
       const folder = checkpointOf('run', step);
       // Those before are compacted, so the chain has one delta.
       expect((await compactCheckpoint(folder)).deltas).toBe(1);
-      expect(filesOf(join(folder, 'full'))).toEqual(filesOf(checkpointOf(join(world, 'full'), step)));
+      expect(filesOf(join(folder, 'base'))).toEqual(filesOf(checkpointOf(join(world, 'full'), step)));
       for (const name of ['state.json', 'config.yaml'])
-        expect(readFileSync(join(folder, 'full', name), 'utf8')).toBe(readFileSync(join(folder, name), 'utf8'));
+        expect(readFileSync(join(folder, 'base', name), 'utf8')).toBe(readFileSync(join(folder, name), 'utf8'));
       rmSync(checkpointOf('run', step - 1), { recursive: true });
       const { base, deltas } = await readChain(folder);
-      expect([base.folder, deltas.length]).toEqual([join(folder, 'full'), 0]);
+      expect([base.folder, deltas.length]).toEqual([join(folder, 'base'), 0]);
       const [found, expected] = [folder, checkpointOf(join(world, 'full'), step)].map((each) =>
         readCheckpoint(each, { withOptimizer: true }),
       );
@@ -59,7 +59,7 @@ describe('a compacted delta', () => {
 
   it('is a full checkpoint that can be copied anywhere', async () => {
     await compactCheckpoint(checkpointOf('run', 6));
-    cpSync(join(checkpointOf('run', 6), 'full'), 'copy', { recursive: true });
+    cpSync(join(checkpointOf('run', 6), 'base'), 'copy', { recursive: true });
     const copy = await readCheckpoint('copy', { withOptimizer: true });
     expect(copy).toEqual(await readCheckpoint(checkpointOf(join(world, 'deltas'), 6), { withOptimizer: true }));
   });
@@ -67,7 +67,7 @@ describe('a compacted delta', () => {
   it('is the base of the deltas after it', async () => {
     expect((await compactCheckpoint(checkpointOf('run', 4))).deltas).toBe(3);
     const { base, deltas } = await readChain(checkpointOf('run', 6));
-    expect(base.folder).toBe(join(checkpointOf('run', 4), 'full'));
+    expect(base.folder).toBe(join(checkpointOf('run', 4), 'base'));
     expect(deltas.map(({ folder }) => folder)).toEqual([5, 6].map((step) => checkpointOf('run', step)));
     expect(await readCheckpoint(checkpointOf('run', 6), { withOptimizer: true })).toEqual(
       await readCheckpoint(checkpointOf(join(world, 'deltas'), 6), { withOptimizer: true }),
@@ -78,7 +78,7 @@ describe('a compacted delta', () => {
     await compactCheckpoint(checkpointOf('run', 6));
     expect(await compactCheckpoint(checkpointOf('run', 6))).toEqual({ deltas: 0, bytes: 0 });
     expect(await compactCheckpoint(checkpointOf('run', 1))).toEqual({ deltas: 0, bytes: 0 });
-    expect(existsSync(join(checkpointOf('run', 1), 'full'))).toBe(false);
+    expect(existsSync(join(checkpointOf('run', 1), 'base'))).toBe(false);
   });
 
   it('does not depend on compactions at the same time', async () => {
@@ -105,12 +105,12 @@ describe('a compacted delta', () => {
 
   it('is rejected if it is that of another delta, and if it is damaged', async () => {
     await compactCheckpoint(checkpointOf('run', 5));
-    cpSync(join(checkpointOf('run', 5), 'full'), join(checkpointOf('run', 6), 'full'), { recursive: true });
+    cpSync(join(checkpointOf('run', 5), 'base'), join(checkpointOf('run', 6), 'base'), { recursive: true });
     await expect(readCheckpoint(checkpointOf('run', 6))).rejects.toThrow(
-      'run/checkpoints/step-00000006/full: not the full checkpoint of run/checkpoints/step-00000006',
+      'run/checkpoints/step-00000006/base: not the base of run/checkpoints/step-00000006',
     );
-    writeFileSync(join(checkpointOf('run', 5), 'full', 'weights.safetensors'), '');
-    await expect(readCheckpoint(checkpointOf('run', 5))).rejects.toThrow(/full\/weights\.safetensors.* bytes/);
+    writeFileSync(join(checkpointOf('run', 5), 'base', 'weights.safetensors'), '');
+    await expect(readCheckpoint(checkpointOf('run', 5))).rejects.toThrow(/base\/weights\.safetensors.* bytes/);
   });
 });
 
@@ -125,6 +125,17 @@ describe('a delta that the training removes meanwhile', () => {
 });
 
 describe('a server of an earlier delta', () => {
+  it('refuses the segment of another checkpoint', async () => {
+    const served = await manifestDigest(checkpointOf('run', 5));
+    const folder = checkpointOf('run', 6);
+    cpSync(checkpointOf(join(world, 'full'), 6), 'whole/checkpoints/step-00000006', { recursive: true });
+    cpSync(checkpointOf('run', 5), 'whole/checkpoints/step-00000006/segment', { recursive: true });
+    await expect(listDeltasSince(served, checkpointOf('whole', 6))).rejects.toThrow(
+      'segment: not the segment of whole/checkpoints/step-00000006: its state.json differs',
+    );
+    expect(await listDeltasSince(served, folder)).toHaveLength(1);
+  });
+
   it('applies the deltas after it as long as they exist, and else loads the compacted one', async () => {
     const served = await manifestDigest(checkpointOf('run', 3));
     await compactCheckpoint(checkpointOf('run', 5));
@@ -156,8 +167,8 @@ describe('a training whose deltas another process compacts', () => {
           for (const name of existsSync('compacted/checkpoints') ? readdirSync('compacted/checkpoints') : []) {
             const folder = join('compacted/checkpoints', name);
             if (!existsSync(join(folder, 'rows.safetensors')) || name === 'last') continue;
-            mkdirSync(join(folder, 'full'), { recursive: true });
-            writeFileSync(join(folder, 'full', 'manifest.json'), '{}');
+            mkdirSync(join(folder, 'base'), { recursive: true });
+            writeFileSync(join(folder, 'base', 'manifest.json'), '{}');
           }
           on.onStep?.(step);
         },

@@ -110,9 +110,9 @@ describe('an interrupted save', () => {
     ['delta', 'dies within', false],
     ['delta', 'dies after', false],
     ['delta', 'dies after', true],
-    ['update', 'dies within', false],
-    ['update', 'dies after', false],
-    ['update', 'dies after', true],
+    ['segment', 'dies within', false],
+    ['segment', 'dies after', false],
+    ['segment', 'dies after', true],
   ] as const)(
     'with a %s leaves the checkpoint before or it, wherever it %s (power lost: %j)',
     async (form, fate, isPowerLost) => {

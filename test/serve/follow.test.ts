@@ -35,8 +35,8 @@ let world: Awaited<ReturnType<typeof servedWorld>>;
 let versions: readonly {
   readonly name: string;
   readonly isDelta: boolean;
-  /** Whether it is a full checkpoint with an update from the version before. */
-  readonly hasUpdate: boolean;
+  /** Whether it is a full checkpoint with a segment from the version before. */
+  readonly hasSegment: boolean;
   readonly answer: unknown;
 }[];
 
@@ -50,7 +50,7 @@ beforeAll(async () => {
       model.dispose();
       const answer = Array.from(ctr!, (value, i) => ({ ctr: value, cvr: cvr![i]! }));
       const isDelta = (await readChain(path)).deltas.length > 0;
-      return { name, isDelta, hasUpdate: existsSync(join(path, 'update')), answer };
+      return { name, isDelta, hasSegment: existsSync(join(path, 'segment')), answer };
     }),
   );
 }, 120_000);
@@ -145,7 +145,7 @@ describe('mtl serve --follow', () => {
       for (const answer of answers) expectUnmixed(answer);
       expect(new Set(answers.map(({ version }) => version)).size).toBeGreaterThan(versions.length / 2);
       expectUnmixed(await ask(server));
-      const numDeltas = versions.filter(({ isDelta, hasUpdate }) => isDelta || hasUpdate).length;
+      const numDeltas = versions.filter(({ isDelta, hasSegment }) => isDelta || hasSegment).length;
       expect(numDeltas).toBeGreaterThan(5);
       expect(numDeltas).toBe(versions.length - 1);
       expect([await count(server, 'deltas'), server.bugs]).toEqual([numDeltas, []]);
@@ -166,15 +166,15 @@ describe('mtl serve --follow', () => {
     expect([await count(server, 'deltas'), await count(server, 'full')]).toEqual([1, 0]);
   });
 
-  it('applies the update of a full checkpoint, or else loads it whole', async () => {
-    const full = versions.findIndex(({ hasUpdate }) => hasUpdate);
+  it('applies the segment of a full checkpoint, or else loads it whole', async () => {
+    const full = versions.findIndex(({ hasSegment }) => hasSegment);
     for (const [served, kind] of [
       [full - 1, 'deltas'],
       [full - 2, 'full'],
       // Another checkpoint has the name of the one before.
       [full - 3, 'full'],
     ] as const) {
-      const run = emptyRun(`update-${served}`);
+      const run = emptyRun(`segment-${served}`);
       await run.publish(served);
       // A delta requires those before it.
       for (let v = 0; v < served; v++) await run.publish(v);
