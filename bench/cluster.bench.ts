@@ -32,9 +32,8 @@ import { withSection } from './models/table.js';
 import { benchOptions, MACHINE, median, printTable, saveResults } from './results.js';
 
 const PROCESSES = [2, 4];
-/** Columns of the tables that a page has; the others are only printed. */
+/** Columns of the table that a page has; the others are only printed. */
 const PAGE_COLUMNS: Readonly<Record<string, readonly string[]>> = {
-  steps: ['workload', 'processes', 'link', 'step', 'compute', 'exchange', 'kB sent per rank', 'model error'],
   paying: ['workload', 'machines', 'one machine, ms', ...NETWORKS.map(({ name }) => name)],
 };
 const GIGABITS = [1, 10];
