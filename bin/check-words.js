@@ -125,10 +125,10 @@ const STYLE_PATTERNS = {
  */
 export const STYLE_LIMITS = {
   docs: {
-    most: { colons: 86, semicolons: 49, 'that of': 14, whose: 7, ', so': 29 },
-    least: { 'for example': 10, connectives: 13.5, you: 42 },
+    most: { colons: 31, semicolons: 9, 'that of': 8, whose: 1.2, ', so': 6 },
+    least: { 'for example': 20, connectives: 21, you: 60 },
   },
-  page: { words: 300, most: { colons: 355, semicolons: 215, 'that of': 145, whose: 120 } },
+  page: { words: 300, most: { colons: 165, semicolons: 60, 'that of': 60, whose: 40 } },
 };
 
 /** Counts the words of a page's prose, without code, tables and headings, and each feature of its style. */
