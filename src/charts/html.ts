@@ -53,6 +53,11 @@ export function renderTable(
   return html`<div class="wide"><table class="${kind}">${head}${body}</table></div>`;
 }
 
+/** Renders charts in a grid; undefined if there are none. */
+export function renderCharts(charts: readonly Html[]): Html | undefined {
+  return charts.length === 0 ? undefined : html`<div class="charts">${charts}</div>`;
+}
+
 /** Renders content that is folded under a summary. */
 export function renderDetails(summary: string, content: Html): Html {
   return html`<details><summary>${summary}</summary>${content}</details>`;

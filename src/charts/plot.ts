@@ -48,6 +48,24 @@ export interface LinePlot {
   readonly marked?: readonly { readonly x: number; readonly y: number; readonly series: number }[];
 }
 
+/**
+ * Collects a series per name in the values of items, in order of appearance. An item without a number for a name has no
+ * point.
+ */
+export function collectSeries<Item>(
+  items: readonly Item[],
+  getX: (item: Item) => number,
+  getValues: (item: Item) => readonly (readonly [name: string, value: number | null | undefined])[],
+): readonly Series[] {
+  const points = new Map<string, Point[]>();
+  for (const item of items)
+    for (const [name, y] of getValues(item)) {
+      if (!points.has(name)) points.set(name, []);
+      if (typeof y === 'number') points.get(name)!.push({ x: getX(item), y });
+    }
+  return Array.from(points, ([name, own]) => ({ name, points: own }));
+}
+
 /** Renders a line chart with a legend. */
 export function linePlot({
   title,

@@ -7,7 +7,7 @@ import type { TokenCounts } from '../core/token-counts.js';
 import type { StreamWindow, TrainStart } from '../training/observer.js';
 import { joinFitting, type Terminal } from './terminal.js';
 
-export { bytes, count, duration, percent } from '../text/number-text.js';
+export { bytes, count, decimals, duration, percent, signed } from '../text/number-text.js';
 
 /** Formats the start of a run: its directory, model size, memory and engine. */
 export function startLines({ run, ...size }: TrainStart): string {
@@ -221,16 +221,6 @@ export function table(header: readonly string[], rows: readonly (readonly string
 
 /** Matches metric columns that count rows or groups. */
 const COUNTS = /(^|_)(rows|positives|[a-zA-Z]*[gG]roups)$/;
-
-/** Formats a metric; a dash for null. */
-export function decimals(value: number | null): string {
-  return value?.toFixed(4) ?? '-';
-}
-
-/** Formats a difference with its sign; a dash for null. */
-export function signed(value: number | null): string {
-  return value === null ? '-' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}`;
-}
 
 function formatValue(name: string, value: unknown): string {
   if (typeof value !== 'number') return '-';

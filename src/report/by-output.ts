@@ -1,4 +1,4 @@
-import { html, renderDetails, type Html } from '../charts/html.js';
+import { html, renderCharts, renderDetails, type Html } from '../charts/html.js';
 import { linePlot, type LinePlot, type Series } from '../charts/plot.js';
 import type { collectOutputs, ReportedRun } from './reported-run.js';
 
@@ -35,11 +35,6 @@ export function drawFamilies(
       ? undefined
       : renderDetails(`On all rows: ${all.join(', ')}`, html`<p class="note">${ALL_ROWS}</p>${renderCharts(folded)}`)
   }`;
-}
-
-/** Renders charts in a grid; undefined if there are none. */
-export function renderCharts(charts: readonly Html[]): Html | undefined {
-  return charts.length === 0 ? undefined : html`<div class="charts">${charts}</div>`;
 }
 
 function drawFamily(

@@ -1,7 +1,7 @@
 import { format } from 'd3-format';
-import { drawFamilies, renderCharts } from './by-output.js';
+import { drawFamilies } from './by-output.js';
 import { histogramPoints, reliabilityPoints } from './curve-points.js';
-import { html, renderDetails, type Html } from '../charts/html.js';
+import { html, renderCharts, renderDetails, type Html } from '../charts/html.js';
 import { linePlot, type LinePlot, type Series } from '../charts/plot.js';
 import { fromBins } from './ranking.js';
 import { collectOutputs, shownScores, type ReportedRun } from './reported-run.js';

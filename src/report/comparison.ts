@@ -1,3 +1,5 @@
+import { html, type Html } from '../charts/html.js';
+import { signed } from '../text/number-text.js';
 import type { Difference } from '../diff/compare.js';
 import type { Report } from '../evaluation/evaluation.js';
 import { mainValue, type Metric } from '../evaluation/metric.js';
@@ -89,6 +91,12 @@ export function verdict(metric: Metric, { value, half }: Estimate): 'better' | '
   const [{ goal }] = metric.values;
   if (half === undefined || Math.abs(value) <= half || goal === 'none') return undefined;
   return value > 0 === (goal === 'higher') ? 'better' : 'worse';
+}
+
+/** Renders a difference, with the mark and the color of its verdict. */
+export function renderSigned(value: number, found: ReturnType<typeof verdict>): Html {
+  const mark = found === undefined ? '' : found === 'better' ? '✓ ' : '✗ ';
+  return html`<span class="${found ?? 'same'}">${mark}${signed(value)}</span>`;
 }
 
 /** Everything that the rows of a histogram show about a metric. */

@@ -1,7 +1,8 @@
 import type { Html } from '../charts/html.js';
-import { linePlot, type Series } from '../charts/plot.js';
+import { collectSeries, linePlot, type Series } from '../charts/plot.js';
+import type { StepsLine } from '../runs/metric-lines.js';
 import { drawFamilies, MAX_DOTS } from './by-output.js';
-import { collectKeys, collectOutputs, type ReportedRun } from './reported-run.js';
+import { collectOutputs, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 
 const STEP = { title: 'steps', format: '~s' } as const;
@@ -64,16 +65,18 @@ function metrics(runs: readonly ReportedRun[], others: readonly Html[]): Html | 
 function rates(runs: readonly ReportedRun[]): readonly Html[] {
   if (runs.length > 1) return [];
   const { steps } = runs[0]!.lines;
-  const candidates: readonly { title: string; values: readonly Readonly<Record<string, number>>[] }[] = [
-    { title: 'learning rate, relative to the config', values: steps.map(({ lrFactors }) => lrFactors) },
-    { title: 'loss weights', values: steps.map(({ lossWeights }) => lossWeights) },
-    { title: 'gradient norms', values: steps.map(({ gradNorms = {} }) => gradNorms) },
-  ];
-  return candidates.flatMap(({ title, values }) => {
-    const series = collectKeys(values).map((name) => ({
-      name,
-      points: steps.map(({ step }, i) => ({ x: step, y: values[i]![name]! })),
-    }));
+  const lines = (getValues: (line: StepsLine) => Readonly<Record<string, number>>): readonly Series[] =>
+    collectSeries(
+      steps,
+      ({ step }) => step,
+      (line) => Object.entries(getValues(line)),
+    );
+  const candidates = {
+    'learning rate, relative to the config': lines(({ lrFactors }) => lrFactors),
+    'loss weights': lines(({ lossWeights }) => lossWeights),
+    'gradient norms': lines(({ gradNorms = {} }) => gradNorms),
+  };
+  return Object.entries(candidates).flatMap(([title, series]) => {
     const isMoving = series.some(({ points }) => new Set(points.map(({ y }) => y)).size > 1);
     return isMoving ? [linePlot({ title, x: STEP, y: { title: '' }, series })] : [];
   });

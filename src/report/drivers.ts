@@ -1,6 +1,5 @@
-import { html, type Html } from '../charts/html.js';
+import { html, renderCharts, type Html } from '../charts/html.js';
 import { barPlot } from '../charts/plot.js';
-import { renderCharts } from './by-output.js';
 import { IMPORTANCE, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 import { MTL } from '../system/command-name.js';

@@ -1,7 +1,8 @@
-import { html, renderTable, type Html, type Part } from '../charts/html.js';
+import { html, renderCharts, renderTable, type Html, type Part } from '../charts/html.js';
 import { linePlot } from '../charts/plot.js';
 import type { LiveFigures, LiveLook } from '../runs/live-figures.js';
-import { count } from '../text/number-text.js';
+import { count, decimals, level, signed } from '../text/number-text.js';
+import { renderSigned } from './comparison.js';
 import type { Section } from './section.js';
 import type { ShownComparison } from './shown-comparison.js';
 
@@ -36,14 +37,14 @@ function renderComparison({ source, present, candidate, decision, gate, live }: 
   if (gate === undefined) return html`${title}${figures}`;
   const { metric, confidence, rows, present: a, candidate: b, ...values } = gate;
   const difference = { ...values, a, b };
-  const line = [metric, count(rows), formatPercent(confidence), ...renderDifference(difference)];
+  const line = [metric, count(rows), level(confidence), ...renderDifference(difference)];
   return html`${title}${figures}${renderTable(['', 'rows', 'level', 'difference', 'interval'], [line])}`;
 }
 
 function describeRequests({ kind, share }: LiveFigures): string {
   return kind === 'shadow' || share === null
     ? 'shadow, both on the same rows'
-    : `canary on ${formatPercent(share)} of the requests, independent samples`;
+    : `canary on ${level(share)} of the requests, independent samples`;
 }
 
 /** Renders a row per output and value. */
@@ -52,9 +53,9 @@ function renderFigures({ figures: { present, candidate, confidence, differences 
     [`${output} rows`, countOf(present[output]), countOf(candidate[output]), '', ''],
     ...differences
       .filter((each) => each.output === output)
-      .map((each) => [`${output}.${each.metric}`, digits(each.a), digits(each.b), ...renderDifference(each)]),
+      .map((each) => [`${output}.${each.metric}`, decimals(each.a), decimals(each.b), ...renderDifference(each)]),
   ]);
-  return renderTable(['', 'present', 'candidate', 'difference', `${formatPercent(confidence)} interval`], rows);
+  return renderTable(['', 'present', 'candidate', 'difference', `${level(confidence)} interval`], rows);
 }
 
 function countOf(values: Readonly<Record<string, number | null>> | undefined): string {
@@ -69,7 +70,7 @@ function renderLooks(looks: LiveFigures['looks']): Html {
     looks.map(({ number, rows, confidence, difference, verdict }) => [
       number,
       count(rows),
-      formatPercent(confidence),
+      level(confidence),
       ...renderDifference(difference),
       verdict,
     ]),
@@ -91,7 +92,7 @@ function drawLooks({ live }: ShownComparison): Html | undefined {
     points: true,
     guide: ends.map((x) => [x, 0] as const),
   });
-  return html`<div class="charts">${chart}</div>`;
+  return renderCharts([chart]);
 }
 
 function nameMetric({ difference: { output, metric } }: LiveLook): string {
@@ -108,21 +109,6 @@ function renderDifference({
   if (difference === null) return ['-', '-'];
   if (low === null || high === null) return [signed(difference), '-'];
   const isClear = goal !== 'none' && (low > 0 || high < 0);
-  const isBetter = isClear && low > 0 === (goal === 'higher');
-  const kind = isClear ? (isBetter ? 'better' : 'worse') : 'same';
-  const mark = isClear ? (isBetter ? '✓ ' : '✗ ') : '';
-  return [html`<span class="${kind}">${mark}${signed(difference)}</span>`, `${signed(low)} … ${signed(high)}`];
-}
-
-/** Formats a share with all digits: levels of looks differ in the last ones. */
-function formatPercent(share: number): string {
-  return `${Number((100 * share).toPrecision(6))}%`;
-}
-
-function digits(value: number | null): string {
-  return value === null ? '-' : value.toFixed(4);
-}
-
-function signed(value: number): string {
-  return `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}`;
+  const found = !isClear ? undefined : low > 0 === (goal === 'higher') ? 'better' : 'worse';
+  return [renderSigned(difference, found), `${signed(low)} … ${signed(high)}`];
 }

@@ -1,4 +1,4 @@
-import { html, type Html } from '../charts/html.js';
+import { renderCharts, type Html } from '../charts/html.js';
 import { barPlot } from '../charts/plot.js';
 import { collectKeys, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
@@ -13,8 +13,7 @@ export const oovSection: Section = {
     'Share of values by field that map to the out-of-vocabulary id: unseen or too rare in the training set. ' +
     'A larger share on the test set indicates drift.',
   draw(runs) {
-    const charts = runs.flatMap((run) => drawChart(run, runs.length > 1) ?? []);
-    return charts.length === 0 ? undefined : html`<div class="charts">${charts}</div>`;
+    return renderCharts(runs.flatMap((run) => drawChart(run, runs.length > 1) ?? []));
   },
 };
 

@@ -7,6 +7,7 @@ import {
   compare,
   compareWithMeanRate,
   estimate,
+  renderSigned,
   verdict,
   type Comparison,
   type Estimate,
@@ -202,10 +203,7 @@ function renderComparison(metric: Metric, found: Comparison | undefined): Html |
 
 /** Renders a signed difference with its interval and its mark. */
 function renderDifference(metric: Metric, difference: Estimate): Html {
-  const found = verdict(metric, difference);
-  const sign = difference.value < 0 ? '−' : '+';
-  const mark = found === undefined ? '' : found === 'better' ? '✓ ' : '✗ ';
-  return html`<span class="${found ?? 'same'}">${mark}${sign}${Math.abs(difference.value).toFixed(4)}</span>
+  return html`${renderSigned(difference.value, verdict(metric, difference))}
 ${renderHalf(difference)}`;
 }
 

@@ -1,9 +1,8 @@
 import { normalQuantile } from '../core/normal-quantile.js';
 import type { ScoreSums } from '../evaluation/score-bins.js';
-import { html, renderDetails, renderTable, type Html } from '../charts/html.js';
+import { html, renderCharts, renderDetails, renderTable, type Html } from '../charts/html.js';
 import { barPlot } from '../charts/plot.js';
 import { count } from '../text/number-text.js';
-import { renderCharts } from './by-output.js';
 import { collectKeys, collectOutputs, shownScores, type ReportedRun, type ShownScores } from './reported-run.js';
 import type { Section } from './section.js';
 

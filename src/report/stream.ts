@@ -1,5 +1,5 @@
 import { html, type Html } from '../charts/html.js';
-import { linePlot, type Series } from '../charts/plot.js';
+import { collectSeries, linePlot, type Series } from '../charts/plot.js';
 import type { WindowLine } from '../runs/metric-lines.js';
 import { drawFamilies } from './by-output.js';
 import { collectKeys, collectOutputs, type ReportedRun } from './reported-run.js';
@@ -54,6 +54,19 @@ export const stream: Section = {
   },
 };
 
+/** Collects the series of each run, by window; with several runs, their names begin with that of the run. */
+function collectByRun(
+  runs: readonly ReportedRun[],
+  getValues: (window: WindowLine) => readonly (readonly [name: string, value: number | undefined])[],
+): readonly Series[] {
+  return runs.flatMap(({ name: run, lines }) =>
+    collectSeries(lines.windows, ({ step }) => step, getValues).map(({ name, points }) => ({
+      name: runs.length > 1 ? `${run} ${name}` : name,
+      points,
+    })),
+  );
+}
+
 function drawByRun(
   runs: readonly ReportedRun[],
   title: string,
@@ -71,15 +84,7 @@ function drawDrift(runs: readonly ReportedRun[]): readonly Html[] {
     for (const [field, index] of Object.entries(drift)) largest.set(field, Math.max(index, largest.get(field) ?? 0));
   if (largest.size === 0) return [];
   const fields = [...largest].sort(([, a], [, b]) => b - a).slice(0, MAX_DRIFTS);
-  const series = runs.flatMap(({ name: run, lines }) =>
-    fields.map(([field]) => ({
-      name: runs.length > 1 ? `${run} ${field}` : field,
-      points: lines.windows.flatMap(({ step, drift }) => {
-        const index = drift?.[field];
-        return index === undefined ? [] : [{ x: step, y: index }];
-      }),
-    })),
-  );
+  const series = collectByRun(runs, ({ drift }) => fields.map(([field]) => [field, drift?.[field]]));
   return [linePlot({ title: 'drift of fields', x: STEP, y: { title: '', zero: true }, series })];
 }
 
@@ -90,15 +95,10 @@ function drawVocabularies(runs: readonly ReportedRun[]): readonly Html[] {
   );
   return [...fields].flatMap((field) => {
     const draw = (title: string, values: Readonly<Record<string, (tokens: TokenCounts) => number>>): Html => {
-      const series = runs.flatMap(({ name: run, lines }) =>
-        Object.entries(values).map(([value, of]) => ({
-          name: runs.length > 1 ? `${run} ${value}` : value,
-          points: lines.windows.flatMap(({ step, vocabularies }) => {
-            const tokens = vocabularies?.[field];
-            return tokens === undefined ? [] : [{ x: step, y: of(tokens) }];
-          }),
-        })),
-      );
+      const series = collectByRun(runs, ({ vocabularies }) => {
+        const tokens = vocabularies?.[field];
+        return Object.entries(values).map(([name, of]) => [name, tokens && of(tokens)]);
+      });
       return linePlot({ title: `${field}: ${title}`, x: STEP, y: { title: '', zero: true }, series });
     };
     return [

@@ -1,4 +1,4 @@
-import { html, type Html } from '../charts/html.js';
+import { renderCharts, type Html } from '../charts/html.js';
 import { NUM_CLASSES, parallelPlot, type ParallelAxis } from '../charts/parallel.js';
 import { barPlot } from '../charts/plot.js';
 import { scatterPlot, type PointGroup } from '../charts/scatter.js';
@@ -21,10 +21,8 @@ const MAX_AXES = 10;
 /** d3 format of scores on axes. */
 const SCORE = { format: '.3~f' } as const;
 
-const renderCharts = (drawn: readonly Html[]): Html => html`<div class="charts">${drawn}</div>`;
-
 /** Plots values by trial, with the best value so far. */
-export function historyChart({ options, goal }: Study, trials: readonly Valued[]): Html {
+export function historyChart({ options, goal }: Study, trials: readonly Valued[]): Html | undefined {
   const byNumber = [...trials].sort((a, b) => a.number - b.number);
   const finished = byNumber.filter(({ state }) => state === 'finished');
   let best = Infinity;
@@ -119,7 +117,7 @@ export function parallelChart(
 }
 
 /** Plots the importance of each parameter, with the level that chance would reach. */
-export function importanceChart(ranking: readonly Importance[]): Html {
+export function importanceChart(ranking: readonly Importance[]): Html | undefined {
   const names = shortNames(ranking.map(({ parameter }) => parameter.name));
   return renderCharts([
     barPlot({
@@ -131,7 +129,7 @@ export function importanceChart(ranking: readonly Importance[]): Html {
 }
 
 /** Plots, for each parameter, the values of trials by their parameter value. */
-export function sliceCharts({ space, options: { metric } }: Study, trials: readonly Valued[]): Html {
+export function sliceCharts({ space, options: { metric } }: Study, trials: readonly Valued[]): Html | undefined {
   const plots: Html[] = [];
   for (const parameter of space) {
     const {

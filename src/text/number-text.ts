@@ -29,6 +29,21 @@ export function percent(share: number): string {
     : `${(100 * share).toFixed(share < 0.1 || share > 0.999 ? 2 : 1)}%`;
 }
 
+/** Formats a metric; a dash for null. */
+export function decimals(value: number | null): string {
+  return value?.toFixed(4) ?? '-';
+}
+
+/** Formats a difference with its sign; a dash for null. */
+export function signed(value: number | null): string {
+  return value === null ? '-' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}`;
+}
+
+/** A level in percent, such as that of an interval, with the digits that it was given. */
+export function level(share: number): string {
+  return `${Number((100 * share).toPrecision(6))}%`;
+}
+
 const UNITS: Readonly<Record<string, number>> = {
   b: 1,
   kb: 1e3,
