@@ -1,3 +1,9 @@
+import { EXIT_CODES, userError } from '../../core/errors.js';
+import type { RankOptions } from '../../predict/top-rows.js';
+import { monotonicMs } from '../../system/clock.js';
+import { count, duration, shareLine } from '../format.js';
+import { createOutput } from '../output.js';
+import { runUntilSignal } from '../signals.js';
 import {
   deviceOption,
   filesOption,
@@ -75,47 +81,64 @@ export const predict = defineCommand({
       .example('cat today.jsonl | $0 predict runs/latest --data - --out - --keep all', '')
       .example('$0 predict runs/latest --data today.csv --out best.csv --top 10 --group-by user --keep item', '')
       .example('$0 predict runs/latest --data today.csv --out scores.csv --group-by user --keep item', ''),
-  async run({
-    path,
-    data,
-    format,
-    out,
-    keep,
-    prefix,
-    top,
-    groupBy,
-    rankBy,
-    onBadRow,
-    cursor,
-    raw,
-    device,
-    threads,
-    precision,
-    tables,
-    quiet,
-    logLevel,
-    json,
-  }) {
-    const { runPredict } = await import('../predict-command.js');
-    return runPredict({
-      path,
-      data,
-      format,
-      out,
-      keep,
-      prefix,
-      top,
-      by: groupBy,
-      rank: rankBy,
-      onBadRow,
-      cursor,
-      raw,
-      device,
-      threads,
-      precision,
-      tables,
-      level: getLogLevel({ quiet, logLevel }),
-      json,
-    });
+  async run({ out, top, groupBy, rankBy, quiet, logLevel, json, ...args }) {
+    const isStdout = out === '-';
+    if (isStdout && json)
+      throw userError('usage', {
+        where: '--json',
+        message: 'conflicts with --out -, which writes the rows to standard output',
+        fix: 'write the rows to a file, or remove --json',
+      });
+    const { predict: predictRows } = await import('../../predict.js');
+    const { screen, warn, result } = createOutput(json || isStdout, getLogLevel({ quiet, logLevel }));
+    const startMs = monotonicMs();
+    return runUntilSignal(
+      (received) => warn(`${received}: stopping without writing anything`),
+      async ({ signal }) => {
+        const { path, data, format, keep, prefix, onBadRow, cursor, raw, device, threads, precision, tables } = args;
+        const done = await predictRows({
+          ...{ path, data, format, keep, prefix, onBadRow, cursor, raw, device, threads, precision, tables, signal },
+          out: isStdout ? process.stdout : out,
+          top: parseRanking(top, groupBy, rankBy),
+          groupBy: top === undefined ? groupBy : undefined,
+          onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
+          onWarning: warn,
+        }).catch((error: unknown) => {
+          // The reader of the pipe closed it.
+          if (isStdout && error instanceof Error && 'code' in error && error.code === 'EPIPE') return undefined;
+          throw error;
+        });
+        if (done === undefined) return EXIT_CODES.done;
+        if (done.rejectedRows > 0) warn(`${count(done.rejectedRows)} invalid rows have no prediction`);
+        const elapsedMs = monotonicMs() - startMs;
+        screen.print(
+          `${count(done.rows)} rows in ${duration(elapsedMs)} (${count((done.rows / elapsedMs) * 1000)} ` +
+            `rows/s)${isStdout ? '' : `, written to ${out}`}: ${done.columns.join(', ')}`,
+        );
+        if (!isStdout) result({ run: path, out, ...done });
+        return EXIT_CODES.done;
+      },
+    );
   },
 });
+
+function parseRanking(
+  top: number | undefined,
+  by: string | undefined,
+  rank: string | undefined,
+): RankOptions | undefined {
+  if (top !== undefined && by !== undefined) return { count: top, by, rank };
+  if (top !== undefined)
+    throw userError('usage', {
+      where: '--top',
+      message: 'requires a group column',
+      fix: 'add it, as in --group-by user',
+    });
+  if (rank !== undefined)
+    throw userError('usage', {
+      where: '--rank-by',
+      message: 'requires --top',
+      fix: 'add the number of rows per group, as in --top 10 --group-by user',
+    });
+  return undefined;
+}

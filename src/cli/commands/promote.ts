@@ -1,4 +1,10 @@
-import { userError } from '../../core/errors.js';
+import { EXIT_CODES, userError } from '../../core/errors.js';
+import type { PromoteResult } from '../../promote.js';
+import type { Gate } from '../../runs/channels.js';
+import { level } from '../../text/number-text.js';
+import { count, decimals, shareLine, signed } from '../format.js';
+import { createOutput } from '../output.js';
+import { runUntilSignal } from '../signals.js';
 import {
   deviceOption,
   filesOption,
@@ -66,30 +72,102 @@ export const promote = defineCommand({
     allowTrainingRows,
     ...options
   }) {
-    if (previous === true && (run !== undefined || ifBetter !== undefined))
-      throw userError('usage', {
-        where: '--previous',
-        message: 'takes no run and no --if-better',
-        fix: 'remove them',
-      });
-    if (previous !== true && run === undefined)
-      throw userError('usage', {
-        where: 'mtl promote',
-        message: 'missing run',
-        fix: 'pass a run, as in runs/latest or runs/esmm/001, or use --previous',
-      });
-    const unused = Object.entries({ data, confidence, margin }).find(([, value]) => value !== undefined)?.[0];
-    if (ifBetter === undefined && unused !== undefined)
-      throw userError('usage', {
-        where: `--${unused}`,
-        message: 'requires --if-better',
-        fix: 'add --if-better METRIC, as in --if-better ctcvr.auc',
-      });
+    checkOptions({ run, previous, ifBetter, data, confidence, margin });
     const gate =
       ifBetter === undefined ? undefined : { metric: ifBetter, confidence: confidence ?? 0.95, margin: margin ?? 0 };
-    const { runPromote } = await import('../promote-command.js');
+    const { promote: promoteRun } = await import('../../promote.js');
     const { verifyData, device, threads, json } = options;
     const checks = { ignoreAlarms, allowTrainingRows, verifyData };
-    return runPromote({ run, to, gate, ...checks, data, limit: rows, device, threads, json });
+    const { screen, warn, result } = createOutput(json);
+    return runUntilSignal(
+      (received) => warn(`${received}: stopping`),
+      async ({ signal }) => {
+        const found = await promoteRun({
+          ...{ run, to, gate, ...checks, data, limit: rows, device, threads, signal },
+          onWarning: warn,
+          onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
+        });
+        screen.print(formatResult(found).join('\n'));
+        result(found);
+        return found.isPromoted ? EXIT_CODES.done : EXIT_CODES.notPromoted;
+      },
+    );
   },
 });
+
+/** @throws UserError (usage) for options that exclude or require each other */
+function checkOptions({
+  run,
+  previous,
+  ifBetter,
+  ...gated
+}: {
+  readonly run: string | undefined;
+  readonly previous: boolean | undefined;
+  readonly ifBetter: string | undefined;
+  readonly data: readonly string[] | undefined;
+  readonly confidence: number | undefined;
+  readonly margin: number | undefined;
+}): void {
+  if (previous === true && (run !== undefined || ifBetter !== undefined))
+    throw userError('usage', {
+      where: '--previous',
+      message: 'takes no run and no --if-better',
+      fix: 'remove them',
+    });
+  if (previous !== true && run === undefined)
+    throw userError('usage', {
+      where: 'mtl promote',
+      message: 'missing run',
+      fix: 'pass a run, as in runs/latest or runs/esmm/001, or use --previous',
+    });
+  const unused = Object.entries(gated).find(([, value]) => value !== undefined)?.[0];
+  if (ifBetter === undefined && unused !== undefined)
+    throw userError('usage', {
+      where: `--${unused}`,
+      message: 'requires --if-better',
+      fix: 'add --if-better METRIC, as in --if-better ctcvr.auc',
+    });
+}
+
+function formatResult(found: PromoteResult): readonly string[] {
+  const title = `${found.channel}  `;
+  return [
+    `${title}${formatOutcome(found)}`,
+    ...(found.gate === null ? [] : [`${' '.repeat(title.length)}${formatGate(found.gate)}`]),
+  ];
+}
+
+function formatOutcome({ reason, run, over }: PromoteResult): string {
+  if (reason === 'first') return `points to ${run}, its first run`;
+  if (reason === 'present') return `already points to ${run}`;
+  if (reason === 'trainingRows')
+    return `keeps ${over}: ${run} was trained on rows of the comparison; name other rows, or add --allow-training-rows`;
+  if (reason === 'notBetter') return `keeps ${over}: ${run} is not better`;
+  return (
+    `points to ${run} in place of ` +
+    `${over}${reason === 'ungated' ? ', without a comparison' : reason === 'previous' ? ', as before' : ''}`
+  );
+}
+
+function formatGate({
+  metric,
+  goal,
+  present,
+  candidate,
+  difference,
+  low,
+  high,
+  confidence,
+  margin,
+  data,
+  split,
+  rows,
+}: Gate): string {
+  const rule = goal === 'higher' ? `be above ${margin}` : `be below ${margin === 0 ? 0 : -margin}`;
+  const interval = `${level(confidence)} interval ${signed(low)} … ${signed(high)}; must ${rule}`;
+  return (
+    `${metric} ${decimals(candidate)} in place of ${decimals(present)}, ${signed(difference)} (${interval}), on ` +
+    `${count(rows)} paired rows of ${data?.join(', ') ?? split}`
+  );
+}

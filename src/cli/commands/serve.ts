@@ -1,3 +1,10 @@
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { EXIT_CODES, printable } from '../../core/errors.js';
+import { isLoopback } from '../loopback.js';
+import { createOutput } from '../output.js';
+import { runUntilSignal } from '../signals.js';
+import { readToken, TOKEN } from '../token.js';
 import {
   jsonOption,
   kernelsOption,
@@ -7,8 +14,11 @@ import {
   intOption,
   optionalInt,
 } from '../options.js';
-import { canaryOptions } from '../canary-options.js';
+import { canaryOptions, readCanaryOptions } from '../canary-options.js';
 import { defineCommand } from './command.js';
+
+/** Maximum polling interval of a running training, if the file system reports no changes. */
+const MAX_FOLLOW_MS = 500;
 
 export const serve = defineCommand({
   usage: 'serve <paths..>',
@@ -76,8 +86,48 @@ export const serve = defineCommand({
       .example('$0 serve runs/latest --follow', 'Serve a training while it runs')
       .example('$0 serve runs/channels/prod --reload --canary runs/esmm/004 --share 5', '')
       .example('$0 serve runs/esmm/003 runs/mmoe/001 --port 80 --host 0.0.0.0 --reload', ''),
-  async run(options) {
-    const { runServe } = await import('../serve-command.js');
-    return runServe(options);
+  async run({ name, host, port, workers, reload, follow, reloadEvery, maxBody, maxRows, timeout, histories, ...args }) {
+    const token = readToken();
+    const canary = readCanaryOptions(args);
+    const { screen, warn, result } = createOutput(args.json);
+    const [{ serve: startServer }, { reportReady }, { waitForKernels }] = await Promise.all([
+      import('../../serve.js'),
+      import('../../system/ready.js'),
+      import('../../engines/cpu/load-kernels.js'),
+    ]);
+    waitForKernels();
+    return runUntilSignal(
+      (signal) => screen.print(`${signal}: finishing pending requests; send it again to quit immediately`),
+      async (stop) => {
+        const { paths, raw, precision, tables, ignoreAlarms } = args;
+        const server = await startServer({
+          ...{ paths, raw, precision, tables, host, port, token, canary, ignoreAlarms, isLast: follow },
+          names: name?.split(','),
+          histories: histories === '' ? true : histories,
+          workers: workers ?? Math.max(1, availableParallelism() - 1),
+          reloadMs: follow ? Math.min(MAX_FOLLOW_MS, 1000 * reloadEvery) : reload ? 1000 * reloadEvery : undefined,
+          limits: { bytes: maxBody * 2 ** 20, rows: maxRows },
+          timeoutMs: 1000 * timeout,
+          // Not deduplicated: a repeated warning may matter hours later.
+          onWarning: (text) => screen.print(printable(text)),
+          onBug: (text) => void process.stderr.write(`This is a bug in mtl, please report it:\n${printable(text)}\n`),
+        });
+        const models = server.models.map(({ name: model, version, checkpoint }) => ({
+          name: model,
+          version,
+          checkpoint,
+        }));
+        for (const { name: model, version, checkpoint } of models)
+          screen.print(`${model}, version ${version}: ${checkpoint}`);
+        screen.print(`listening at ${server.url}${token === undefined ? '' : `; requests need the token in ${TOKEN}`}`);
+        reportReady();
+        if (token === undefined && !isLoopback(host))
+          warn(`anyone who can reach ${host} can send requests; set ${TOKEN} to require a token`);
+        result({ url: server.url, models });
+        if (!stop.signal.aborted) await once(stop.signal, 'abort');
+        await server.drain();
+        return EXIT_CODES.done;
+      },
+    );
   },
 });

@@ -11,6 +11,7 @@ import {
   verifyDataOption,
 } from '../options.js';
 import { userError } from '../../core/errors.js';
+import { runCheck } from './check.js';
 import { defineCommand } from './command.js';
 
 /** Number of rows to sample per split in a dry run. */
@@ -89,16 +90,8 @@ export const train = defineCommand({
     const changes = initFrom === undefined ? set : [...set, `initFrom.checkpoint=${JSON.stringify(initFrom)}`];
     const { findConfig, runTrain } = await import('../train-command.js');
     if (dryRun) {
-      const { runCheck } = await import('../check-command.js');
-      return runCheck({
-        path: config ?? findConfig(resume),
-        set: changes,
-        sampleRows: DRY_RUN_ROWS,
-        follow,
-        device,
-        threads,
-        json,
-      });
+      const path = config ?? findConfig(resume);
+      return runCheck({ path, set: changes, sampleRows: DRY_RUN_ROWS, follow, device, threads, json });
     }
     return runTrain({
       config,
