@@ -21,7 +21,7 @@ export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'
   /** Files, directories, globs or shards that replace the data of the config. */
   readonly data?: Paths | undefined;
   /** Columns to segment all metrics by, in place of the config's. */
-  readonly by?: readonly string[] | undefined;
+  readonly segmentBy?: readonly string[] | undefined;
   onWarning(text: string): void;
   /** Abort to stop; the call rejects with the signal's reason. */
   readonly signal: AbortSignal;
@@ -79,13 +79,13 @@ export async function evaluate({ path, raw, tables = 'f32', ...options }: Evalua
  */
 export async function measure(
   trained: TrainedModel,
-  { data, by, verifyData, onWarning, signal, ...engineOptions }: MeasureOptions,
+  { data, segmentBy, verifyData, onWarning, signal, ...engineOptions }: MeasureOptions,
   quantized?: TrainedModel,
 ): Promise<Measured> {
   const access = { cache: { folder: trained.experiment.data.cache, onWarning }, verifyData, signal };
   const model = await withEvents(trained, access);
   const { experiment, outputs, graph } = model;
-  const measuring = { ...model.measuring, ...(by !== undefined && { by }) };
+  const measuring = { ...model.measuring, ...(segmentBy !== undefined && { by: segmentBy }) };
   const format = withKeys(model.format, listKeyColumns(measuring));
   const sources = await openMeasured({ ...model, format }, data, 'mtl eval');
 

@@ -31,8 +31,8 @@ export type {
   PredictRowsOptions,
 } from './trained-model/load-model.js';
 export type { Columns, OnMissing, Row } from './data/objects/given-rows.js';
-export type { BadRow } from './data/objects/row-problems.js';
-export type { Cell, Item, NestedItem } from './data/objects/value-column.js';
+export type { InvalidRow } from './data/objects/row-problems.js';
+export type { Value, Item, NestedItem } from './data/objects/value-column.js';
 export { UserError } from './core/errors.js';
 export type { ErrorKind, Problem } from './core/errors.js';
 export type { EvaluateResult } from './evaluate.js';
@@ -59,7 +59,7 @@ export interface TrainOptions
  * @example
  * const { run, metrics } = await train('config.yaml', {
  *   set: ['training.epochs=1'],
- *   onMilestone: ({ epoch, loss }) => console.log(epoch, loss.total),
+ *   onValidation: ({ epoch, loss }) => console.log(epoch, loss.total),
  * });
  * console.log(run, metrics.test);
  * @throws UserError for an invalid config, unreadable data or a diverged loss
@@ -73,7 +73,7 @@ export async function train(
     onWarning: ignore,
     onStart: ignore,
     onStep: ignore,
-    onMilestone: ignore,
+    onValidation: ignore,
     ...options,
   };
   const loaded =

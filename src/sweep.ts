@@ -158,7 +158,7 @@ export async function work(
           onStep: () => undefined,
           onWarning: log,
           // After its last epoch, a run ends anyway, so it is not reported for pruning.
-          onMilestone: ({ isEpochEnd, epoch, valid }) =>
+          onValidation: ({ isEpochEnd, epoch, valid }) =>
             isEpochEnd && epoch < experiment.training.epochs ? run.onEpoch(epoch, valid?.monitored ?? null) : undefined,
         },
       );

@@ -144,10 +144,10 @@ async function trainModel(
       validSet &&
       (async () => computeMeasurement(calibration.fitted(await measure(validSet), loop.step), training.monitor)),
     beforeStep: (step) => checkpointer.beforeStep(step),
-    onMilestone: async (milestone) => {
+    onValidation: async (milestone) => {
       await run.log.milestone(milestone);
       // Before the save: a resumed run goes on after it, so a worker that was killed would not report the epoch.
-      await observer.onMilestone(milestone);
+      await observer.onValidation(milestone);
       await checkpointer.atMilestone(milestone);
       sanityChecks.milestone(milestone);
     },
@@ -199,7 +199,7 @@ function createLoopOptions(
   { train: trainSet, epochSteps }: TrainingData,
   model: CompiledModel,
   loop: LoopState,
-): Omit<LoopOptions, 'validate' | 'beforeStep' | 'onMilestone'> {
+): Omit<LoopOptions, 'validate' | 'beforeStep' | 'onValidation'> {
   const { training, seed } = session.experiment;
   const trainingLength = { steps: training.epochs * epochSteps, stepsPerEpoch: epochSteps };
   return {

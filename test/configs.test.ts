@@ -33,7 +33,7 @@ describe('every config that is shipped', () => {
           onWarning: () => undefined,
           onStart: () => undefined,
           onStep: () => undefined,
-          onMilestone: ({ loss }) => losses.push(loss.total),
+          onValidation: ({ loss }) => losses.push(loss.total),
         },
       );
       expect(result.end).toBe('finished');

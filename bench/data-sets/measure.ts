@@ -117,7 +117,7 @@ async function trainConfig(set: DataSet, config: string, { folder, seed, threads
   const { metrics } = await train(
     loaded,
     { device: 'cpu', threads, runDir, overrides, signal: new AbortController().signal },
-    { onWarning: ignore, onRead: ignore, onStep: ignore, onStart: ignore, onMilestone: ignore },
+    { onWarning: ignore, onRead: ignore, onStep: ignore, onStart: ignore, onValidation: ignore },
   );
   const { user, system } = process.cpuUsage(begin);
   rmSync(runDir, { recursive: true, force: true });

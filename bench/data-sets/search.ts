@@ -84,7 +84,7 @@ async function validate(config: string, settings: readonly string[], { folder, t
   const { monitored } = await train(
     await loadConfig(config, settings.map(parseOverride)),
     { device: 'cpu', threads, runDir, baseline: false, overrides: settings, signal: new AbortController().signal },
-    { onWarning: ignore, onRead: ignore, onStep: ignore, onStart: ignore, onMilestone: ignore },
+    { onWarning: ignore, onRead: ignore, onStep: ignore, onStart: ignore, onValidation: ignore },
   );
   rmSync(runDir, { recursive: true, force: true });
   if (monitored === null) throw new Error(`${config} was not measured on the validation set`);

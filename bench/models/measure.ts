@@ -139,7 +139,7 @@ async function trainConfig(
       onRead: ignore,
       onStep: ignore,
       onStart: (start) => (numWeights = start.numWeights + start.numTableWeights),
-      onMilestone: ({ isEpochEnd, epoch, rows, elapsedMs }) => {
+      onValidation: ({ isEpochEnd, epoch, rows, elapsedMs }) => {
         if (isEpochEnd) onEpoch({ epoch, numWeights, rowsPerSecond: (1000 * rows) / elapsedMs });
       },
     },

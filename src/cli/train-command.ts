@@ -94,7 +94,7 @@ async function trainCollectively(
       screen.print(startLines(started));
     },
     onStep: (progress) => screen.live((columns) => (follow ? streamLine : stepLine)(progress, start!, columns)),
-    onMilestone: (milestone) => screen.print(milestoneLines(milestone, start!, screen)),
+    onValidation: (milestone) => screen.print(milestoneLines(milestone, start!, screen)),
     onWindow: (window) => screen.print(windowLine(window)),
   };
   const { device, name, runDir, verifyData, untilEnd, baseline } = options;

@@ -9,7 +9,7 @@ export interface ModelInput {
   /** True for lists that are aligned item by item with those of other columns: items may be missing. */
   readonly isAligned?: true | undefined;
   /** True for a column that a row may lack: a counter, and the time and keys from which it is computed. */
-  readonly optional?: true | undefined;
+  readonly isOptional?: true | undefined;
 }
 
 /**

@@ -2,7 +2,7 @@ import { stackOf } from '../core/errors.js';
 import { joinRows, type GivenRows } from '../data/objects/given-rows.js';
 import type { CountsByColumn, ValueCounts } from '../data/objects/object-reader.js';
 import { sliceGiven } from '../data/objects/ranked-rows.js';
-import type { BadRow } from '../data/objects/row-problems.js';
+import type { InvalidRow } from '../data/objects/row-problems.js';
 import type { GivenModel, Predictions } from '../trained-model/load-model.js';
 import type { GivenRequest } from './given-request.js';
 import type { Answered, AnsweredBundle, Bundle, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
@@ -77,9 +77,9 @@ export function answerBundle(
       .map((each) => ({ own: [each], begin: each.begin, end: each.begin + each.request.rows.count })),
   ];
   for (const { own, begin, end } of groups) {
-    const bad: BadRow[] = [];
+    const bad: InvalidRow[] = [];
     const options: Parameters<GivenModel['predictGiven']>[1] = {
-      onBadRow: (row) => void bad.push(row),
+      onInvalidRow: (row) => void bad.push(row),
       onCounts: (found) => addCounts(counts, found),
     };
     const given = groups.length === 1 ? rows : sliceGiven(rows, begin, end);
@@ -98,7 +98,7 @@ function answerRequest(
   { request, isRecorded, begin }: ReadRequest,
   facts: ModelFacts,
   predictions: Predictions,
-  bad: readonly BadRow[],
+  bad: readonly InvalidRow[],
 ): Answered {
   const end = begin + request.rows.count;
   const own = bad.filter(({ row }) => row >= begin && row < end).map((each) => ({ ...each, row: each.row - begin }));

@@ -1,5 +1,5 @@
 import type { GivenRows } from '../data/objects/given-rows.js';
-import { badRowsError, type BadRow } from '../data/objects/row-problems.js';
+import { badRowsError, type InvalidRow } from '../data/objects/row-problems.js';
 import type { Predictions } from '../trained-model/load-model.js';
 import type { Answered, ModelFacts } from './messages.js';
 
@@ -15,14 +15,14 @@ export interface GivenRequest {
    * @param bad invalid rows, by index in the request
    * @throws Refusal if the path names another version; UserError (data) if invalid rows are an error
    */
-  answer(facts: ModelFacts, predictions: Predictions, bad: readonly BadRow[]): Answered;
+  answer(facts: ModelFacts, predictions: Predictions, bad: readonly InvalidRow[]): Answered;
 }
 
 /**
  * Throws for rows with invalid input. A prediction that is not finite is not an error of the request.
  * @throws UserError (data)
  */
-export function rejectInvalidInput(bad: readonly BadRow[]): void {
+export function rejectInvalidInput(bad: readonly InvalidRow[]): void {
   const inputProblems = bad.filter(({ source }) => source === 'input');
   if (inputProblems.length > 0) throw badRowsError(inputProblems);
 }

@@ -49,7 +49,7 @@ export function modelConfig(facts: ModelFacts) {
     max_batch_size: 0,
     input: inputs.map((input, i) => ({
       ...tensor(input),
-      ...(facts.inputs[i]!.optional === true && { optional: true }),
+      ...(facts.inputs[i]!.isOptional === true && { optional: true }),
     })),
     output: outputs.map(tensor),
   };

@@ -1,11 +1,11 @@
 import { floatText, halfFloat } from '../text/float-text.js';
-import type { Cell } from '../data/objects/value-column.js';
+import type { Value } from '../data/objects/value-column.js';
 import { quoted } from '../core/errors.js';
 import { refusal, type Refusal } from './refusal.js';
 
 /** Size in bytes and reader of tensor elements, by datatype of the Open Inference Protocol. */
 const ELEMENTS: Readonly<
-  Record<string, { readonly bytes: number; readonly read: (view: DataView, offset: number) => Cell }>
+  Record<string, { readonly bytes: number; readonly read: (view: DataView, offset: number) => Value }>
 > = {
   BOOL: { bytes: 1, read: (view, offset) => view.getUint8(offset) !== 0 },
   UINT8: { bytes: 1, read: (view, offset) => view.getUint8(offset) },
@@ -39,7 +39,7 @@ function toNumber(value: bigint): number | bigint {
  * @param count number of elements according to the shape
  * @throws Refusal
  */
-export function decodeBinary(where: string, datatype: string, bytes: Uint8Array, count: number): Cell[] {
+export function decodeBinary(where: string, datatype: string, bytes: Uint8Array, count: number): Value[] {
   if (datatype === BYTES) return decodeStrings(where, bytes, count);
   const element = ELEMENTS[datatype]!;
   if (bytes.length !== count * element.bytes)
@@ -92,7 +92,7 @@ function decodeUtf8(
  * Reads JSON elements, flat or nested by row.
  * @throws Refusal
  */
-export function readJsonElements(where: string, datatype: string, data: unknown, count: number): Cell[] {
+export function readJsonElements(where: string, datatype: string, data: unknown, count: number): Value[] {
   if (!Array.isArray(data)) throw refusal(400, { where, message: `expected a list, found ${quoted(data)}` });
   // A shape has at most two dimensions.
   const flat = data.some((each) => Array.isArray(each)) ? (data as unknown[]).flat() : (data as unknown[]);
@@ -101,7 +101,7 @@ export function readJsonElements(where: string, datatype: string, data: unknown,
   const type = datatype === BYTES ? 'string' : datatype === 'BOOL' ? 'boolean' : 'number';
   for (const [i, element] of flat.entries())
     if (typeof element !== type) throw refuseType(where, datatype, type, element, i);
-  return flat as Cell[];
+  return flat as Value[];
 }
 
 function refuseType(where: string, datatype: string, type: string, element: unknown, i: number): Refusal {
@@ -119,7 +119,7 @@ function refuseType(where: string, datatype: string, type: string, element: unkn
 }
 
 /** Converts numbers for a string column: 16- and 32-bit floats to their shortest decimal. */
-export function toStringCells(datatype: string, cells: readonly Cell[]): readonly Cell[] {
+export function toStringCells(datatype: string, cells: readonly Value[]): readonly Value[] {
   return SHORT_FLOATS.includes(datatype)
     ? cells.map((cell) => (typeof cell === 'number' && Number.isFinite(cell) ? floatText(Math.fround(cell)) : cell))
     : cells;

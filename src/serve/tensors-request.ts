@@ -1,4 +1,4 @@
-import type { Cell, Item } from '../data/objects/value-column.js';
+import type { Value, Item } from '../data/objects/value-column.js';
 import { shortestDecimal } from '../text/float-text.js';
 import { rowsOfColumns } from '../data/objects/given-rows.js';
 import { didYouMean, problemLine, quoted, type Problem } from '../core/errors.js';
@@ -84,14 +84,14 @@ function readInputs(
   binary: Uint8Array,
   { inputs: columns }: ModelFacts,
   limits: BodyLimits,
-): Readonly<Record<string, ArrayLike<Cell>>> {
+): Readonly<Record<string, ArrayLike<Value>>> {
   const names = columns.map(({ name }) => name);
   if (!Array.isArray(inputs) || inputs.length === 0)
     throw refusal(400, {
       where: 'inputs',
       message: `expected a list of tensors, one per column, found ${quoted(inputs)}`,
     });
-  const read = new Map<string, readonly Cell[]>();
+  const read = new Map<string, readonly Value[]>();
   let offset = 0;
   for (const [i, input] of (inputs as unknown[]).entries()) {
     const { name, shape, datatype, parameters, data } = checkKeys(input, `inputs[${i}]`, INPUT_KEYS);
@@ -104,7 +104,7 @@ function readInputs(
     const [rows, width] = parseShape(`${where}.shape`, shape, hasItems(column.holds), limits);
     const options = checkKeys(parameters ?? {}, `${where}.parameters`, ['binary_data_size', 'content_type']);
     const size = options['binary_data_size'];
-    let cells: readonly Cell[];
+    let cells: readonly Value[];
     if (size === undefined) cells = readJsonElements(`${where}.data`, datatype, data, rows * (width ?? 1));
     else {
       if (data !== undefined)
@@ -148,13 +148,13 @@ function takeBytes(where: string, left: Uint8Array, size: unknown): Uint8Array {
 const hasItems = (holds: string): boolean => holds === 'bag' || holds === 'vector';
 
 /** Splits elements into one vector per row; without a width, each element is a string as in a file. */
-function toVectors(cells: readonly Cell[], rows: number, width: number | undefined): readonly Cell[] {
+function toVectors(cells: readonly Value[], rows: number, width: number | undefined): readonly Value[] {
   return width === undefined ? cells : splitRows(cells, rows, width);
 }
 
 /** Splits elements into rows of equal width. */
-function splitRows(cells: readonly Cell[], rows: number, width: number): readonly (readonly Item[])[] {
-  const isItem = (cell: Cell): cell is string | number | bigint =>
+function splitRows(cells: readonly Value[], rows: number, width: number): readonly (readonly Item[])[] {
+  const isItem = (cell: Value): cell is string | number | bigint =>
     typeof cell === 'string' || typeof cell === 'number' || typeof cell === 'bigint';
   return Array.from({ length: rows }, (_, row) => cells.slice(row * width, (row + 1) * width).filter(isItem));
 }
@@ -177,7 +177,7 @@ function withoutEnd(items: readonly Item[]): readonly Item[] {
  * Returns the strings of one list per row: as in a file, or JSON.
  * @param isAligned whether a list within a list has the values of an item; otherwise, an id and its weight
  */
-function toLists(where: string, cells: readonly Cell[], contentType: unknown, isAligned: boolean): readonly Cell[] {
+function toLists(where: string, cells: readonly Value[], contentType: unknown, isAligned: boolean): readonly Value[] {
   if (contentType === undefined) return cells;
   if (contentType !== 'json')
     throw refusal(400, {

@@ -12,15 +12,15 @@ export function listReadCounters(plan: CounterPlan, fields: readonly EncodedFiel
 export function listCountedInputs(plan: CounterPlan, fields: readonly EncodedField[]): readonly ModelInput[] {
   const counters = listReadCounters(plan, fields);
   const inputs = listInputs(fields).map((input): ModelInput =>
-    counters.includes(input.name) ? { ...input, optional: true } : input,
+    counters.includes(input.name) ? { ...input, isOptional: true } : input,
   );
   const keys = plan.specs.flatMap(({ name, by }) => (counters.includes(name) ? by : []));
   const others = new Set(counters.length === 0 ? [] : [plan.time, ...keys]);
   for (const { name } of inputs) others.delete(name);
-  return [...inputs, ...[...others].map((name): ModelInput => ({ name, holds: 'text', optional: true }))];
+  return [...inputs, ...[...others].map((name): ModelInput => ({ name, holds: 'text', isOptional: true }))];
 }
 
 /** Lists the columns that a row must have. */
 export function listRequired(inputs: readonly ModelInput[]): readonly string[] {
-  return inputs.flatMap(({ name, optional }) => (optional === true ? [] : [name]));
+  return inputs.flatMap(({ name, isOptional }) => (isOptional === true ? [] : [name]));
 }

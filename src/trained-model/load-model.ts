@@ -10,7 +10,7 @@ import { ObjectReader, type CountsByColumn } from '../data/objects/object-reader
 import type { EventSources } from '../data/objects/event-source.js';
 import { GivenHistories, type UnlistedRows } from '../data/objects/given-histories.js';
 import { rankedRows, type RankedRows } from '../data/objects/ranked-rows.js';
-import { badRowsError, type BadRow } from '../data/objects/row-problems.js';
+import { badRowsError, type InvalidRow } from '../data/objects/row-problems.js';
 import { tableTensor, type Program } from '../engines/engine.js';
 import { createEngine } from '../engines/engines.js';
 import type { PredictionPrecision } from '../engines/precision.js';
@@ -44,7 +44,7 @@ export interface PredictRowsOptions {
   /**
    * Receives each row that is invalid or has no finite prediction; its predictions are NaN. Default: such rows throw.
    */
-  onBadRow?(bad: BadRow): void;
+  onInvalidRow?(bad: InvalidRow): void;
   /** Policy for missing columns: `error` (default) makes the row invalid, `oov` treats them as null. */
   readonly onMissing?: OnMissing | undefined;
 }
@@ -95,7 +95,7 @@ export interface Model {
    * Predicts rows synchronously on the calling thread.
    * @example
    * const { ctr } = model.predict([{ 101: 413, 205: 42 }, { 101: 413, 205: 43 }], {
-   *   onBadRow: ({ row, problems }) => console.warn(row, problems),
+   *   onInvalidRow: ({ row, problems }) => console.warn(row, problems),
    * });
    * @throws UserError (data) with the invalid rows, their columns and the fixes
    */
@@ -113,7 +113,7 @@ export interface Model {
    * @returns predictions per candidate, in their order
    * @example
    * const { ctr } = model.rank({ 101: 413, 121: 2 }, [{ 205: 42 }, { 205: 43 }], {
-   *   onBadRow: ({ row, problems }) => console.warn(row, problems),
+   *   onInvalidRow: ({ row, problems }) => console.warn(row, problems),
    * });
    * @throws UserError (data) with the invalid candidates, their columns and the fixes; also for a column that the user
    * and a candidate have
@@ -323,7 +323,7 @@ class CompiledModel implements GivenModel {
     return this.#plan && findUncounted(this.#plan, this.#counterNames, given, decimal);
   }
 
-  predictGiven(given: GivenRows, { onBadRow, onCounts }: GivenOptions = {}): Predictions {
+  predictGiven(given: GivenRows, { onInvalidRow, onCounts }: GivenOptions = {}): Predictions {
     const { program } = this.#compiled();
     const results = this.#outputs.map(({ name }) => ({ name, values: new Float32Array(given.count) }));
     const { batches, problems, counts } = this.#reader.read(this.#histories.fill(given));
@@ -334,13 +334,13 @@ class CompiledModel implements GivenModel {
       problems.addNonFinite(results, batch, begin);
     }
     onCounts?.(counts);
-    return toPredictions(results, problems.list(), onBadRow);
+    return toPredictions(results, problems.list(), onInvalidRow);
   }
 
-  rankGiven(given: RankedRows, { onBadRow, onCounts }: GivenOptions = {}): Predictions {
+  rankGiven(given: RankedRows, { onInvalidRow, onCounts }: GivenOptions = {}): Predictions {
     const { results, bad, counts } = this.#compiled().ranker.rank(this.#histories.fillRanked(given), this.#outputs);
     onCounts?.(counts);
-    return toPredictions(results, bad, onBadRow);
+    return toPredictions(results, bad, onInvalidRow);
   }
 
   explainGiven(given: GivenRows): Explanation {
@@ -370,13 +370,13 @@ class CompiledModel implements GivenModel {
 /** Returns predictions by output; those of invalid rows are NaN, or an error if nothing receives them. */
 function toPredictions(
   results: readonly RankedOutput[],
-  bad: readonly BadRow[],
-  onBadRow: PredictRowsOptions['onBadRow'],
+  bad: readonly InvalidRow[],
+  onInvalidRow: PredictRowsOptions['onInvalidRow'],
 ): Predictions {
-  if (bad.length > 0 && onBadRow === undefined) throw badRowsError(bad);
+  if (bad.length > 0 && onInvalidRow === undefined) throw badRowsError(bad);
   for (const each of bad) {
     for (const { values } of results) values[each.row] = NaN;
-    onBadRow?.(each);
+    onInvalidRow?.(each);
   }
   return Object.fromEntries(results.map(({ name, values }) => [name, values]));
 }

@@ -1,7 +1,7 @@
 import type { CounterPlan } from '../data/counters/counter-plan.js';
 import { ObjectReader, type CountsByColumn, type ValueCounts } from '../data/objects/object-reader.js';
 import { userRow, type RankedRows } from '../data/objects/ranked-rows.js';
-import type { BadRow } from '../data/objects/row-problems.js';
+import type { InvalidRow } from '../data/objects/row-problems.js';
 import type { DialectOptions } from '../data/dialect.js';
 import type { Program, Ranker } from '../engines/engine.js';
 import { combinePredictions, type Output } from '../evaluation/outputs.js';
@@ -16,7 +16,7 @@ export interface RankedOutput {
 /** Predictions of candidates, those that are invalid, and counts of their values, as of whole rows. */
 export interface RankedCandidates {
   readonly results: readonly RankedOutput[];
-  readonly bad: readonly BadRow[];
+  readonly bad: readonly InvalidRow[];
   readonly counts: CountsByColumn;
 }
 
@@ -114,10 +114,10 @@ export class CandidateRanker {
 }
 
 /** Returns the invalid candidates: all of them if the user is invalid, and then with its problems first. */
-function withUser(bad: readonly BadRow[], [user]: readonly BadRow[], count: number): readonly BadRow[] {
+function withUser(bad: readonly InvalidRow[], [user]: readonly InvalidRow[], count: number): readonly InvalidRow[] {
   if (user === undefined) return bad;
   const byRow = new Map(bad.filter(({ source }) => source === 'input').map((each) => [each.row, each.problems]));
-  return Array.from({ length: count }, (_, row): BadRow => ({
+  return Array.from({ length: count }, (_, row): InvalidRow => ({
     row,
     source: 'input',
     problems: [...user.problems, ...(byRow.get(row) ?? [])],

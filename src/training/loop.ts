@@ -62,7 +62,7 @@ export interface LoopOptions extends Omit<PassOptions, 'beforeStep' | 'aroundSte
    */
   beforeStep(step: number): (() => Promise<void>) | undefined;
   /** Called when a checkpoint can be saved. */
-  onMilestone(milestone: ValidationEvent): Promise<void>;
+  onValidation(milestone: ValidationEvent): Promise<void>;
 }
 
 /** Reason why training ended. */
@@ -103,9 +103,9 @@ export async function trainLoop(options: LoopOptions): Promise<StopReason> {
   return state.epoch < epochs ? 'stopped early' : 'finished';
 }
 
-/** Validates if requested, updates the state, and calls `onMilestone`. */
+/** Validates if requested, updates the state, and calls `onValidation`. */
 async function validateAndReport(
-  { state, stepper, stopping, terms, validate, onMilestone }: LoopOptions,
+  { state, stepper, stopping, terms, validate, onValidation }: LoopOptions,
   { isEpochEnd, isMeasured }: { readonly isEpochEnd: boolean; readonly isMeasured: boolean },
 ): Promise<void> {
   const valid = isMeasured ? await validate?.() : undefined;
@@ -134,7 +134,7 @@ async function validateAndReport(
   Object.assign(state, noInterval(), { stopping: stopping.state() });
   if (isMeasured) state.rowsSinceEvaluation = 0;
   if (isEpochEnd) Object.assign(state, noEpoch(), { epoch });
-  await onMilestone(milestone);
+  await onValidation(milestone);
 }
 
 /**

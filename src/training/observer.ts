@@ -46,7 +46,7 @@ export interface TrainObserver {
   onStart(start: TrainStart): void;
   onStep(progress: StepProgress): void;
   /** The result is awaited before the next step. */
-  onMilestone(milestone: ValidationEvent): unknown;
+  onValidation(milestone: ValidationEvent): unknown;
   /** Receives each window of a stream. */
   onWindow?(window: StreamWindow): void;
 }

@@ -40,7 +40,7 @@ async function follow(file: string, name: string, set: readonly string[] = []): 
       onWarning: () => undefined,
       onStart: () => undefined,
       onStep: () => undefined,
-      onMilestone: ({ epoch, loss, valid: measured }) => {
+      onValidation: ({ epoch, loss, valid: measured }) => {
         const terms = Object.entries(loss.losses).map(([term, value]) => `${term} ${value.toFixed(4)}`);
         curve.push(`epoch ${epoch}: ${terms.join(', ')}; valid ${measured!.loss.toFixed(4)}`);
       },

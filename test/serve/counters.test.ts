@@ -165,7 +165,7 @@ describe('a served model with counters', () => {
 
   it('describes the columns that a request may lack', async () => {
     const model = await loadModel(run);
-    expect(model.inputs.filter(({ optional }) => optional).map(({ name }) => name)).toEqual([
+    expect(model.inputs.filter(({ isOptional }) => isOptional).map(({ name }) => name)).toEqual([
       'clicks',
       'shows',
       'ctr',

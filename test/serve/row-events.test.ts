@@ -109,7 +109,7 @@ describe('a model that was trained on a stream with events among its rows', () =
       expect([...model.predict(REQUESTS)['ctr']!]).toEqual(await expectedOf(name));
     }
     const model = await modelOf(pathOf(lastName()));
-    expect(model.inputs.filter(({ optional }) => optional === true).map(({ name }) => name)).toEqual([
+    expect(model.inputs.filter(({ isOptional }) => isOptional === true).map(({ name }) => name)).toEqual([
       'at',
       'clicks.item',
       'clicks.price',

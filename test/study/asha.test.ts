@@ -39,7 +39,7 @@ describe('asha', () => {
       runDir: run,
       set: [...set, 'training.epochs=2'],
       on: {
-        onMilestone: () => {
+        onValidation: () => {
           const steps = readdirSync(join(run, 'checkpoints')).map((name) =>
             Number(/^step-(\d+)$/.exec(name)?.[1] ?? 0),
           );

@@ -54,7 +54,7 @@ export async function trainSmall(config: string, { set = [], on = {}, ...options
   return train(
     loaded,
     { device: 'cpu', threads: 1, overrides: set, signal: new AbortController().signal, ...options },
-    { onWarning: ignore, onRead: ignore, onStart: ignore, onStep: ignore, onMilestone: ignore, ...on },
+    { onWarning: ignore, onRead: ignore, onStart: ignore, onStep: ignore, onValidation: ignore, ...on },
   );
 }
 

@@ -142,7 +142,7 @@ describe.skipIf(folder === undefined)('TensorFlow itself, which npm run test:ten
         onWarning: ignore,
         onStart: ignore,
         onStep: ignore,
-        onMilestone: ({ loss, valid }) => void losses.push(...Object.values(loss.losses), valid!.loss),
+        onValidation: ({ loss, valid }) => void losses.push(...Object.values(loss.losses), valid!.loss),
       },
     );
     const curve = [...readFileSync(join(root, 'test', 'golden', `${name}.txt`), 'utf8').matchAll(/\d+\.\d{4}/g)].map(

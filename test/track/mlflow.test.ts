@@ -273,7 +273,7 @@ describe('a run tracked in MLflow', () => {
     let epochs = 0;
     const notices = await trained(fake.url, {
       runDir: 'late',
-      on: { onMilestone: () => (++epochs === 2 ? (fake.fault = 'none') : undefined) },
+      on: { onValidation: () => (++epochs === 2 ? (fake.fault = 'none') : undefined) },
     });
     expect(notices).toHaveLength(1);
     expect(lossesAt(fake)).toEqual(lossesIn('late'));
@@ -282,11 +282,11 @@ describe('a run tracked in MLflow', () => {
   it('does not repeat requests that the server took without an answer', async () => {
     const fake = await fakeServer();
     let epochs = 0;
-    const onMilestone = (): void => {
+    const onValidation = (): void => {
       epochs++;
       fake.fault = epochs === 1 ? 'takes it and hangs up' : 'none';
     };
-    await trained(fake.url, { runDir: 'taken', on: { onMilestone } });
+    await trained(fake.url, { runDir: 'taken', on: { onValidation } });
     expect(lossesAt(fake)).toEqual(lossesIn('taken'));
     expect(fake.runs).toEqual(['run-1']);
   });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadModel, train, UserError, type BadRow, type Cell, type Model, type Row } from '../../src/index.js';
+import { loadModel, train, UserError, type InvalidRow, type Value, type Model, type Row } from '../../src/index.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { columnsOf } from '../../src/data/rows/row-format.js';
@@ -94,7 +94,7 @@ describe('a loaded model', () => {
   });
 
   it('accepts columns as arrays or typed arrays', () => {
-    const columns: Record<string, ArrayLike<Cell>> = Object.fromEntries(
+    const columns: Record<string, ArrayLike<Value>> = Object.fromEntries(
       model.inputs.map(({ name }) => [name, rows.map((row) => row[name]!)]),
     );
     columns['101'] = Int32Array.from(rows, (row) => Number(row['101']));
@@ -138,8 +138,8 @@ describe('a loaded model', () => {
       'rows[1]: column "205": is missing; add it, as null if its value is missing, or set onMissing to oov',
     );
     expect(plain(model.predict([without], { onMissing: 'oov' }))).toEqual(blank);
-    const told: BadRow[] = [];
-    expect([...model.predict([without, rows[1]!], { onBadRow: (bad) => void told.push(bad) })['ctr']!]).toEqual([
+    const told: InvalidRow[] = [];
+    expect([...model.predict([without, rows[1]!], { onInvalidRow: (bad) => void told.push(bad) })['ctr']!]).toEqual([
       NaN,
       model.predict([rows[1]!])['ctr']![0],
     ]);
@@ -168,7 +168,7 @@ describe('a loaded model', () => {
     [
       'a fractional id',
       { 101: 1.5 },
-      'rows[1]: column "101": expected an integer id in digits, found 1.5; correct the row, or set onBadRow to skip it',
+      'rows[1]: column "101": expected an integer id in digits, found 1.5; correct the row, or skip it with onInvalidRow or ?onBadRow=skip',
     ],
     [
       'a missing id',
@@ -234,7 +234,7 @@ describe('a loaded model', () => {
   it('passes invalid rows to onBadRow and predicts the others', () => {
     const bad: number[] = [];
     const found = model.predict([rows[0]!, { ...rows[1]!, 101: 'x', D508: 'y' }, rows[2]!], {
-      onBadRow: ({ row, problems }) => bad.push(row, problems.length),
+      onInvalidRow: ({ row, problems }) => bad.push(row, problems.length),
     });
     expect(bad).toEqual([1, 2]);
     expect([...found['ctcvr']!]).toEqual([
@@ -250,8 +250,8 @@ describe('a loaded model', () => {
       'rows[1]: output "ctr", "cvr", "ctcvr": expected a finite prediction, found NaN; correct column "D508": ' +
       '3e+38 is too large';
     expect(problemOf(() => model.predict(large))).toBe(problem);
-    const told: BadRow[] = [];
-    const found = model.predict(large, { onBadRow: (bad) => void told.push(bad) });
+    const told: InvalidRow[] = [];
+    const found = model.predict(large, { onInvalidRow: (bad) => void told.push(bad) });
     expect([...found['ctr']!]).toEqual([
       model.predict([rows[0]!])['ctr']![0],
       NaN,
@@ -298,7 +298,7 @@ describe('a loaded model', () => {
       fc.property(fc.array(anyRow, { maxLength: 3 }), fc.nat(2), (changes, i) => {
         const asked = changes.map((change) => ({ ...rows[i], ...change })) as Row[];
         const bad = new Set<number>();
-        const { ctcvr } = model.predict(asked, { onBadRow: ({ row }) => bad.add(row) });
+        const { ctcvr } = model.predict(asked, { onInvalidRow: ({ row }) => bad.add(row) });
         expect([...ctcvr!].map((value) => value >= 0 && value <= 1)).toEqual(asked.map((_, row) => !bad.has(row)));
         expect(model.predict([rows[0]!])['ctr']![0]).toBe(model.predict([rows[0]!, rows[1]!])['ctr']![0]);
       }),

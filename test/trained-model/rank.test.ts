@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadModel, UserError, type BadRow, type Model, type Predictions, type Row } from '../../src/index.js';
+import { loadModel, UserError, type InvalidRow, type Model, type Predictions, type Row } from '../../src/index.js';
 import { servedWorld } from '../support/served.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-rank-'));
@@ -108,9 +108,11 @@ describe('model.rank', () => {
       'user column "101" is missing',
       'candidates[4] column "205" is missing',
     ]);
-    const found = model.rank(user, candidates, { onMissing: 'oov', onBadRow: () => undefined });
+    const found = model.rank(user, candidates, { onMissing: 'oov', onInvalidRow: () => undefined });
     const wholeRows = candidates.map((each) => ({ ...user, ...each }));
-    expect(plainOf(found)).toEqual(plainOf(model.predict(wholeRows, { onMissing: 'oov', onBadRow: () => undefined })));
+    expect(plainOf(found)).toEqual(
+      plainOf(model.predict(wholeRows, { onMissing: 'oov', onInvalidRow: () => undefined })),
+    );
   });
 
   it('suggests a column with a similar name', () => {
@@ -127,17 +129,17 @@ describe('model.rank', () => {
   });
 
   it('gives an invalid candidate NaN, and all candidates of an invalid user', () => {
-    const bad: BadRow[] = [];
-    const onBadRow = (each: BadRow): void => void bad.push(each);
+    const bad: InvalidRow[] = [];
+    const onInvalidRow = (each: InvalidRow): void => void bad.push(each);
     const candidates = candidatesOf(0, 3).map((each, i) => (i === 1 ? { ...each, D508: 'x' } : each));
-    const { ctr } = model.rank(userOf(0), candidates, { onBadRow });
+    const { ctr } = model.rank(userOf(0), candidates, { onInvalidRow });
     expect([...ctr!].map(Number.isNaN)).toEqual([false, true, false]);
     // The fields that read the column, an expression among them, have one problem.
     expect(bad).toMatchObject([
       { row: 1, source: 'input', problems: [{ where: 'candidates[1]', key: 'column "D508"' }] },
     ]);
     bad.length = 0;
-    const ofNobody = model.rank({ ...userOf(0), 101: 'x' }, candidates, { onBadRow });
+    const ofNobody = model.rank({ ...userOf(0), 101: 'x' }, candidates, { onInvalidRow });
     expect([...ofNobody['ctr']!].every(Number.isNaN)).toBe(true);
     expect(bad.map(({ row, problems }) => [row, [...new Set(problems.map(({ where }) => where))]])).toEqual([
       [0, ['user']],
@@ -147,8 +149,8 @@ describe('model.rank', () => {
   });
 
   it('names the largest number of a user for a prediction that is not finite', () => {
-    const bad: BadRow[] = [];
-    model.rank({ ...userOf(0), D109_14: 3e38 }, candidatesOf(0, 2), { onBadRow: (each) => void bad.push(each) });
+    const bad: InvalidRow[] = [];
+    model.rank({ ...userOf(0), D109_14: 3e38 }, candidatesOf(0, 2), { onInvalidRow: (each) => void bad.push(each) });
     expect(bad).toMatchObject([0, 1].map((row) => ({ row, source: 'prediction' })));
     expect(bad[0]!.problems[0]!.fix).toContain('columns "D109_14", "D508"');
   });

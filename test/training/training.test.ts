@@ -109,7 +109,7 @@ async function run({
     onStep: () => undefined,
     onSkip: () => undefined,
     onDiagnosis: () => undefined,
-    onMilestone: (milestone) => Promise.resolve(void epochs.push(milestone)),
+    onValidation: (milestone) => Promise.resolve(void epochs.push(milestone)),
     signal: new AbortController().signal,
     ...options,
   });
@@ -176,7 +176,7 @@ describe('the training loop', () => {
       onStep: () => {
         if (++steps === 3) controller.abort(new Error('enough'));
       },
-      onMilestone: () => {
+      onValidation: () => {
         epochs++;
         return Promise.resolve();
       },
@@ -262,7 +262,7 @@ describe('a loop with steps in flight', () => {
       batches: many,
       stopping: patient(),
       evaluation: { everySteps: 6 },
-      onMilestone: look,
+      onValidation: look,
       signal: controller.signal,
     };
     const attempt = run({

@@ -41,7 +41,7 @@ export const evaluate = defineCommand({
     const { checkpoint, step, metrics, rejectedRows, quantized } = await measure({
       path,
       data,
-      by: segmentBy,
+      segmentBy,
       raw,
       tables,
       device,

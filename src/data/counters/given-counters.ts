@@ -4,7 +4,7 @@ import type { CounterPlan } from './counter-plan.js';
 import type { CounterRow } from './counter-set.js';
 import type { DialectOptions } from '../dialect.js';
 import { ABSENT, absentProblems, columnKey, isAbsent, presentColumn, type GivenRows } from '../objects/given-rows.js';
-import { badRowsError, type BadRow } from '../objects/row-problems.js';
+import { badRowsError, type InvalidRow } from '../objects/row-problems.js';
 
 /** Rows whose counters are computed. */
 export interface CounterQuery {
@@ -85,7 +85,7 @@ export function readEvents(
   const required = new Set([plan.time, ...counters.flatMap((i) => plan.specs[i]!.by)]);
   const summed = new Set(counters.flatMap((i) => plan.specs[i]!.of ?? []));
   const columns = [...required].map((name) => [name, given.valuesOf(name)] as const);
-  const bad: BadRow[] = [];
+  const bad: InvalidRow[] = [];
   const rows = Array.from({ length: given.count }, (_, row): CounterRow => {
     const absent = columns.flatMap(([name, valueAt]) => (valueAt(row) === ABSENT ? [name] : []));
     const problems = [...absentProblems(given.placeOf(row), absent, given.namesOf(row), required)];

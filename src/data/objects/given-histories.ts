@@ -74,8 +74,8 @@ export class GivenHistories {
     const names = new Set(inputs.map(({ name }) => name));
     const added = new Set(this.#histories.flatMap(({ key, until }) => [key, until]).filter((name) => !names.has(name)));
     return [
-      ...inputs.map((input): ModelInput => (optional.has(input.name) ? { ...input, optional: true } : input)),
-      ...[...added].map((name): ModelInput => ({ name, holds: 'text', optional: true })),
+      ...inputs.map((input): ModelInput => (optional.has(input.name) ? { ...input, isOptional: true } : input)),
+      ...[...added].map((name): ModelInput => ({ name, holds: 'text', isOptional: true })),
     ];
   }
 

@@ -1,18 +1,18 @@
 import { closest } from 'fastest-levenshtein';
 import { didYouMean, quoted, userError, UserError, type Problem } from '../../core/errors.js';
 import type { DialectOptions } from '../dialect.js';
-import { ValueColumn, type Cell } from './value-column.js';
+import { ValueColumn, type Value } from './value-column.js';
 
 /**
  * A row as an object: values by column name. Null is a missing value; columns that the model does not read are ignored.
  * Nested objects are flattened with dots, as in JSON Lines: `user.id`.
  */
 export interface Row {
-  readonly [column: string]: Cell | Row;
+  readonly [column: string]: Value | Row;
 }
 
 /** Rows as columns by name: lists, or typed arrays of numbers. */
-export type Columns = Readonly<Record<string, ArrayLike<Cell>>>;
+export type Columns = Readonly<Record<string, ArrayLike<Value>>>;
 
 /** Handling of a column that a row lacks: an error, or the same as null. */
 export type OnMissing = 'error' | 'oov';

@@ -6,7 +6,7 @@ import type { EncodedField } from '../../features/feature.js';
 import { absentProblems, columnKey, suggestColumn, type GivenRows } from './given-rows.js';
 
 /** An invalid row with its problems. */
-export interface BadRow {
+export interface InvalidRow {
   /** 0-based index of the row in the given rows. */
   readonly row: number;
   /** Cause: invalid values (input), or a prediction that is not finite. */
@@ -36,7 +36,7 @@ export class RowProblems {
   readonly #fields: readonly EncodedField[];
   readonly #given: GivenRows;
   readonly #read: ReadonlySet<string>;
-  readonly #invalid = new Map<number, BadRow>();
+  readonly #invalid = new Map<number, InvalidRow>();
   readonly #absent = new Map<number, Set<string>>();
 
   /** @param read columns of all fields of the rows, also of those that are encoded elsewhere */
@@ -54,7 +54,7 @@ export class RowProblems {
   /** Adds a problem of a field, unless the row lacks one of its columns. */
   addInvalid(row: number, field: EncodedField, { columns = field.columns, error }: RowProblem): void {
     if (field.columns.some((column) => this.#absent.get(row)?.has(column) === true)) return;
-    const { expected, cure = 'correct the row, or set onBadRow to skip it' } = error;
+    const { expected, cure = 'correct the row, or skip it with onInvalidRow or ?onBadRow=skip' } = error;
     const values = columns.map((column) => this.#given.valuesOf(column)(row));
     const value = values.length === 1 ? values[0] : values;
     const meant = value === undefined ? suggestColumn(columns[0]!, this.#given.namesOf(row), this.#read) : undefined;
@@ -86,7 +86,7 @@ export class RowProblems {
   }
 
   /** Returns the invalid rows so far, in order. */
-  list(): readonly BadRow[] {
+  list(): readonly InvalidRow[] {
     const rows = [...new Set([...this.#absent.keys(), ...this.#invalid.keys()])].sort((a, b) => a - b);
     return rows.map((row) => {
       const { source = 'input', problems = [] } = this.#invalid.get(row) ?? {};
@@ -156,12 +156,12 @@ export function findLargestNumber(
 }
 
 /** Lists the distinct problems of rows: those that rows share are listed once. */
-export function listProblems(bad: readonly BadRow[]): readonly Problem[] {
+export function listProblems(bad: readonly InvalidRow[]): readonly Problem[] {
   return [...new Set(bad.flatMap(({ problems }) => problems))];
 }
 
 /** Creates the error for invalid rows: the problems of the first ones, and the number of others with further ones. */
-export function badRowsError(bad: readonly BadRow[]): UserError {
+export function badRowsError(bad: readonly InvalidRow[]): UserError {
   const known = new Set<Problem>();
   const distinct = bad.filter(({ problems }) => {
     const isNew = problems.some((problem) => !known.has(problem));

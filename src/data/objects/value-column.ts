@@ -19,7 +19,7 @@ export type NestedItem = readonly (string | number | bigint)[] | null;
  * A value of a row: null and undefined are missing; a bag is a list of items and a vector a list of numbers, or either
  * is the string that a file would have.
  */
-export type Cell =
+export type Value =
   | string
   | number
   | bigint

@@ -42,7 +42,7 @@ function readConfig({ checkpoint, config }: ModelFacts): Pick<ComparisonSpec, 't
 
 function checkInputs({ inputs }: ModelFacts, candidate: ModelFacts, where: string): void {
   const required = (facts: Pick<ModelFacts, 'inputs'>): readonly string[] =>
-    facts.inputs.filter(({ optional }) => optional !== true).map(({ name }) => name);
+    facts.inputs.filter(({ isOptional }) => isOptional !== true).map(({ name }) => name);
   const sent = required({ inputs });
   const missing = required(candidate).filter((name) => !sent.includes(name));
   if (missing.length === 0) return;

@@ -210,8 +210,8 @@ function describeModel(
 }
 
 /** Describes a column of a row. One with a dot may be the key of a nested object, so that it is not required. */
-function describeColumn({ name, holds, optional }: ModelInput): z.ZodType {
-  return optional === true || name.includes('.') ? VALUES[holds].optional() : VALUES[holds];
+function describeColumn({ name, holds, isOptional }: ModelInput): z.ZodType {
+  return isOptional === true || name.includes('.') ? VALUES[holds].optional() : VALUES[holds];
 }
 
 function describeTensors(inputs: readonly ModelInput[], outputs: readonly string[]): z.ZodType {
