@@ -1,4 +1,4 @@
-import type { Batch } from '../src/core/batch.js';
+import { column, type Batch } from '../src/core/batch.js';
 import type { Call } from '../src/engines/compile/call-list.js';
 import { compile, type Compiled } from '../src/engines/compile/compile.js';
 import { argumentNames, type KernelName } from '../src/engines/compile/kernel-arguments.js';
@@ -69,7 +69,7 @@ export function numberIds(
   const known = new Map<number, number>();
   const numbers: number[] = [];
   for (const { kind, field } of lookups)
-    for (const id of kind === 'id' ? batch.ids.get(field)! : batch.bags.get(field)!.ids) {
+    for (const id of kind === 'id' ? column(batch, field, 'u32').data : column(batch, field, 'list').ids) {
       if (!known.has(id)) known.set(id, known.size);
       numbers.push(known.get(id)!);
     }

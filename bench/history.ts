@@ -130,7 +130,7 @@ export class HistoryIds {
     const weights = new Float32Array(offsets[rows]!).fill(1);
     return {
       ids: this.#items(rows),
-      bags: new Map([...items].map(([field, ids]) => [historyOf(field), { offsets, ids, weights }])),
+      bags: new Map([...items].map(([field, ids]) => [historyOf(field), { type: 'list', offsets, ids, weights }])),
     };
   }
 

@@ -203,17 +203,21 @@ export function trainingFlops(graph: Graph, items = 0, squares = items ** 2): nu
 }
 
 /** Returns the mean over rows of a function of the number of items in the longest history. */
-const itemsPerRow = ({ rows, bags }: Batch, of: (count: number) => number): number =>
+const itemsPerRow = ({ rows, columns }: Batch, of: (count: number) => number): number =>
   Math.max(
     0,
-    ...[...bags.values()].map(({ offsets }) => {
+    ...[...columns.values()].map((each) => {
+      if (each.type !== 'list') return 0;
+      const { offsets } = each;
       let sum = 0;
       for (let b = 0; b < rows; b++) sum += of(offsets[b + 1]! - offsets[b]!);
       return sum / rows;
     }),
   );
 
-function distinctRows({ ids, bags }: Batch): number {
-  const columns = [...ids.values(), ...[...bags.values()].map((bag) => bag.ids)];
-  return columns.reduce((sum, column) => sum + new Set(column).size, 0);
+function distinctRows({ columns }: Batch): number {
+  const ids = [...columns.values()].flatMap((each) =>
+    each.type === 'list' ? [each.ids] : each.type === 'u32' ? [each.data] : [],
+  );
+  return ids.reduce((sum, own) => sum + new Set(own).size, 0);
 }

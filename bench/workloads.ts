@@ -1,4 +1,4 @@
-import type { BagColumn, Batch } from '../src/core/batch.js';
+import { idColumn, numberColumn, type BagColumn, type Batch, type BatchColumn } from '../src/core/batch.js';
 import type { Plan, Program } from '../src/engines/engine.js';
 import type { Precision } from '../src/engines/precision.js';
 import { buildModel, embeddingParts, models, type ModelSpec } from '../src/models/models.js';
@@ -254,6 +254,7 @@ export function batchesOf({ batchRows, numbers, bags = {}, history }: Workload, 
       for (let b = 0; b < batchRows; b++) offsets[b + 1] = offsets[b]! + random.below(2 * bags[field]! + 1);
       const items = offsets[batchRows]!;
       return {
+        type: 'list',
         offsets,
         ids: idsOf(field, items),
         weights: Float32Array.from({ length: items }, () => random.uniform()),
@@ -261,17 +262,22 @@ export function batchesOf({ batchRows, numbers, bags = {}, history }: Workload, 
     };
     const { ids: candidates = [], bags: histories = [] } = drawn?.next(batchRows) ?? {};
     const click = column(() => Number(random.uniform() < 0.04));
+    const ids: [string, Uint32Array][] = [
+      ...FIELDS.filter((field) => !(field in bags)).map((field): [string, Uint32Array] => [
+        field,
+        idsOf(field, batchRows),
+      ]),
+      ...candidates,
+    ];
     return {
       rows: batchRows,
-      ids: new Map([
-        ...FIELDS.filter((field) => !(field in bags)).map((field) => [field, idsOf(field, batchRows)] as const),
-        ...candidates,
-      ]),
-      bags: new Map([...Object.keys(bags).map((field) => [field, bag(field)] as const), ...histories]),
-      numbers: new Map(numbers.map((field) => [field, column(() => random.uniform())])),
-      labels: new Map([
-        ['click', click],
-        ['purchase', click.map((y) => y * Number(random.uniform() < 0.05))],
+      columns: new Map<string, BatchColumn>([
+        ...ids.map(([field, own]) => [field, idColumn(own)] as const),
+        ...Object.keys(bags).map((field) => [field, bag(field)] as const),
+        ...histories,
+        ...numbers.map((field) => [field, numberColumn(column(() => random.uniform()))] as const),
+        ['click', numberColumn(click)],
+        ['purchase', numberColumn(click.map((y) => y * Number(random.uniform() < 0.05)))],
       ]),
     };
   });

@@ -114,14 +114,15 @@ export async function findCrosses({
  * @throws UserError (data) if all labels are equal
  */
 function findLabels(
-  { rows, labels: columns }: RowBlock,
+  block: RowBlock,
   task: Task,
   tasks: readonly Task[],
   where: string,
 ): { readonly labeledRows: Uint32Array; readonly labels: Float64Array } {
   const { label, mask } = taskColumns(task, tasks);
-  const [truth, defined] = [column(columns, label), mask === undefined ? undefined : column(columns, mask)];
-  const labeledRows = Uint32Array.from({ length: rows }, (_, row) => row).filter(
+  const truth = column(block, label, 'f32').data;
+  const defined = mask === undefined ? undefined : column(block, mask, 'f32').data;
+  const labeledRows = Uint32Array.from({ length: block.rows }, (_, row) => row).filter(
     (row) => defined === undefined || defined[row] === 1,
   );
   const labels = Float64Array.from(labeledRows, (row) => truth[row]!);

@@ -1,3 +1,4 @@
+import { numberColumn, type Batch } from './core/batch.js';
 import { createCollector, type Report } from './evaluation/evaluation.js';
 import { listOutputs } from './evaluation/outputs.js';
 import { makeFolder, onDisk } from './io/disk.js';
@@ -181,10 +182,7 @@ export async function synthDelays(options: DelayOptions): Promise<Oracle> {
       probability[row++] = click.probability;
       if (row % PROGRESS_ROWS === 0) onProgress?.(name, row);
     });
-    collector.add(
-      { rows: count, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['buy', label]]) },
-      new Map([['cvr', probability]]),
-    );
+    collector.add({ rows: count, columns: new Map([['buy', numberColumn(label)]]) }, new Map([['cvr', probability]]));
     oracle[name] = collector.report();
   }
   await endFiles(folder, { seed, delay: true, days, rate, ...oracle });
@@ -257,15 +255,12 @@ function clickAll({ click, purchase, purchaseIfClicked }: Impressions): void {
   purchase.set(purchaseIfClicked);
 }
 
-function listLabels({ rows, click, purchase }: Impressions) {
+function listLabels({ rows, click, purchase }: Impressions): Batch {
   return {
     rows,
-    ids: new Map(),
-    numbers: new Map(),
-    bags: new Map(),
-    labels: new Map([
-      ['click', click],
-      ['purchase', purchase],
+    columns: new Map([
+      ['click', numberColumn(click)],
+      ['purchase', numberColumn(purchase)],
     ]),
   };
 }

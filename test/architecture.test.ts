@@ -143,7 +143,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'check.ts': ['check', 'config', 'data', 'engines', 'inputs', 'pretrained', 'runs', 'train'],
   init: ['bottoms', 'crosses', 'data', 'evaluation', 'features', 'models', 'schedules', 'sequences'],
   'init.ts': ['config', 'data', 'init', 'models'],
-  diff: ['config', 'data', 'engines', 'evaluate', 'evaluation', 'runs', 'trained-model', 'training'],
+  diff: ['chunks', 'config', 'data', 'engines', 'evaluate', 'evaluation', 'runs', 'trained-model', 'training'],
   'diff.ts': ['data', 'diff', 'evaluation', 'runs', 'trained-model'],
   promote: ['data', 'diff', 'diff.ts', 'runs'],
   'promote.ts': ['diff', 'diff.ts', 'promote', 'runs'],
@@ -438,6 +438,7 @@ describe('the source tree', () => {
     const others = [
       'features/feature.ts',
       'data/batches/ordered-rows.ts',
+      'data/shards/counts.ts',
       'data/shards/shard-view.ts',
       'data/shards/tensors.ts',
       'data/shards/writer.ts',

@@ -72,7 +72,7 @@ export function shapeOf(
         const { begin, rows: own } = partOf(rank, processes, batch.rows);
         for (const { lookups, width } of counted) {
           const distinct = new Set(
-            lookups.flatMap(({ field }) => [...column(batch.ids, field).subarray(begin, begin + own)]),
+            lookups.flatMap(({ field }) => [...column(batch, field, 'u32').data.subarray(begin, begin + own)]),
           );
           const sent = isDealt ? [...distinct].filter((row) => row % processes !== rank).length : distinct.size;
           rows += sent;

@@ -1,3 +1,4 @@
+import { mapsOf } from '../../test/support/batches.js';
 import type { Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
 import { benchOptions } from '../results.js';
@@ -87,7 +88,7 @@ function drawnEvenly(batches: readonly Batch[]): readonly Batch[] {
   return batches.map((batch) => ({
     ...batch,
     ids: new Map(
-      [...batch.ids].map(([field, ids]) => [
+      [...mapsOf(batch).ids].map(([field, ids]) => [
         field,
         ids.map(() => random.below(Math.max(1, Math.round(VOCABULARY[field]! * LARGER)))),
       ]),

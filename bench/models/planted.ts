@@ -1,3 +1,4 @@
+import { toBatch } from '../../test/support/batches.js';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCollector, type Report } from '../../src/evaluation/evaluation.js';
@@ -77,13 +78,10 @@ function seenOf(biases: Biases, rows: number): Report {
   const collector = createCollector(listOutputs([{ name: 'cvr', ...taskOptions.parse({ label: 'purchase' }) }]));
   for (const { rows: size, purchaseIfClicked, purchaseProbability } of drawImpressions(shown, SEED, 'test', rows)) {
     collector.add(
-      {
+      toBatch({
         rows: size,
-        ids: new Map(),
-        numbers: new Map(),
-        bags: new Map(),
         labels: new Map([['purchase', purchaseIfClicked]]),
-      },
+      }),
       new Map([['cvr', purchaseProbability]]),
     );
   }

@@ -1,4 +1,4 @@
-import { column, type Batch } from '../core/batch.js';
+import { column, idsOf, type Batch } from '../core/batch.js';
 import type { EncodedField } from '../features/feature.js';
 
 /** A column of the matrix that a tree is trained on. */
@@ -81,9 +81,7 @@ function needsCounts(field: EncodedField): boolean {
 
 function countIds(batch: Batch, counts: IdCounts): void {
   for (const [name, count] of counts) {
-    const bag = batch.bags.get(name);
-    const ids = bag === undefined ? column(batch.ids, name) : bag.ids;
-    const size = bag === undefined ? batch.rows : bag.offsets[batch.rows]!;
+    const { ids, count: size } = idsOf(batch, name);
     for (let i = 0; i < size; i++) count[ids[i]!]!++;
   }
 }
@@ -93,9 +91,9 @@ function fieldColumns(field: EncodedField, counts: IdCounts): TreeColumns {
   if (kind === 'vector') return vectorColumns(name, field.width);
   if (kind === 'bag' || kind === 'item') return bagColumns(name, mostFrequent(counts.get(name)!, MAX_BAG_ITEMS));
   if (kind === 'itemNumber') return meanColumn(name);
-  if (kind === 'number') return copiedColumn(name, false, ({ numbers }) => column(numbers, name));
+  if (kind === 'number') return copiedColumn(name, false, (batch) => column(batch, name, 'f32').data);
   const count = counts.get(name);
-  if (count === undefined) return copiedColumn(name, !isOrdered(field), ({ ids }) => column(ids, name));
+  if (count === undefined) return copiedColumn(name, !isOrdered(field), (batch) => column(batch, name, 'u32').data);
   return frequentColumns(name, count);
 }
 
@@ -122,7 +120,7 @@ function frequentColumns(name: string, count: Uint32Array): TreeColumns {
       { name: `${name} (count)`, isCategorical: false },
     ],
     write(batch, into, stride, offset) {
-      const ids = column(batch.ids, name);
+      const ids = column(batch, name, 'u32').data;
       for (let row = 0; row < batch.rows; row++) {
         into[row * stride + offset] = categories.get(ids[row]!) ?? NaN;
         into[row * stride + offset + 1] = count[ids[row]!]!;
@@ -134,9 +132,9 @@ function frequentColumns(name: string, count: Uint32Array): TreeColumns {
 function vectorColumns(name: string, width: number): TreeColumns {
   return {
     columns: Array.from({ length: width }, (_, i) => ({ name: `${name}[${i}]`, isCategorical: false })),
-    write({ rows, vectors }, into, stride, offset) {
-      const { data } = column(vectors!, name);
-      for (let row = 0; row < rows; row++)
+    write(batch, into, stride, offset) {
+      const { data } = column(batch, name, 'f32');
+      for (let row = 0; row < batch.rows; row++)
         into.set(data.subarray(row * width, (row + 1) * width), row * stride + offset);
     },
   };
@@ -148,9 +146,9 @@ function bagColumns(name: string, items: ReadonlyMap<number, number>): TreeColum
       ...Array.from(items.keys(), (id) => ({ name: `${name}=${id}`, isCategorical: false })),
       { name: `${name} (items)`, isCategorical: false },
     ],
-    write({ rows, bags }, into, stride, offset) {
-      const { offsets, ids, weights } = column(bags, name);
-      for (let row = 0; row < rows; row++) {
+    write(batch, into, stride, offset) {
+      const { offsets, ids, weights } = column(batch, name, 'list');
+      for (let row = 0; row < batch.rows; row++) {
         const begin = row * stride + offset;
         for (let i = offsets[row]!; i < offsets[row + 1]!; i++) {
           const place = items.get(ids[i]!);
@@ -166,9 +164,9 @@ function bagColumns(name: string, items: ReadonlyMap<number, number>): TreeColum
 function meanColumn(name: string): TreeColumns {
   return {
     columns: [{ name: `${name} (mean)`, isCategorical: false }],
-    write({ rows, bags }, into, stride, offset) {
-      const { offsets, weights } = column(bags, name);
-      for (let row = 0; row < rows; row++) {
+    write(batch, into, stride, offset) {
+      const { offsets, weights } = column(batch, name, 'list');
+      for (let row = 0; row < batch.rows; row++) {
         const [begin, end] = [offsets[row]!, offsets[row + 1]!];
         const sum = weights.subarray(begin, end).reduce((total, weight) => total + weight, 0);
         into[row * stride + offset] = sum / Math.max(end - begin, 1);

@@ -1,7 +1,7 @@
 import { open, readFile, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { column } from '../core/batch.js';
+import { column, type Batch } from '../core/batch.js';
 import { applySteps, invertSteps, type InvertibleStep } from '../core/scaling.js';
 import { taskColumns, type Task } from '../core/tasks.js';
 import type { Dataset } from '../data/batches/dataset.js';
@@ -72,17 +72,15 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array =
   new Uint8Array(buffer, byteOffset, byteLength);
 
 /** Returns label and weight of each task, per row; the weight is 0 where the task is undefined. */
-function targetsOf(
-  { rows, labels }: { readonly rows: number; readonly labels: ReadonlyMap<string, Float32Array> },
-  tasks: readonly TreeTask[],
-): Float32Array {
+function targetsOf(batch: Batch, tasks: readonly TreeTask[]): Float32Array {
+  const { rows } = batch;
   const targets = new Float32Array(2 * rows * tasks.length);
   for (const [t, task] of tasks.entries()) {
     const { label, mask, sampleWeight } = taskColumns(task, tasks);
     const scale = applySteps(task.steps);
-    const values = column(labels, label);
-    const defined = mask === undefined ? undefined : column(labels, mask);
-    const weights = sampleWeight === undefined ? undefined : column(labels, sampleWeight);
+    const values = column(batch, label, 'f32').data;
+    const defined = mask === undefined ? undefined : column(batch, mask, 'f32').data;
+    const weights = sampleWeight === undefined ? undefined : column(batch, sampleWeight, 'f32').data;
     for (let row = 0; row < rows; row++) {
       const at = 2 * (row * tasks.length + t);
       if (defined !== undefined && defined[row] !== 1) continue;

@@ -1,5 +1,6 @@
-import type { Labels } from '../data/batches/dataset.js';
+import { column, numberColumn, type Batch } from '../core/batch.js';
 import { labelFacts } from '../data/batches/label-facts.js';
+import { labelStorage } from '../data/rows/row-format.js';
 import { noRows } from '../data/encoding/no-rows.js';
 import { describeSources, type DescribedRows } from '../data/info/describe-data.js';
 import type { DataOptions } from '../data/options.js';
@@ -32,7 +33,8 @@ export async function checkRows(
   findings: Findings,
 ): Promise<CheckedRows | undefined> {
   const policy = listBadRows(data);
-  const labels: Labels[] = [];
+  const names = labelStorage(format).map(({ name }) => name);
+  const labels: Batch[] = [];
   const read = async (): Promise<CheckedRows> => {
     const described = await describeSources(sources, format, {
       policy,
@@ -41,7 +43,9 @@ export async function checkRows(
         if (split === 'train')
           labels.push({
             rows: batch.rows,
-            labels: new Map([...batch.labels].map(([name, values]) => [name, values.slice(0, batch.rows)])),
+            columns: new Map(
+              names.map((name) => [name, numberColumn(column(batch, name, 'f32').data.slice(0, batch.rows))]),
+            ),
           });
       },
     });

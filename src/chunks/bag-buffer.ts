@@ -7,7 +7,7 @@ const INITIAL_ITEMS = 4;
 export const BAG_ROW_BYTES = 4 + 8 * INITIAL_ITEMS;
 
 /** Allocates memory for the bags of `rows` rows with at least `items` items. */
-export type AllocateBags = (rows: number, items: number) => BagColumn;
+export type AllocateBags = (rows: number, items: number) => Omit<BagColumn, 'type'>;
 
 const allocateIn =
   (Memory: typeof ArrayBuffer | typeof SharedArrayBuffer): AllocateBags =>
@@ -32,6 +32,7 @@ export interface BagItems {
 
 /** Memory for the bags of a number of rows; it grows to the largest batch and is reused. */
 export class BagBuffer implements BagColumn {
+  readonly type = 'list';
   offsets: Uint32Array;
   ids: Uint32Array;
   weights: Float32Array;

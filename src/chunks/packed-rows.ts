@@ -1,15 +1,13 @@
-import { column, type BagColumn, type Batch } from '../core/batch.js';
+import { column, type Batch, type BatchColumn } from '../core/batch.js';
 import {
-  emptyBlock,
+  bytesPerRow,
+  columnOn,
+  elementType,
   hasWords,
-  setWords,
-  wordArray,
   wordColumn,
-  elementsPerRow,
   wordsOf,
   type BlockColumn,
-  type RowBlock,
-  type WordColumn,
+  type Words,
 } from './row-block.js';
 
 // The rows of a block in one buffer, which can move between threads: one column after the other, in words of 4 bytes.
@@ -24,12 +22,12 @@ const SPARE = 1.125;
  * @param memory is used if the rows fit
  */
 export function packRows(block: Batch, columns: readonly BlockColumn[], memory: ArrayBuffer): ArrayBuffer {
-  const parts = inPackedOrder(columns).flatMap((each): readonly WordColumn['data'][] => {
+  const parts = inPackedOrder(columns).flatMap((each): readonly Words[] => {
     if (hasWords(each)) {
       const { data, width } = wordColumn(block, each);
       return [data.subarray(0, width * block.rows)];
     }
-    const { offsets, ids, weights } = column(block.bags, each.name);
+    const { offsets, ids, weights } = column(block, each.name, 'list');
     const items = offsets[block.rows]!;
     return [offsets.subarray(0, block.rows + 1), ids.subarray(0, items), weights.subarray(0, items)];
   });
@@ -44,32 +42,26 @@ export function packRows(block: Batch, columns: readonly BlockColumn[], memory: 
   return packed;
 }
 
-/** Returns packed rows as a block that shares their memory. */
+/** Returns packed rows as a batch that shares their memory. */
 export function unpackRows(memory: ArrayBuffer, rows: number, columns: readonly BlockColumn[]): Batch {
-  const block: RowBlock = { ...emptyBlock(), rows };
-  const bags = new Map<string, BagColumn>();
+  const unpacked = new Map<string, BatchColumn>();
   let at = 0;
-  const take = <Data extends WordColumn['data']>(
-    Memory: new (buffer: ArrayBuffer, at: number, length: number) => Data,
-    length: number,
-  ): Data => {
-    const data = new Memory(memory, at, length);
-    at += data.byteLength;
-    return data;
-  };
+  const skip = (bytes: number): number => (at += bytes) - bytes;
   for (const each of inPackedOrder(columns)) {
     if (hasWords(each)) {
-      setWords(block, each, take<WordColumn['data']>(wordArray(each), elementsPerRow(each) * rows));
-    } else {
-      const offsets = take(Uint32Array, rows + 1);
-      const items = offsets[rows]!;
-      bags.set(each.name, { offsets, ids: take(Uint32Array, items), weights: take(Float32Array, items) });
+      unpacked.set(each.name, columnOn(each, memory, skip(bytesPerRow(each) * rows), rows));
+      continue;
     }
+    const offsets = new Uint32Array(memory, skip(4 * (rows + 1)), rows + 1);
+    const items = offsets[rows]!;
+    const ids = new Uint32Array(memory, skip(4 * items), items);
+    const weights = new Float32Array(memory, skip(4 * items), items);
+    unpacked.set(each.name, { type: 'list', offsets, ids, weights });
   }
-  return { ...block, bags };
+  return { rows, columns: unpacked };
 }
 
 function inPackedOrder(columns: readonly BlockColumn[]): readonly BlockColumn[] {
-  const isDouble = ({ kind }: BlockColumn): boolean => kind === 'double';
+  const isDouble = (each: BlockColumn): boolean => hasWords(each) && elementType(each) === 'f64';
   return [...columns.filter(isDouble), ...columns.filter((each) => !isDouble(each))];
 }

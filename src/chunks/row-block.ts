@@ -1,56 +1,50 @@
-import { column, type Batch, type VectorColumn } from '../core/batch.js';
+import { column, type ArrayColumn, type ArrayType, type Batch } from '../core/batch.js';
 import { grown } from '../core/grown.js';
 import { KEY_WORDS } from '../core/row-key.js';
 import { BAG_ROW_BYTES, BagBuffer } from './bag-buffer.js';
 
-/** Memory for encoded rows: a typed array per column, of which the first `rows` rows are filled. */
-export interface RowBlock extends Batch {
+/** Memory for encoded rows: columns of which the first `rows` rows are filled. */
+export interface RowBlock extends Batch<ArrayColumn | BagBuffer> {
   rows: number;
-  readonly ids: Map<string, Uint32Array>;
-  readonly numbers: Map<string, Float32Array>;
-  readonly labels: Map<string, Float32Array>;
-  readonly bags: Map<string, BagBuffer>;
-  readonly vectors: Map<string, VectorColumn>;
-  readonly keys: Map<string, Uint32Array>;
-  readonly doubles: Map<string, Float64Array>;
+  readonly columns: Map<string, ArrayColumn | BagBuffer>;
 }
 
-/** Storage of a column of encoded rows. */
+/** What a column of encoded rows holds, which determines its storage. */
 export interface BlockColumn {
   readonly name: string;
-  /** Bags are ids and weights with offsets; all others have the same number of elements per row. */
-  readonly kind: 'id' | 'number' | 'bag' | 'label' | 'vector' | 'key' | 'double';
+  readonly kind: keyof typeof STORED_TYPES | 'bag';
   /** Elements per row of a vector. */
   readonly width?: number;
 }
 
+/** Types of the columns with a fixed number of elements per row. */
+const STORED_TYPES = {
+  id: 'u32',
+  number: 'f32',
+  label: 'f32',
+  vector: 'f32',
+  key: 'u32',
+  double: 'f64',
+} as const satisfies Record<string, ArrayType>;
+
+const ARRAYS = { u32: Uint32Array, f32: Float32Array, f64: Float64Array } as const;
+
 /** The elements of a column with a fixed number per row. */
-export interface WordColumn {
-  readonly data: Uint32Array | Float32Array | Float64Array;
-  readonly width: number;
-}
+export type Words = ArrayColumn['data'];
 
 /** A column with a fixed number of elements per row. */
 export interface WordBlockColumn extends BlockColumn {
   readonly kind: Exclude<BlockColumn['kind'], 'bag'>;
 }
 
-type Columns = ReadonlyMap<string, WordColumn['data'] | VectorColumn> | undefined;
-type Columned = Omit<Batch, 'rows' | 'bags'>;
-
-/** The map of a batch and the array of each storage with a fixed number of elements per row. */
-const STORAGE = {
-  id: { mapOf: ({ ids }: Columned): Columns => ids, Array: Uint32Array },
-  number: { mapOf: ({ numbers }: Columned): Columns => numbers, Array: Float32Array },
-  label: { mapOf: ({ labels }: Columned): Columns => labels, Array: Float32Array },
-  vector: { mapOf: ({ vectors }: Columned): Columns => vectors, Array: Float32Array },
-  key: { mapOf: ({ keys }: Columned): Columns => keys, Array: Uint32Array },
-  double: { mapOf: ({ doubles }: Columned): Columns => doubles, Array: Float64Array },
-} as const;
-
 /** Returns whether a column has a fixed number of elements per row. */
 export function hasWords(each: BlockColumn): each is WordBlockColumn {
   return each.kind !== 'bag';
+}
+
+/** Returns the type of the elements of a column. */
+export function elementType({ kind }: WordBlockColumn): ArrayType {
+  return STORED_TYPES[kind];
 }
 
 /** Returns the number of elements per row. */
@@ -60,29 +54,34 @@ export function elementsPerRow({ kind, width = 1 }: WordBlockColumn): number {
 
 /** Returns the number of bytes per row. */
 export function bytesPerRow(each: WordBlockColumn): number {
-  return elementsPerRow(each) * wordArray(each).BYTES_PER_ELEMENT;
+  return elementsPerRow(each) * ARRAYS[elementType(each)].BYTES_PER_ELEMENT;
+}
+
+/** Returns the storage of the columns of a batch. */
+export function batchStorage({ columns }: Batch): readonly BlockColumn[] {
+  return Array.from(columns, ([name, each]): BlockColumn => {
+    if (each.type === 'list') return { name, kind: 'bag' };
+    if (each.type === 'f32') return { name, kind: 'vector', width: each.width };
+    if (each.type === 'f64') return { name, kind: 'double' };
+    return { name, kind: each.width === 1 ? 'id' : 'key' };
+  });
 }
 
 /** Returns the elements of a column of a batch. */
-export function wordColumn(batch: Omit<Batch, 'rows'>, each: WordBlockColumn): WordColumn {
-  const data = column(STORAGE[each.kind].mapOf(batch) ?? new Map<string, WordColumn['data']>(), each.name);
-  return ArrayBuffer.isView(data) ? { data, width: elementsPerRow(each) } : data;
+export function wordColumn(batch: Pick<Batch, 'columns'>, each: WordBlockColumn): ArrayColumn {
+  return column(batch, each.name, elementType(each));
 }
 
-/** Sets the elements of a column of a block or a batch that is being built. */
-export function setWords(
-  block: Omit<Batch, 'rows' | 'bags'>,
-  { name, kind, width = 1 }: WordBlockColumn,
-  data: WordColumn['data'],
-): void {
-  // The map of a storage holds its type of array.
-  const map = STORAGE[kind].mapOf(block) as Map<string, WordColumn['data'] | VectorColumn>;
-  map.set(name, kind === 'vector' ? { width, data: data as Float32Array } : data);
-}
-
-/** Returns the type of array of a column. */
-export function wordArray({ kind }: WordBlockColumn): typeof Uint32Array | typeof Float32Array | typeof Float64Array {
-  return STORAGE[kind].Array;
+/**
+ * Creates a column on some memory.
+ * @param at first byte
+ * @param rows default: as many as the memory has
+ */
+export function columnOn(each: WordBlockColumn, memory: ArrayBufferLike, at = 0, rows?: number): ArrayColumn {
+  const [type, width] = [elementType(each), elementsPerRow(each)];
+  const Elements: new (memory: ArrayBufferLike, at?: number, length?: number) => Words = ARRAYS[type];
+  const data = new Elements(memory, at, rows === undefined ? undefined : width * rows);
+  return { type, width, data } as ArrayColumn;
 }
 
 /** Maximum bytes of a block for rows that are read together, before its bags grow. */
@@ -96,16 +95,7 @@ export function blockRows(columns: readonly BlockColumn[], largest: number): num
 
 /** Creates a block without columns, to be built. */
 export function emptyBlock(): RowBlock {
-  return {
-    rows: 0,
-    ids: new Map(),
-    numbers: new Map(),
-    labels: new Map(),
-    bags: new Map(),
-    vectors: new Map(),
-    keys: new Map(),
-    doubles: new Map(),
-  };
+  return { rows: 0, columns: new Map() };
 }
 
 /**
@@ -119,10 +109,8 @@ export function createRowBlock(
 ): RowBlock {
   const block = emptyBlock();
   for (const each of columns) {
-    if (hasWords(each)) {
-      const Words: new (memory: ArrayBufferLike) => WordColumn['data'] = wordArray(each);
-      setWords(block, each, new Words(new Memory(bytesPerRow(each) * capacity)));
-    } else block.bags.set(each.name, new BagBuffer(capacity));
+    const memory = hasWords(each) ? columnOn(each, new Memory(bytesPerRow(each) * capacity)) : new BagBuffer(capacity);
+    block.columns.set(each.name, memory);
   }
   return block;
 }
@@ -139,7 +127,7 @@ export function appendRows(
     if (hasWords(each)) {
       const { data, width } = wordColumn(target, each);
       data.set(wordColumn(source, each).data.subarray(width * begin, width * end), width * target.rows);
-    } else column(target.bags, each.name).append(column(source.bags, each.name), begin, end, target.rows);
+    } else column(target, each.name, 'list').append(column(source, each.name, 'list'), begin, end, target.rows);
   }
   target.rows += end - begin;
 }
@@ -160,8 +148,16 @@ export function gatherRows(
     if (hasWords(each)) {
       const from = wordsOf(wordColumn(source, each).data);
       gatherWords(from, order, count, bytesPerRow(each) / WORD_BYTES, wordsOf(wordColumn(target, each).data));
-    } else column(target.bags, each.name).gather(column(source.bags, each.name), order, 0, count);
+    } else column(target, each.name, 'list').gather(column(source, each.name, 'list'), order, 0, count);
   }
+}
+
+/** Copies some rows of a batch, by index. */
+export function selectRows(batch: Batch, rows: readonly number[]): RowBlock {
+  const columns = batchStorage(batch);
+  const block = createRowBlock(columns, rows.length);
+  gatherRows(batch, columns, Uint32Array.from(rows), rows.length, block);
+  return block;
 }
 
 /** Moves the first `count` rows `first + kept[i]`, in increasing order, to row `first` and after it. */
@@ -178,7 +174,7 @@ export function compactRows(
       const words = wordsOf(wordColumn(block, each).data).subarray(width * first);
       // Each row is read before another one replaces it.
       gatherWords(words, kept, count, width, words);
-    } else column(block.bags, each.name).compact(first, kept, count);
+    } else column(block, each.name, 'list').compact(first, kept, count);
   }
 }
 
@@ -186,16 +182,17 @@ export function compactRows(
 export function reserveRows(block: RowBlock, columns: readonly BlockColumn[], capacity: number): void {
   for (const each of columns) {
     if (hasWords(each)) {
-      const { data, width } = wordColumn(block, each);
-      setWords(block, each, grown(data, width * capacity));
-    } else column(block.bags, each.name).reserveRows(capacity);
+      const words = wordColumn(block, each);
+      const data = grown(words.data, words.width * capacity);
+      block.columns.set(each.name, { ...words, data } as ArrayColumn);
+    } else column(block, each.name, 'list').reserveRows(capacity);
   }
 }
 
 const WORD_BYTES = 4;
 
 /** Returns the words of 32 bits of an array as signed integers, so that loops have a single type of array. */
-export function wordsOf({ buffer, byteOffset, byteLength }: WordColumn['data']): Int32Array {
+export function wordsOf({ buffer, byteOffset, byteLength }: Words): Int32Array {
   return new Int32Array(buffer, byteOffset, byteLength / WORD_BYTES);
 }
 

@@ -1,32 +1,33 @@
-import { KEY_WORDS } from './row-key.js';
-
-/** Rows as input of a model: one typed array per column, keyed by name, of which the first `rows` rows are filled. */
-export interface Batch {
+/** Rows as input of a model: columns by name, of which the first `rows` rows are filled. */
+export interface Batch<Column extends BatchColumn = BatchColumn> {
   readonly rows: number;
-  /** Row of the embedding table, per field. */
-  readonly ids: ReadonlyMap<string, Uint32Array>;
-  /** Scaled number, per field. */
-  readonly numbers: ReadonlyMap<string, Float32Array>;
-  /** Vectors, per field; absent if no field has any. */
-  readonly vectors?: ReadonlyMap<string, VectorColumn>;
-  /** Embedding table rows to pool, per field. */
-  readonly bags: ReadonlyMap<string, BagColumn>;
-  readonly labels: ReadonlyMap<string, Float32Array>;
-  /** Two words per row for a raw value, per key column (`keyColumn`); absent if there is none. */
-  readonly keys?: ReadonlyMap<string, Uint32Array>;
-  /** Numbers that need 64 bits, such as times; absent if there is none. */
-  readonly doubles?: ReadonlyMap<string, Float64Array>;
+  readonly columns: ReadonlyMap<string, Column>;
 }
 
-/** The vectors of a batch's rows, concatenated. */
-export interface VectorColumn {
-  /** Elements per row. */
-  readonly width: number;
-  readonly data: Float32Array;
+/**
+ * A column of a batch. Ids of embedding tables, and keys of raw values as two words per row (`core/row-key.ts`), are
+ * `u32`; scaled numbers, vectors and labels are `f32`; numbers that need 64 bits, such as times, are `f64`; weighted
+ * ids to pool are `list`.
+ */
+export type BatchColumn = ArrayColumn | BagColumn;
+
+/** Arrays of the elements of columns with a fixed number of elements per row, by type. */
+interface Arrays {
+  readonly u32: Uint32Array;
+  readonly f32: Float32Array;
+  readonly f64: Float64Array;
 }
+
+export type ArrayType = keyof Arrays;
+
+/** The elements of all rows, `width` per row. */
+export type ArrayColumn<Type extends ArrayType = ArrayType> = {
+  readonly [Each in Type]: { readonly type: Each; readonly width: number; readonly data: Arrays[Each] };
+}[Type];
 
 /** The bags of a batch's rows: row b holds items `offsets[b]` to `offsets[b + 1]`. */
 export interface BagColumn {
+  readonly type: 'list';
   /** `rows + 1` offsets, starting at 0. */
   readonly offsets: Uint32Array;
   /** Row of the embedding table, per item. */
@@ -42,53 +43,61 @@ export interface BatchRead {
   readonly totalRows: number;
 }
 
-/** Returns the array of a column. @throws Error if it is absent, which is a bug: batch and model share their fields */
-export function column<Data>(columns: ReadonlyMap<string, Data>, name: string): Data {
-  const data = columns.get(name);
-  if (data === undefined) throw new Error(`the batch has no column '${name}'`);
-  return data;
+/**
+ * Returns a column of a batch.
+ * @throws Error if it is absent or has another type, which is a bug: batch and model share their fields
+ */
+export function column<Column extends BatchColumn, Type extends Column['type']>(
+  { columns }: Pick<Batch<Column>, 'columns'>,
+  name: string,
+  type: Type,
+): Extract<Column, { readonly type: Type }> {
+  const found = columns.get(name);
+  if (found?.type !== type) throw new Error(`the batch has no column '${name}' of type ${type}`);
+  return found as Extract<Column, { readonly type: Type }>;
+}
+
+/** Returns the ids of a column of ids or lists, and how many there are. */
+export function idsOf(batch: Batch, name: string): { readonly ids: Uint32Array; readonly count: number } {
+  const found = batch.columns.get(name);
+  if (found?.type === 'list') return { ids: found.ids, count: found.offsets[batch.rows]! };
+  return { ids: column(batch, name, 'u32').data, count: batch.rows };
+}
+
+/** Creates a column of ids, one per row. */
+export function idColumn(data: Uint32Array): ArrayColumn<'u32'> {
+  return { type: 'u32', width: 1, data };
+}
+
+/** Creates a column of numbers or labels, one per row. */
+export function numberColumn(data: Float32Array): ArrayColumn<'f32'> {
+  return { type: 'f32', width: 1, data };
+}
+
+/** Returns a batch with some columns added or replaced. */
+export function withColumns(batch: Batch, columns: Iterable<readonly [name: string, column: BatchColumn]>): Batch {
+  return { ...batch, columns: new Map([...batch.columns, ...columns]) };
 }
 
 /** Returns rows `begin` to `end` of a block as a batch that shares its memory. */
-export function sliceRows(
-  { ids, numbers, labels, bags, vectors, keys, doubles }: Omit<Batch, 'rows'>,
-  begin: number,
-  end: number,
-): Batch {
-  const cut = <Data extends Uint32Array | Float32Array | Float64Array>(
-    columns: ReadonlyMap<string, Data>,
-    part: (data: Data) => Data,
-  ): Map<string, Data> => {
-    const parts = new Map<string, Data>();
-    for (const [name, data] of columns) parts.set(name, part(data));
-    return parts;
-  };
-  const sliced = new Map<string, BagColumn>();
-  for (const [name, bag] of bags) {
-    const first = bag.offsets[begin]!;
-    const offsets = bag.offsets.slice(begin, end + 1);
-    for (let i = 0; i < offsets.length; i++) offsets[i]! -= first;
-    sliced.set(name, {
-      offsets,
-      ids: bag.ids.subarray(first, bag.offsets[end]),
-      weights: bag.weights.subarray(first, bag.offsets[end]),
-    });
+export function sliceRows({ columns }: Pick<Batch, 'columns'>, begin: number, end: number): Batch {
+  const sliced = new Map<string, BatchColumn>();
+  for (const [name, each] of columns) sliced.set(name, sliceColumn(each, begin, end));
+  return { rows: end - begin, columns: sliced };
+}
+
+function sliceColumn(each: BatchColumn, begin: number, end: number): BatchColumn {
+  if (each.type !== 'list') {
+    const { width, data } = each;
+    return { ...each, data: data.subarray(width * begin, width * end) } as ArrayColumn;
   }
+  const first = each.offsets[begin]!;
+  const offsets = each.offsets.slice(begin, end + 1);
+  for (let i = 0; i < offsets.length; i++) offsets[i]! -= first;
   return {
-    rows: end - begin,
-    ids: cut(ids, (data) => data.subarray(begin, end)),
-    numbers: cut(numbers, (data) => data.subarray(begin, end)),
-    labels: cut(labels, (data) => data.subarray(begin, end)),
-    bags: sliced,
-    ...(keys !== undefined && { keys: cut(keys, (data) => data.subarray(KEY_WORDS * begin, KEY_WORDS * end)) }),
-    ...(doubles !== undefined && { doubles: cut(doubles, (data) => data.subarray(begin, end)) }),
-    ...(vectors !== undefined && {
-      vectors: new Map(
-        Array.from(vectors, ([name, { width, data }]) => [
-          name,
-          { width, data: data.subarray(begin * width, end * width) },
-        ]),
-      ),
-    }),
+    type: 'list',
+    offsets,
+    ids: each.ids.subarray(first, each.offsets[end]),
+    weights: each.weights.subarray(first, each.offsets[end]),
   };
 }

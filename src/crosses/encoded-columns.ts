@@ -1,3 +1,4 @@
+import { column } from '../core/batch.js';
 import type { RowBlock } from '../chunks/row-block.js';
 import { countAtMost } from '../core/count-at-most.js';
 import type { EncodedField } from '../features/feature.js';
@@ -30,21 +31,21 @@ export function encodeFields(
   fields: readonly EncodedField[],
 ): readonly EncodedColumns[] {
   return fields.flatMap(({ name, kind, columns, computed, rows: size }): EncodedColumns[] => {
-    const column = computed === undefined ? columns[0]! : undefined;
+    const source = computed === undefined ? columns[0]! : undefined;
     if (kind === 'id')
       return [
         {
           name,
-          ...encodeValues(block.ids.get(name)!, rows, size),
-          ...(columns.length === 1 && column === name && { column }),
+          ...encodeValues(column(block, name, 'u32').data, rows, size),
+          ...(columns.length === 1 && source === name && { column: source }),
         },
       ];
     if (kind !== 'number') return [];
-    const values = block.numbers.get(name)!;
+    const values = column(block, name, 'f32').data;
     const different = new Set<number>();
     for (let i = 0; i < rows.length && different.size <= MAX_NUMBER_VALUES; i++) different.add(values[rows[i]!]!);
     if (different.size <= MAX_NUMBER_VALUES)
-      return [{ name, ...encodeValues(values, rows, Infinity), ...(column === name && { column }) }];
+      return [{ name, ...encodeValues(values, rows, Infinity), ...(source === name && { column: source }) }];
     return [{ name, ...binValues(values, rows) }];
   });
 }

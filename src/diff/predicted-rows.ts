@@ -1,10 +1,10 @@
-import { column, type Batch, type BatchRead } from '../core/batch.js';
+import type { BatchRead } from '../core/batch.js';
+import { selectRows } from '../chunks/row-block.js';
 import type { Program } from '../engines/engine.js';
 import { createCollector, type Collector } from '../evaluation/evaluation.js';
 import type { Measuring } from '../evaluation/options.js';
 import type { Output } from '../evaluation/outputs.js';
 import { drawing, randomStream } from '../core/random.js';
-import { KEY_WORDS } from '../core/row-key.js';
 
 export interface PredictOptions {
   readonly program: Program;
@@ -42,7 +42,7 @@ export async function predictRows({
         if (sampled.length === batch.rows) collector.add(batch, predictions);
         else
           collector.add(
-            selectLabels(batch, sampled),
+            selectRows(batch, sampled),
             new Map(
               Array.from(predictions, ([task, values]) => [task, Float32Array.from(sampled, (row) => values[row]!)]),
             ),
@@ -58,19 +58,4 @@ export async function predictRows({
 /** Returns a function to call per row, which returns whether it is sampled: the same rows for every model. */
 export function createRowSampler(limit: number, rows: number): () => boolean {
   return drawing(limit, rows, randomStream(0, 'diff rows'));
-}
-
-/** Selects labels and keys of some rows of a batch. */
-function selectLabels({ labels, keys = new Map<string, Uint32Array>() }: Batch, rows: readonly number[]): Batch {
-  const words = rows.flatMap((row) => Array.from({ length: KEY_WORDS }, (_, word) => KEY_WORDS * row + word));
-  return {
-    rows: rows.length,
-    ids: new Map(),
-    numbers: new Map(),
-    bags: new Map(),
-    labels: new Map(
-      Array.from(labels.keys(), (name) => [name, Float32Array.from(rows, (row) => column(labels, name)[row]!)]),
-    ),
-    keys: new Map(Array.from(keys.keys(), (name) => [name, Uint32Array.from(words, (at) => column(keys, name)[at]!)])),
-  };
 }

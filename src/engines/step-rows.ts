@@ -23,7 +23,10 @@ export function isKnown(mask: Value | undefined): mask is KnownMask {
 export function countedRows({ terms }: Graph, batch: Batch, isOnePass = false): readonly number[] {
   return terms.map(({ name, loss: { mask } }) => {
     if (isKnown(mask))
-      return Math.max(1, mask === undefined ? batch.rows : sumOf(column(batch.labels, mask.source.column), batch.rows));
+      return Math.max(
+        1,
+        mask === undefined ? batch.rows : sumOf(column(batch, mask.source.column, 'f32').data, batch.rows),
+      );
     if (isOnePass) return 0;
     throw userError('config', {
       key: 'training.accumulateBatches',

@@ -1,10 +1,10 @@
-import { column, type Batch } from '../core/batch.js';
+import type { Batch } from '../core/batch.js';
 import { userError } from '../core/errors.js';
 import type { KeyTexts } from '../core/row-key.js';
 import { findNonFinite } from '../core/tensor.js';
 import type { KeyIndex } from '../core/key-index.js';
 import { listKeyColumns, resolveMeasuring, type Measuring } from './options.js';
-import { createRowStore, type Block, type RowStore, type StoredRows } from './row-store.js';
+import { createRowStore, storedColumn, type Block, type RowStore, type StoredRows } from './row-store.js';
 import { binScores, sumScores, type ScoreBins, type ScoreSums } from './score-bins.js';
 import type { Scores } from './scores.js';
 import { splitSegments } from './segments.js';
@@ -81,7 +81,7 @@ export function createCollector(outputs: readonly Output[], measuring: Measuring
     keys,
     add(batch, predictions) {
       for (const task of store.tasks) {
-        if (findNonFinite(column(predictions, task), 0, batch.rows) >= 0) {
+        if (findNonFinite(storedColumn(predictions, task), 0, batch.rows) >= 0) {
           throw userError('diverged', {
             key: task,
             message: 'predictions are not finite',

@@ -1,8 +1,7 @@
-import { column } from '../core/batch.js';
 import { groupRows, type Grouped, type GroupedChunk } from './grouped.js';
 import type { KeyIndex } from '../core/key-index.js';
 import { rankClasses, type Ranked } from './ranked.js';
-import { BLOCK_ROWS, type Block } from './row-store.js';
+import { BLOCK_ROWS, storedColumn, type Block } from './row-store.js';
 import type { Chunk } from './chunk.js';
 import { cachedSums, type Scores } from './scores.js';
 import { combinePredictions, type Output } from './outputs.js';
@@ -40,7 +39,7 @@ export function buildScores(output: Output, { blocks, keys = new Map(), position
     rows,
     ranked: () => (ranked ??= rankClasses(rows, selected.chunks())),
     grouped(by) {
-      const { count, nullIndex } = column(keys, by);
+      const { count, nullIndex } = storedColumn(keys, by);
       const cached = grouped.get(by) ?? groupRows(count, nullIndex, () => selected.chunks(by));
       grouped.set(by, cached);
       return cached;
@@ -102,9 +101,9 @@ class SelectedRows {
   /** Copies the selected rows of a block to the buffers and returns their count. */
   #select(block: Block, by: string | undefined, rows: ArrayLike<number> | undefined): number {
     const [output, labels, predictions, numbers] = [this.#output, this.#labels, this.#predictions, this.#numbers];
-    const truth = column(block.labels, output.label);
-    const condition = output.where === undefined ? undefined : column(block.labels, output.where);
-    const groupIndices = by === undefined ? undefined : column(block.numbers ?? new Map<string, Uint32Array>(), by);
+    const truth = storedColumn(block.labels, output.label);
+    const condition = output.where === undefined ? undefined : storedColumn(block.labels, output.where);
+    const groupIndices = by === undefined ? undefined : storedColumn(block.numbers, by);
     if (condition === undefined && rows === undefined) {
       combinePredictions(output, block.predictions, block.rows, predictions);
       labels.set(truth.subarray(0, block.rows));

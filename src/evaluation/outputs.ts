@@ -1,7 +1,6 @@
-import { column } from '../core/batch.js';
 import { findChain, taskColumns, type Task } from '../core/tasks.js';
 import { applyCurve, type Calibrator } from './calibration/curve.js';
-import type { Block } from './row-store.js';
+import { storedColumn, type Block } from './row-store.js';
 
 /** A prediction with the rows and the label on which it is measured. */
 export interface Output {
@@ -67,7 +66,7 @@ export function combinePredictions(
   rows: number,
   target = new Float32Array(rows),
 ): Float32Array {
-  const [first, ...others] = factors.map((task) => column(predictions, task));
+  const [first, ...others] = factors.map((task) => storedColumn(predictions, task));
   target.set(first!.subarray(0, rows));
   for (const other of others) for (let row = 0; row < rows; row++) target[row]! *= other[row]!;
   if (calibrator !== undefined) applyCurve(calibrator.curve, target, rows);

@@ -66,11 +66,11 @@ export function createRowStore(
         if (open === undefined || open.rows === BLOCK_ROWS) blocks.push((open = createBlock()));
         const end = Math.min(batch.rows, begin + BLOCK_ROWS - open.rows);
         for (const [name, stored] of open.predictions)
-          stored.set(column(predictions, name).subarray(begin, end), open.rows);
+          stored.set(storedColumn(predictions, name).subarray(begin, end), open.rows);
         for (const [name, stored] of open.labels)
-          stored.set(column(batch.labels, name).subarray(begin, end), open.rows);
+          stored.set(column(batch, name, 'f32').data.subarray(begin, end), open.rows);
         for (const [name, stored] of open.numbers) {
-          const words = column(batch.keys ?? new Map<string, Uint32Array>(), keyColumn(name));
+          const words = column(batch, keyColumn(name), 'u32').data;
           const { getIndex: numberOf } = keys.get(name)!;
           for (let row = begin; row < end; row++)
             stored[open.rows + row - begin] = numberOf(words[KEY_WORDS * row]!, words[KEY_WORDS * row + 1]!);
@@ -83,7 +83,7 @@ export function createRowStore(
       const renumberings = new Map(
         Array.from(keys, ([name, { getIndex: numberOf }]) => [
           name,
-          createRenumbering(column(rows.keys ?? new Map<string, KeyIndex>(), name).keys, numberOf),
+          createRenumbering(storedColumn(rows.keys, name).keys, numberOf),
         ]),
       );
       for (const block of rows.blocks) {
@@ -98,6 +98,16 @@ export function createRowStore(
       if (blocks.shift() === open) open = undefined;
     },
   };
+}
+
+/**
+ * Returns a column of stored rows.
+ * @throws Error if it is absent, which is a bug
+ */
+export function storedColumn<Data>(columns: ReadonlyMap<string, Data> | undefined, name: string): Data {
+  const data = columns?.get(name);
+  if (data === undefined) throw new Error(`no column '${name}' is stored`);
+  return data;
 }
 
 /** Creates a mapping from another store's indices to this store's. */

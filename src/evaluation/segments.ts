@@ -1,7 +1,6 @@
-import { column } from '../core/batch.js';
 import { KEY_WORDS, textOfKey, type KeyTexts } from '../core/row-key.js';
 import type { KeyIndex } from '../core/key-index.js';
-import type { Block } from './row-store.js';
+import { storedColumn, type Block } from './row-store.js';
 import { toPosition } from './output-scores.js';
 
 /** Rows with the same value in a column. */
@@ -28,7 +27,7 @@ export function splitSegments(
   const sizes = new Uint32Array(count);
   const visitRows = (take: (number: number, block: number, row: number) => void): void => {
     for (const [b, block] of blocks.entries()) {
-      const numbers = column(block.numbers ?? new Map<string, Uint32Array>(), by);
+      const numbers = storedColumn(block.numbers, by);
       for (let row = 0; row < block.rows; row++) take(numbers[row]!, b, row);
     }
   };

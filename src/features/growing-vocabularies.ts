@@ -224,17 +224,17 @@ function tokenField(field: Field): TokenField {
 }
 
 function assignRows(
-  { rows, ids, bags }: Batch,
+  batch: Batch,
   fields: readonly TokenField[],
   numbers: TokenNumbers,
   vocabulary: GrowingVocabulary,
 ): void {
   const columns = fields.map(({ name, isList }) => {
-    if (!isList) return { of: column(ids, name), offsets: undefined };
-    const bag = column(bags, name);
+    if (!isList) return { of: column(batch, name, 'u32').data, offsets: undefined };
+    const bag = column(batch, name, 'list');
     return { of: bag.ids, offsets: bag.offsets };
   });
-  for (let row = 0; row < rows; row++)
+  for (let row = 0; row < batch.rows; row++)
     for (const { of, offsets } of columns) {
       const end = offsets === undefined ? row + 1 : offsets[row + 1]!;
       for (let i = offsets === undefined ? row : offsets[row]!; i < end; i++) {

@@ -63,23 +63,23 @@ export class ItemTexts {
   }
 
   /** Returns the sequences of a batch of one row that has the fields. */
-  read({ bags, ids, numbers }: Batch): readonly WrittenSequence[] {
+  read(batch: Batch): readonly WrittenSequence[] {
     return this.#sequences.map((own) => {
       const { sequence: name, items, count, isWeighted } = own[0]!;
-      const first = column(bags, items.name);
+      const first = column(batch, items.name, 'list');
       const numItems = first.offsets[1]!;
       return {
         name,
         columns: own.map((field) => ({
           name: field.name,
-          candidate: field.candidate && this.#texts[column(ids, field.candidate.name)[0]!]!,
+          candidate: field.candidate && this.#texts[column(batch, field.candidate.name, 'u32').data[0]!]!,
           ...(field.areSeconds && { areSeconds: true }),
         })),
         items: Array.from({ length: numItems }, (_, i) => ({
-          texts: own.map((field) => this.#texts[column(bags, field.items.name).ids[i]!]!),
+          texts: own.map((field) => this.#texts[column(batch, field.items.name, 'list').ids[i]!]!),
           weight: isWeighted ? first.weights[i]! : undefined,
         })),
-        dropped: count && column(numbers, count.name)[0]! - numItems,
+        dropped: count && column(batch, count.name, 'f32').data[0]! - numItems,
       };
     });
   }

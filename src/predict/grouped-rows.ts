@@ -1,4 +1,4 @@
-import { sliceRows, type Batch } from '../core/batch.js';
+import { sliceRows, type ArrayColumn, type Batch } from '../core/batch.js';
 import type { Program, Ranker } from '../engines/engine.js';
 
 /** Minimum rows of a group whose user is computed once: fewer rows take less time as they are. */
@@ -80,26 +80,23 @@ function hasEqualRows({ begin, end }: RowRange, isEqual: (row: number) => boolea
 }
 
 /** Returns a function that compares a field's encoded value of a row with that of the row before, bit by bit. */
-function createComparison({ ids, numbers, vectors, bags }: Batch, field: string): (row: number) => boolean {
-  const one = ids.get(field) ?? numbers.get(field);
-  if (one !== undefined) return (row) => Object.is(one[row], one[row - 1]);
-  const vector = vectors?.get(field);
-  if (vector !== undefined) {
-    const { width, data } = vector;
+function createComparison({ columns }: Batch, field: string): (row: number) => boolean {
+  const found = columns.get(field);
+  if (found === undefined) throw new Error(`the batch has no field '${field}'`);
+  if (found.type !== 'list') {
+    const { width, data } = found;
     return (row) => isRepeated(data, row * width, width, width);
   }
-  const bag = bags.get(field);
-  if (bag === undefined) throw new Error(`the batch has no field '${field}'`);
-  const { offsets } = bag;
+  const { offsets, ids, weights } = found;
   return (row) => {
     const [begin, length] = [offsets[row]!, offsets[row + 1]! - offsets[row]!];
     if (length !== begin - offsets[row - 1]!) return false;
-    return isRepeated(bag.ids, begin, length, length) && isRepeated(bag.weights, begin, length, length);
+    return isRepeated(ids, begin, length, length) && isRepeated(weights, begin, length, length);
   };
 }
 
 /** Returns whether `count` elements from `begin` on equal those `distance` before. */
-function isRepeated(data: Uint32Array | Float32Array, begin: number, count: number, distance: number): boolean {
+function isRepeated(data: ArrayColumn['data'], begin: number, count: number, distance: number): boolean {
   for (let i = begin; i < begin + count; i++) if (!Object.is(data[i], data[i - distance])) return false;
   return true;
 }

@@ -23,7 +23,7 @@ export function encodeRows(
 
 function encodeId(columns: Columns, rows: Uint32Array, field: FieldPlan, table: IdTable, block: RowBlock): void {
   const [first, end] = [block.rows, block.rows + rows.length];
-  const ids = wordsOf(column(block.ids, field.name)).subarray(first, end);
+  const ids = wordsOf(column(block, field.name, 'u32').data).subarray(first, end);
   const raw = columns.get(field.name);
   if (raw === undefined) ids.fill(MISSING);
   else {
@@ -34,14 +34,14 @@ function encodeId(columns: Columns, rows: Uint32Array, field: FieldPlan, table: 
     }
   }
   if (field.number === undefined) return;
-  const weights = column(block.numbers, field.number).subarray(first, end);
+  const weights = column(block, field.number, 'f32').data.subarray(first, end);
   const rawWeights = columns.get(`${field.name}.weights`);
   if (rawWeights === undefined) weights.fill(0);
   else for (let r = 0; r < rows.length; r++) weights[r] = rawWeights[rows[r]!]!;
 }
 
 function encodeBag(columns: Columns, rows: Uint32Array, { name }: FieldPlan, table: IdTable, block: RowBlock): void {
-  const bag = column(block.bags, name);
+  const bag = column(block, name, 'list');
   const { offsets } = bag;
   const first = block.rows;
   const rawOffsets = columns.get(`${name}.offsets`);
@@ -89,8 +89,8 @@ export function joinSessions(
   appendRows(block, columnsOf(both), 0, count, sessions);
   const order = new Uint32Array(count);
   for (const field of both) {
-    const offsets = block.bags.get(field.name)?.offsets;
-    const ids = offsets === undefined ? wordsOf(column(block.ids, field.name)) : undefined;
+    const offsets = field.isBag ? column(block, field.name, 'list').offsets : undefined;
+    const ids = offsets === undefined ? wordsOf(column(block, field.name, 'u32').data) : undefined;
     for (let r = 0; r < count; r++) {
       const hasValue = ids === undefined ? offsets![r] !== offsets![r + 1] : ids[r] !== MISSING;
       order[r] = hasValue ? numSessions + r : indices[r]!;
@@ -104,11 +104,11 @@ export function countMissing(block: RowBlock, fields: readonly FieldPlan[]): num
   return fields.map(({ name, isBag }) => {
     let count = 0;
     if (isBag) {
-      const { offsets } = column(block.bags, name);
+      const { offsets } = column(block, name, 'list');
       for (let r = 0; r < block.rows; r++) if (offsets[r] === offsets[r + 1]) count++;
       return count;
     }
-    const ids = wordsOf(column(block.ids, name));
+    const ids = wordsOf(column(block, name, 'u32').data);
     for (let r = 0; r < block.rows; r++) {
       if (ids[r] !== MISSING) continue;
       ids[r] = 0;

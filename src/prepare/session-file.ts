@@ -25,10 +25,10 @@ interface FieldWords {
 
 function fieldWords(block: RowBlock, { name, isBag, number }: FieldPlan): FieldWords {
   const { ids, weights, offsets } = isBag
-    ? column(block.bags, name)
+    ? column(block, name, 'list')
     : {
-        ids: column(block.ids, name),
-        weights: number === undefined ? undefined : column(block.numbers, number),
+        ids: column(block, name, 'u32').data,
+        weights: number === undefined ? undefined : column(block, number, 'f32').data,
         offsets: undefined,
       };
   return { ids: wordsOf(ids), weights: weights && wordsOf(weights), offsets };
@@ -71,8 +71,8 @@ export function writeSessions(path: string, block: RowBlock, fields: readonly Fi
 function unpackSessions(from: Int32Array, starts: Uint32Array, fields: readonly FieldPlan[], block: RowBlock): void {
   const at = starts.slice();
   for (const field of fields) {
-    const bag = block.bags.get(field.name);
-    if (bag !== undefined) {
+    if (field.isBag) {
+      const bag = column(block, field.name, 'list');
       for (let row = 0; row < at.length; row++) bag.offsets[row + 1] = bag.offsets[row]! + from[at[row]!]!;
       bag.reserve(bag.offsets[at.length]!);
     }

@@ -167,8 +167,8 @@ async function writeShard(task: WriteTask): Promise<void> {
   fillBlock(task, block);
   const missing = countMissing(block, fields);
   const [ids, labels] = [new Map<string, IdCount>(), new Map<string, number>()];
-  countIds(block, ids);
-  countLabels(block, labels);
+  countIds(block, columns, ids);
+  countLabels(block, columns, labels);
   let shard: ShardAbout['shard'] | undefined;
   await replace(join(folder, file), async (temporary) => {
     const { bytes, sha256, hash } = await writeSafetensors(
@@ -205,7 +205,7 @@ function fillBlock(task: WriteTask, block: RowBlock): void {
     const rows = chooseRows(task, file, all, from, to);
     copyRows(all, rows, rowSessions, block.rows);
     for (const label of ['click', 'purchase'])
-      copyRows(chunk.get(label)!, rows, column(block.labels, label), block.rows);
+      copyRows(chunk.get(label)!, rows, column(block, label, 'f32').data, block.rows);
     encodeRows(chunk, rows, fields, tables, block);
     for (const field of file.fields) ownFields.add(field);
   }

@@ -1,4 +1,4 @@
-import { column, type BagColumn, type Batch } from '../core/batch.js';
+import { column, withColumns, type BagColumn, type Batch } from '../core/batch.js';
 import type { InputLayout } from './layout.js';
 
 /**
@@ -14,7 +14,8 @@ export function interpolateRows({ columns }: InputLayout): (batch: Batch) => Bat
   const reserve = (field: string, rows: number): BagColumn => {
     const known = memory.get(field);
     if (known !== undefined && known.offsets.length > rows) return known;
-    const bag = {
+    const bag: BagColumn = {
+      type: 'list',
       offsets: new Uint32Array(rows + 1),
       ids: new Uint32Array(2 * rows),
       weights: new Float32Array(2 * rows),
@@ -23,13 +24,12 @@ export function interpolateRows({ columns }: InputLayout): (batch: Batch) => Bat
     return bag;
   };
   return (batch) => {
-    const bags = new Map(batch.bags);
-    for (const field of fields) {
+    const bags = [...fields].map((field) => {
       const bag = reserve(field, batch.rows);
-      fill(bag, column(batch.numbers, field), batch.rows);
-      bags.set(field, bag);
-    }
-    return { ...batch, bags };
+      fill(bag, column(batch, field, 'f32').data, batch.rows);
+      return [field, bag] as const;
+    });
+    return withColumns(batch, bags);
   };
 }
 

@@ -1,4 +1,4 @@
-import type { BagColumn, Batch } from '../core/batch.js';
+import { idColumn, idsOf, withColumns, type Batch, type BatchColumn } from '../core/batch.js';
 import type { InputLayout } from './layout.js';
 import { idsOfTable, listTableFields } from './table-fields.js';
 
@@ -35,29 +35,26 @@ export class RowMover {
   /** Returns a batch whose ids are those of the spare rows; the batch itself if no row is moved. */
   apply(batch: Batch): Batch {
     if (this.#moved.size === 0) return batch;
-    return {
-      ...batch,
-      ids: new Map(Array.from(batch.ids, ([field, ids]) => [field, this.#move(field, ids, batch.rows)])),
-      bags: new Map(
-        Array.from(batch.bags, ([field, bag]): [string, BagColumn] => [
-          field,
-          { ...bag, ids: this.#move(field, bag.ids, bag.offsets[batch.rows]!) },
-        ]),
-      ),
-    };
+    const moved = Array.from(this.#fields, ([field, { ids: name, first }]): [string, BatchColumn] => {
+      const rows = this.#moved.get(name);
+      const found = batch.columns.get(field)!;
+      if (rows === undefined || found.type === 'f32') return [field, found];
+      const { ids, count } = idsOf(batch, field);
+      const own = moveIds(ids, count, rows, first);
+      return [field, found.type === 'list' ? { ...found, ids: own } : idColumn(own)];
+    });
+    return withColumns(batch, moved);
   }
+}
 
-  #move(field: string, ids: Uint32Array, count: number): Uint32Array {
-    const { ids: name, first } = this.#fields.get(field) ?? { ids: '', first: 0 };
-    const rows = this.#moved.get(name);
-    if (rows === undefined) return ids;
-    const result = ids.slice();
-    for (let i = 0; i < count; i++) {
-      const at = findRow(rows, ids[i]!);
-      if (at >= 0) result[i] = first + at;
-    }
-    return result;
+/** Returns a copy in which the first `count` ids that are moved are those of the spare rows. */
+function moveIds(ids: Uint32Array, count: number, rows: Uint32Array, first: number): Uint32Array {
+  const result = ids.slice();
+  for (let i = 0; i < count; i++) {
+    const at = findRow(rows, ids[i]!);
+    if (at >= 0) result[i] = first + at;
   }
+  return result;
 }
 
 /** Finds a row among numbers in ascending order by bisection; returns its index, or -1. */

@@ -1,4 +1,4 @@
-import { column, type Batch } from '../core/batch.js';
+import { idsOf, type Batch } from '../core/batch.js';
 import { interpolateRows } from './interpolate-rows.js';
 import type { InputLayout } from './layout.js';
 import { changesOf, type TableChanges } from './row-changes.js';
@@ -28,13 +28,10 @@ export function createRowJournal(layout: InputLayout): RowJournal {
   const fields = listTableFields(layout).filter(({ table }) => bits.get(table)!.length > 0);
   return {
     mark(batch) {
-      const { rows, ids, bags } = withBags(batch);
-      for (const { field, table, kind } of fields) {
-        if (kind === 'id') markRows(bits.get(table)!, column(ids, field), 0, rows);
-        else {
-          const bag = column(bags, field);
-          markRows(bits.get(table)!, bag.ids, bag.offsets[0]!, bag.offsets[rows]!);
-        }
+      const marked = withBags(batch);
+      for (const { field, table } of fields) {
+        const { ids, count } = idsOf(marked, field);
+        markRows(bits.get(table)!, ids, 0, count);
       }
     },
     markChanges(changes) {

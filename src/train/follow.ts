@@ -171,9 +171,10 @@ async function trainModel(
   const windows = run.state.of(progressiveSection, firstProgressiveState);
   const outputs = onFirstSamples(inputs.measured.outputs, inputs.tasks);
   const { windowRows, alarms } = inputs.follow;
+  const fields = data.encoded.fields.map(({ name }) => name);
   const progressive = locateTensors(
     { file: run.resumed && join(run.resumed.checkpoint, FILES.window) },
-    () => new ProgressiveValidation(outputs, windowRows, alarms, windows, run.resumed?.states.window),
+    () => new ProgressiveValidation(outputs, fields, windowRows, alarms, windows, run.resumed?.states.window),
   );
   const checkpointer = await openStreamCheckpointer(session, run, data, model, loop, progressive);
   progress.checkpointer = checkpointer;

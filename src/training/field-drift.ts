@@ -28,20 +28,28 @@ export interface Drift {
 /** Measures the drift of the encoded values of each field of a stream, except vectors, by window. */
 export class FieldDrift {
   readonly #fields: Record<string, FieldGroups>;
+  readonly #names: readonly string[];
 
-  /** @param fields restored, and updated in place */
-  constructor(fields: Record<string, FieldGroups>) {
-    this.#fields = fields;
+  /**
+   * @param fields restored, and updated in place
+   * @param names fields to measure; vectors are skipped
+   */
+  constructor(fields: Record<string, FieldGroups>, names: readonly string[]) {
+    [this.#fields, this.#names] = [fields, names];
   }
 
   /** Adds the rows of a batch to the current window. */
-  add({ rows, ids, numbers, bags }: Batch): void {
-    for (const [field, column] of ids) countIds(this.#groupsOf(field), column, 0, rows);
-    for (const [field, column] of numbers) countNumbers(this.#groupsOf(field), column, rows);
-    for (const [field, { offsets, ids: items }] of bags) {
-      const groups = this.#groupsOf(field);
-      countIds(groups, items, offsets[0]!, offsets[rows]!);
-      for (let row = 0; row < rows; row++) if (offsets[row] === offsets[row + 1]) groups[NO_ITEM]!++;
+  add({ rows, columns }: Batch): void {
+    for (const name of this.#names) {
+      const field = columns.get(name)!;
+      if (field.type !== 'list' && field.width > 1) continue;
+      const groups = this.#groupsOf(name);
+      if (field.type === 'u32') countIds(groups, field.data, rows);
+      else if (field.type === 'list') {
+        const { offsets, ids } = field;
+        countIds(groups, ids, offsets[rows]!);
+        for (let row = 0; row < rows; row++) if (offsets[row] === offsets[row + 1]) groups[NO_ITEM]!++;
+      } else if (field.type === 'f32') countNumbers(groups, field.data, rows);
     }
   }
 
@@ -69,8 +77,8 @@ function measure(window: readonly number[], before: readonly number[]): Drift {
   return { index: stabilityIndex(groups), noise: (used - 1) * (1 / sum(window) + 1 / sum(before)) };
 }
 
-function countIds(groups: number[], ids: Uint32Array, begin: number, end: number): void {
-  for (let i = begin; i < end; i++) {
+function countIds(groups: number[], ids: Uint32Array, count: number): void {
+  for (let i = 0; i < count; i++) {
     const id = ids[i]!;
     groups[id < OWN_IDS ? id : OWN_IDS + (id % OWN_IDS)]!++;
   }

@@ -91,12 +91,14 @@ export class ProgressiveValidation implements SavedState<'window'> {
   #savedRows = 0;
 
   /**
+   * @param fields fields whose drift is measured
    * @param state restored, and updated in place
    * @param window rows of the current window in a checkpoint (`rows`)
    * @throws UserError (checkpoint) if `window` has not these rows
    */
   constructor(
     outputs: readonly Output[],
+    fields: readonly string[],
     windowRows: number,
     limits: AlarmLimits,
     state: ProgressiveState,
@@ -106,7 +108,7 @@ export class ProgressiveValidation implements SavedState<'window'> {
     this.#windowRows = windowRows;
     this.#limits = limits;
     this.#state = state;
-    this.#drift = new FieldDrift(state.fields);
+    this.#drift = new FieldDrift(state.fields, fields);
     this.#collector = createCollector(outputs);
     if (state.rows > 0) this.#collector.merge({ blocks: [this.#restoreBlock(window)] });
     this.#savedRows = state.rows;

@@ -1,3 +1,4 @@
+import { toBatch, type ColumnMaps } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { countTreeIds, MAX_BAG_ITEMS, MAX_CATEGORIES, planTreeColumns } from '../../src/baseline/tree-columns.js';
 import type { Batch } from '../../src/core/batch.js';
@@ -7,14 +8,7 @@ import type { EncodedField } from '../../src/features/feature.js';
 const field = (name: string, kind: EncodedField['kind'], more: object = {}): EncodedField =>
   ({ name, kind, columns: [name], owner: name, rows: 3, width: 1, ...more }) as unknown as EncodedField;
 
-const batch = (columns: Partial<Batch>): Batch => ({
-  rows: 2,
-  ids: new Map(),
-  numbers: new Map(),
-  bags: new Map(),
-  labels: new Map(),
-  ...columns,
-});
+const batch = (columns: ColumnMaps & { readonly rows?: number }): Batch => toBatch({ rows: 2, ...columns });
 
 async function matrixOf(fields: readonly EncodedField[], rows: Batch) {
   const counts = await countTreeIds(fields, async function* () {
@@ -91,7 +85,7 @@ describe('the columns of a tree', () => {
     const offsets = Uint32Array.of(0, 3, 3);
     const rows = batch({
       bags: new Map([
-        ['clicks.item', { offsets, ids: Uint32Array.of(2, 1, 2), weights: Float32Array.of(1, 1, 1) }],
+        ['clicks.item', { type: 'list', offsets, ids: Uint32Array.of(2, 1, 2), weights: Float32Array.of(1, 1, 1) }],
         ['clicks.price', { offsets, ids: Uint32Array.of(0, 0, 0), weights: Float32Array.of(1, 2, 6) }],
       ]),
     });

@@ -1,3 +1,4 @@
+import { mapsOf, withMaps } from '../support/batches.js';
 /** @module-tag long */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -73,7 +74,8 @@ async function makeCase(work: Workload): Promise<{ readonly loss: number; readon
 }
 
 /** Sorts rows by their number of items, as scripts expect, and draws labels of which a third is 1. */
-function sortRows({ rows, ids, bags, ...batch }: Batch, item: string): Batch {
+function sortRows(batch: Batch, item: string): Batch {
+  const { rows, ids, bags } = mapsOf(batch);
   const { offsets } = bags.get(`history.${item}`)!;
   const lengthOf = (b: number): number => offsets[b + 1]! - offsets[b]!;
   const order = Array.from({ length: rows }, (_, b) => b).sort((a, b) => lengthOf(a) - lengthOf(b));
@@ -81,25 +83,24 @@ function sortRows({ rows, ids, bags, ...batch }: Batch, item: string): Batch {
   for (let b = 0; b < rows; b++) sorted[b + 1]! += sorted[b]!;
   const random = randomStream(2, 'labels');
   const click = Float32Array.from({ length: rows }, () => Number(random.uniform() < 0.33));
-  return {
-    ...batch,
-    rows,
+  return withMaps(batch, {
     ids: new Map([...ids].map(([field, own]) => [field, Uint32Array.from(order, (b) => own[b]!)])),
     bags: new Map(
       [...bags].map(([field, bag]): [string, BagColumn] => {
         const items = order.flatMap((b) => [...bag.ids.subarray(offsets[b], offsets[b + 1])]);
-        return [field, { offsets: sorted, ids: Uint32Array.from(items), weights: bag.weights }];
+        return [field, { type: 'list', offsets: sorted, ids: Uint32Array.from(items), weights: bag.weights }];
       }),
     ),
     labels: new Map([
       ['click', click],
       ['purchase', click.map((y) => y * Number(random.uniform() < 0.5))],
     ]),
-  };
+  });
 }
 
 /** Writes weights and rows in the order of scripts: fields of the candidate first, and ids in one table. */
-function writeCase(work: Workload, { rows, ids, bags, labels }: Batch, weights: ReadonlyMap<string, HostTensor>) {
+function writeCase(work: Workload, batch: Batch, weights: ReadonlyMap<string, HostTensor>) {
+  const { rows, ids, bags, labels } = mapsOf(batch);
   const { fields: history } = work.history!;
   const fields = [...ids.keys()];
   const ordered = [...history, ...fields.filter((field) => !history.includes(field))];

@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -20,7 +21,7 @@ it('FLOPs count causal attention between items: two products, and four for the g
 describe('a workload with a history', () => {
   const [batch] = batchesOf(work, 1);
   const { fields } = work.history!;
-  const histories = fields.map((field) => batch!.bags.get(`history.${field}`)!);
+  const histories = fields.map((field) => column(batch!, `history.${field}`, 'list'));
   const { offsets } = histories[0]!;
   const lengths = Array.from({ length: batch!.rows }, (_, b) => offsets[b + 1]! - offsets[b]!);
 
@@ -38,8 +39,8 @@ describe('a workload with a history', () => {
     for (const [f, other] of others.entries()) {
       expect(other.offsets).toEqual(offsets);
       const known = new Map<number, number>();
-      const candidates = batch!.ids.get(fields[f + 1]!)!;
-      for (const [i, item] of batch!.ids.get(fields[0]!)!.entries()) known.set(item, candidates[i]!);
+      const candidates = column(batch!, fields[f + 1]!, 'u32').data;
+      for (const [i, item] of column(batch!, fields[0]!, 'u32').data.entries()) known.set(item, candidates[i]!);
       for (const [i, item] of items!.ids.entries()) {
         if (!known.has(item)) known.set(item, other.ids[i]!);
         if (known.get(item) !== other.ids[i]) expect.fail(`item ${item} has two of field ${fields[f + 1]!}`);

@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -66,15 +67,14 @@ function planOf({ bottom, wide, inputs, weights }: Case): Plan {
 
 function batchOf({ inputs, labels }: Case): Batch {
   const columns = Object.entries(inputs);
-  return {
+  return toBatch({
     rows: labels.length,
     ids: new Map(columns.filter(([field]) => hasIds(field)).map(([field, ids]) => [field, Uint32Array.from(ids)])),
-    bags: new Map(),
     numbers: new Map(
       columns.filter(([field]) => !hasIds(field)).map(([field, values]) => [field, Float32Array.from(values)]),
     ),
     labels: new Map([['click', Float32Array.from(labels)]]),
-  };
+  });
 }
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [

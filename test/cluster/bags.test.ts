@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { withMaps } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { graphOf, type Workload } from '../../bench/workloads.js';
 import type { Batch } from '../../src/core/batch.js';
@@ -50,16 +51,17 @@ function changed(column: InputColumns): InputColumns {
 function trainingWithBags(): Training {
   const { plan, batches, evaluated, ...training } = trainingOf(WORK, {}, 40);
   const random = randomStream(1, 'places');
-  const placed = (batch: Batch): Batch => ({
-    ...batch,
-    numbers: new Map([
-      ...batch.numbers,
-      [
-        'place',
-        Float32Array.from({ length: batch.rows }, (_, b) => (b % 3 === 0 ? random.below(150) : 150 * random.uniform())),
-      ],
-    ]),
-  });
+  const placed = (batch: Batch): Batch =>
+    withMaps(batch, {
+      numbers: new Map([
+        [
+          'place',
+          Float32Array.from({ length: batch.rows }, (_, b) =>
+            b % 3 === 0 ? random.below(150) : 150 * random.uniform(),
+          ),
+        ],
+      ]),
+    });
   const columns = plan.layout.columns.map(changed);
   const tables = plan.layout.tables.filter(({ name }) =>
     columns.some((each) => 'table' in each && each.table === name),
@@ -116,10 +118,10 @@ describe('several processes', { timeout: 120_000 }, () => {
     const { plan, evaluated, ...training } = trainingOf({ ...WORK, bags: {} }, {}, 2);
     // Each row has another id of the largest table.
     const { rows } = plan.layout.tables.find(({ name }) => name === '205')!;
-    const spread = (batch: Batch): Batch => ({
-      ...batch,
-      ids: new Map([...batch.ids, ['205', Uint32Array.from({ length: batch.rows }, (_, b) => b % rows)]]),
-    });
+    const spread = (batch: Batch): Batch =>
+      withMaps(batch, {
+        ids: new Map([['205', Uint32Array.from({ length: batch.rows }, (_, b) => b % rows)]]),
+      });
     const work = { plan: { ...plan, batchRows: 64 }, evaluated: spread(evaluated), ...training };
     expect(rows).toBeGreaterThan(600);
     expect(distance(await trainedAlone(work), together(await trainedBy(OPEN_MPI, 2, work)))).toBeLessThan(1e-5);

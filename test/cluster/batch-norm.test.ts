@@ -1,7 +1,9 @@
 /** @module-tag long */
+import { mapsOf } from '../support/batches.js';
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
-import { column, type Batch } from '../../src/core/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
@@ -47,14 +49,14 @@ function training(steps: number): Training {
 function rowsOf(batch: Batch, begin: number, end: number): Batch {
   const cut = <Column extends Uint32Array | Float32Array>(columns: ReadonlyMap<string, Column>): Map<string, Column> =>
     // a type per column
-    new Map([...columns.keys()].map((name) => [name, column(columns, name).slice(begin, end) as Column]));
-  return {
+    new Map([...columns.keys()].map((name) => [name, columns.get(name)!.slice(begin, end) as Column]));
+  return toBatch({
     rows: end - begin,
-    ids: cut(batch.ids),
-    bags: batch.bags,
-    numbers: cut(batch.numbers),
-    labels: cut(batch.labels),
-  };
+    ids: cut(mapsOf(batch).ids),
+    bags: mapsOf(batch).bags,
+    numbers: cut(mapsOf(batch).numbers),
+    labels: cut(mapsOf(batch).labels),
+  });
 }
 
 /**

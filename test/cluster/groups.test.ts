@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { mapsOf } from '../support/batches.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -55,7 +56,7 @@ function apart({ batches, ...training }: Training): Training {
     ...training,
     batches: batches.map((batch) => ({
       ...batch,
-      labels: new Map([...batch.labels, [groupColumn(BY), new Float32Array(batch.rows).fill(-1)]]),
+      labels: new Map([...mapsOf(batch).labels, [groupColumn(BY), new Float32Array(batch.rows).fill(-1)]]),
     })),
   };
 }

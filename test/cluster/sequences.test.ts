@@ -1,6 +1,7 @@
 /** @module-tag long */
+import { withMaps } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
-import { sliceRows, type Batch } from '../../src/core/batch.js';
+import { column, sliceRows, type Batch } from '../../src/core/batch.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { partOf } from '../../src/engines/cpu/part-of.js';
 import type { Plan } from '../../src/engines/engine.js';
@@ -96,11 +97,10 @@ function withTwoSequences({ plan, batches, evaluated, ...training }: Training): 
     };
   });
   const withBought = (batch: Batch, seed: number): Batch => {
-    const { offsets, ids, weights } = batchOf(batch.rows, seed).bags.get('clicked')!;
-    return {
-      ...batch,
-      bags: new Map([...batch.bags, ['bought', { offsets, ids: ids.map((id) => id % rows), weights }]]),
-    };
+    const { offsets, ids, weights } = column(batchOf(batch.rows, seed), 'clicked', 'list');
+    return withMaps(batch, {
+      bags: new Map([['bought', { type: 'list', offsets, ids: ids.map((id) => id % rows), weights }]]),
+    });
   };
   return {
     ...training,
@@ -202,7 +202,7 @@ describe('sequences', { timeout: 240_000 }, () => {
     const batch = withoutItems(batchOf(200, 1), 0, 100);
     const { tensors } = together(await trainedBy(OPEN_MPI, processes, { ...training, plan, batches: [batch] }));
     const expected = new Map<string, number[]>();
-    const { offsets } = batch.bags.get('clicked')!;
+    const { offsets } = column(batch, 'clicked', 'list');
     for (let rank = 0; rank < processes; rank++) {
       const { begin, rows } = partOf(rank, processes, batch.rows);
       const share = (offsets[begin + rows]! - offsets[begin]!) / offsets[batch.rows]!;

@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { column } from '../../src/core/batch.js';
 import { describe, expect, it } from 'vitest';
 import type { Workload } from '../../bench/workloads.js';
 import { planSize } from '../../src/engines/plan-size.js';
@@ -77,7 +78,7 @@ describe('several processes', { timeout: 300_000 }, () => {
     needsMpi(context, OPEN_MPI);
     const training = trainingOf(work, {}, 4);
     // A row of rank 1.
-    training.batches[2]!.numbers.get('D0')![200] = Infinity;
+    column(training.batches[2]!, 'D0', 'f32').data[200] = Infinity;
     const [alone, both] = [await trainedAlone(training), together(await trainedBy(OPEN_MPI, 2, training))];
     expect(both.step).toBe(3);
     expect(both.found.map(({ losses }) => losses.every(({ mean }) => Number.isFinite(mean)))).toEqual([

@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { describe, expect, it } from 'vitest';
 import { taskOptions } from '../../src/core/tasks.js';
 import { rowsOfObjects, type Row } from '../../src/data/objects/given-rows.js';
@@ -19,7 +20,7 @@ function encode(rows: readonly Row[]) {
   const reading = new ObjectReader(encodedFormat(format, {}).fields).read(rowsOfObjects(rows));
   const [{ batch } = { batch: undefined }] = [...reading.batches];
   const lists = (name: string, of: 'ids' | 'weights'): number[][] => {
-    const bag = batch!.bags.get(name)!;
+    const bag = column(batch!, name, 'list');
     return rows.map((_, row) => [...bag[of].subarray(bag.offsets[row], bag.offsets[row + 1])]);
   };
   return {

@@ -1,7 +1,8 @@
+import { mapsOf } from '../support/batches.js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/core/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { storedFitted } from '../../src/features/fitted.js';
@@ -32,7 +33,8 @@ async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRow
 }
 
 /** Returns the items of a bag by row. */
-function itemsOf({ rows, bags }: Batch, field: string): [number, number][][] {
+function itemsOf(batch: Batch, field: string): [number, number][][] {
+  const { rows, bags } = mapsOf(batch);
   const { offsets, ids, weights } = bags.get(field)!;
   expect(offsets[0]).toBe(0);
   return Array.from({ length: rows }, (_, b) =>
@@ -62,7 +64,7 @@ describe('a data set with bags', () => {
           [1, 1],
         ],
       ]);
-      expect([...batch.ids.get('item')!.subarray(0, 3)]).toEqual([1, 2, 3]);
+      expect([...column(batch, 'item', 'u32').data.subarray(0, 3)]).toEqual([1, 2, 3]);
       expect(itemsOf(batch, 'liked')).toEqual([
         [
           [3, 0.5],
@@ -71,8 +73,8 @@ describe('a data set with bags', () => {
         [],
         [[2, 1]],
       ]);
-      expect([...batch.ids.get('hour_bucketized')!.subarray(0, 3)]).toEqual([1, 2, 1]);
-      expect(new Set(batch.ids.get('item_X_hour')!.subarray(0, 3)).size).toBe(3);
+      expect([...column(batch, 'hour_bucketized', 'u32').data.subarray(0, 3)]).toEqual([1, 2, 1]);
+      expect(new Set(column(batch, 'item_X_hour', 'u32').data.subarray(0, 3)).size).toBe(3);
     }
   });
 

@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { column } from '../../src/core/batch.js';
 import {
   copyFileSync,
   mkdirSync,
@@ -217,7 +218,8 @@ describe('cache', () => {
     const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
     expect(most).toBeLessThan(400e6);
     const batches: [number, number][] = [];
-    for await (const { batch } of dataset.batches(1000)) batches.push([batch.rows, batch.ids.get('f4999')![999]!]);
+    for await (const { batch } of dataset.batches(1000))
+      batches.push([batch.rows, column(batch, 'f4999', 'u32').data[999]!]);
     expect(batches).toEqual(Array(4).fill([1000, 4999]));
   });
 

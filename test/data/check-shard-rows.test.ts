@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkIds, checkNumbers } from '../../src/data/shards/check-shard-rows.js';
@@ -29,22 +30,22 @@ const wordsOf = ({ buffer, byteOffset, length }: Uint32Array | Float32Array): Ui
  * Creates a block with one bag item per row, `word` in one slot of a column and zeros elsewhere; slots beyond the rows
  * are invalid.
  */
-function blockOf(memory: keyof typeof BLOCKS, column: string, row: number, word: number): RowBlock {
+function blockOf(memory: keyof typeof BLOCKS, slot: string, row: number, word: number): RowBlock {
   const block = BLOCKS[memory];
   block.rows = ROWS;
-  const bag = block.bags.get('seen')!;
+  const bag = column(block, 'seen', 'list');
   for (let r = 0; r <= ROWS; r++) bag.offsets[r] = r;
   const floats = {
-    price: block.numbers.get('price')!,
+    price: column(block, 'price', 'f32').data,
     weights: bag.weights,
-    image: block.vectors.get('image')!.data,
+    image: column(block, 'image', 'f32').data,
   } as const;
-  for (const data of [...Object.values(floats), block.ids.get('user')!, bag.ids])
+  for (const data of [...Object.values(floats), column(block, 'user', 'u32').data, bag.ids])
     wordsOf(data)
       .fill(0)
       .fill(0x7fc00000, (data === floats.image ? 2 : 1) * ROWS);
-  if (column in floats) wordsOf(floats[column as keyof typeof floats])[column === 'image' ? 2 * row + 1 : row] = word;
-  else (column === 'user' ? block.ids.get('user')! : bag.ids)[row] = word;
+  if (slot in floats) wordsOf(floats[slot as keyof typeof floats])[slot === 'image' ? 2 * row + 1 : row] = word;
+  else (slot === 'user' ? column(block, 'user', 'u32').data : bag.ids)[row] = word;
   return block;
 }
 

@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -170,7 +171,7 @@ describe('invalid labels', () => {
     const dataset = await opened.train.dataset(encodedFormat(format, {}), { policy });
     const found: number[][] = [];
     for await (const { batch } of dataset.batches(64))
-      for (let r = 0; r < batch.rows; r++) found.push(NAMES.map((name) => batch.numbers.get(name)![r]!));
+      for (let r = 0; r < batch.rows; r++) found.push(NAMES.map((name) => column(batch, name, 'f32').data[r]!));
     await dataset.close();
     return found;
   }

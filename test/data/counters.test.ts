@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { appendFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -143,7 +144,7 @@ async function readSplits(
     const dataset = await source.dataset(encodedFormat(format, fitted), all);
     const rows: number[][] = [];
     for await (const { batch } of dataset.batches(64))
-      for (let row = 0; row < batch.rows; row++) rows.push(NAMES.map((name) => batch.numbers.get(name)![row]!));
+      for (let row = 0; row < batch.rows; row++) rows.push(NAMES.map((name) => column(batch, name, 'f32').data[row]!));
     await dataset.close();
     found[split] = rows;
   }
@@ -288,7 +289,8 @@ describe('counters of files', () => {
       );
       const found: number[][] = [];
       for await (const { batch } of source.stream(encodedFormat(unlabeled, {}), [], { policy: refuseBadRows }))
-        for (let row = 0; row < batch.rows; row++) found.push(NAMES.map((name) => batch.numbers.get(name)![row]!));
+        for (let row = 0; row < batch.rows; row++)
+          found.push(NAMES.map((name) => column(batch, name, 'f32').data[row]!));
       return found;
     };
     const expected = oracle(LOG);

@@ -1,4 +1,6 @@
+import { toBatch } from '../support/batches.js';
 /** @module-tag long */
+import { column } from '../../src/core/batch.js';
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -246,7 +248,7 @@ describe('encoded rows from a cursor', () => {
         let count = 0;
         isDone = true;
         for await (const { batch, rejects: own } of encodeRows(source, format, { threads, isPatient: true, cursor })) {
-          taken.push(...batch.ids.get('id')!.subarray(0, batch.rows));
+          taken.push(...column(batch, 'id', 'u32').data.subarray(0, batch.rows));
           rejects.push(...own.map(({ line }) => line));
           if (++count < numBatches) continue;
           isDone = false;
@@ -269,7 +271,7 @@ describe('encoded rows from a cursor', () => {
       const ids: number[] = [];
       const reading = { policy: refuseBadRows, cursor, isGrowing: true };
       for await (const { batch } of source.stream(format, [], reading))
-        ids.push(...batch.ids.get('id')!.subarray(0, batch.rows));
+        ids.push(...column(batch, 'id', 'u32').data.subarray(0, batch.rows));
       return ids;
     };
     expect(await read()).toEqual([1, 2]);
@@ -283,8 +285,7 @@ describe('encoded rows from a cursor', () => {
     const folder = join(scratchFolder(), 'shards');
     const write = (ids: Uint32Array): Promise<unknown> =>
       writeShards(folder, [{ name: 'id', kind: 'id' }], async (writer) => {
-        const none = { numbers: new Map(), bags: new Map(), labels: new Map(), vectors: new Map() };
-        await writer.add({ ...none, rows: ids.length, ids: new Map([['id', ids]]) });
+        await writer.add(toBatch({ rows: ids.length, ids: new Map([['id', ids]]) }));
         return { sizes: new Map([['id', 1000]]) };
       });
     const ids = Uint32Array.from({ length: 10_000 }, (_, i) => i % 1000);
@@ -294,7 +295,7 @@ describe('encoded rows from a cursor', () => {
     const readBatch = async (): Promise<void> => {
       const source = await openSource(folder, ['id']);
       for await (const { batch } of source.stream(format, ['id'], { policy: refuseBadRows, cursor })) {
-        found.push(...batch.ids.get('id')!.subarray(0, batch.rows));
+        found.push(...column(batch, 'id', 'u32').data.subarray(0, batch.rows));
         return;
       }
     };

@@ -1,3 +1,5 @@
+import { toBatch } from '../support/batches.js';
+import { column } from '../../src/core/batch.js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -33,7 +35,7 @@ async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRow
 async function ids(dataset: Dataset, batchSize: number, shuffle?: Shuffle, range?: BatchRange): Promise<number[][]> {
   const batches: number[][] = [];
   for await (const { batch } of dataset.batches(batchSize, shuffle, range))
-    batches.push([...batch.ids.get('id')!.subarray(0, batch.rows)]);
+    batches.push([...column(batch, 'id', 'u32').data.subarray(0, batch.rows)]);
   return batches;
 }
 
@@ -45,9 +47,9 @@ describe('dataset', () => {
     for await (const { batch, totalRows } of dataset.batches(10)) {
       expect(totalRows).toBe(2);
       expect(batch.rows).toBe(2);
-      expect([...batch.ids.get('id')!.subarray(0, 2)]).toEqual([5, 7]);
-      expect([...batch.numbers.get('price')!.subarray(0, 2)]).toEqual([0.5, -100]);
-      expect([...batch.labels.get('click')!.subarray(0, 2)]).toEqual([1, 0]);
+      expect([...column(batch, 'id', 'u32').data.subarray(0, 2)]).toEqual([5, 7]);
+      expect([...column(batch, 'price', 'f32').data.subarray(0, 2)]).toEqual([0.5, -100]);
+      expect([...column(batch, 'click', 'f32').data.subarray(0, 2)]).toEqual([1, 0]);
     }
   });
 
@@ -96,7 +98,8 @@ describe('dataset', () => {
     const dataset = await open(numbered(100));
     const shuffle = { seed: 1, epoch: 1, window: 16 };
     const whole = await ids(dataset, 8, shuffle);
-    for await (const { batch } of dataset.batches(8, shuffle)) if (batch.ids.get('id')![0] === whole[3]![0]) break;
+    for await (const { batch } of dataset.batches(8, shuffle))
+      if (column(batch, 'id', 'u32').data[0] === whole[3]![0]) break;
     expect(await Promise.all([ids(dataset, 8, shuffle), ids(dataset, 8, shuffle)])).toEqual([whole, whole]);
   });
 
@@ -104,13 +107,7 @@ describe('dataset', () => {
     const folder = join(scratchFolder(), 'shards');
     const columns = [{ name: 'id', kind: 'id' }] as const;
     const all = Array.from({ length: 1000 }, (_, i) => i);
-    const batch = {
-      rows: 1000,
-      ids: new Map([['id', Uint32Array.from(all)]]),
-      numbers: new Map(),
-      bags: new Map(),
-      labels: new Map(),
-    };
+    const batch = toBatch({ rows: 1000, ids: new Map([['id', Uint32Array.from(all)]]) });
     await writeShards(
       folder,
       columns,
@@ -140,13 +137,12 @@ describe('dataset', () => {
       folder,
       columns,
       async (writer) => {
-        await writer.add({
-          rows: 3,
-          ids: new Map([['id', Uint32Array.of(1, 2, 7)]]),
-          numbers: new Map(),
-          bags: new Map(),
-          labels: new Map(),
-        });
+        await writer.add(
+          toBatch({
+            rows: 3,
+            ids: new Map([['id', Uint32Array.of(1, 2, 7)]]),
+          }),
+        );
         return { sizes: new Map([['id', 7]]) };
       },
       2,

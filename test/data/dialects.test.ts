@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -39,7 +40,8 @@ async function readLabels(
   const source = await openAllColumns(scratchFile('data.csv', content), options);
   for await (const { batch, rejects } of encodeRows(source, encodedFormat({ ...noRules, labels }, {}))) {
     for (const row of rejects) refuseBadRows.reject(row);
-    for (const [i, { name }] of labels.entries()) found[i]!.push(...batch.labels.get(name)!.subarray(0, batch.rows));
+    for (const [i, { name }] of labels.entries())
+      found[i]!.push(...column(batch, name, 'f32').data.subarray(0, batch.rows));
   }
   return found;
 }

@@ -1,3 +1,4 @@
+import { mapsOf } from '../support/batches.js';
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -59,7 +60,7 @@ async function readBatches({ format }: Opened, rows: string): Promise<unknown> {
   const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
   const found: unknown[] = [];
   for await (const { batch } of dataset.batches(7, { seed: 3, epoch: 0, window: 50 }))
-    found.push([...batch.bags].map(([name, bag]) => [name, [...bag.offsets], [...bag.ids], [...bag.weights]]));
+    found.push([...mapsOf(batch).bags].map(([name, bag]) => [name, [...bag.offsets], [...bag.ids], [...bag.weights]]));
   await dataset.close();
   return found;
 }

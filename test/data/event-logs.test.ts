@@ -1,3 +1,5 @@
+import { mapsOf } from '../support/batches.js';
+import { column } from '../../src/core/batch.js';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -71,7 +73,7 @@ async function read(format: RowFormat, file: string, options: Partial<Reading> =
   for await (const { batch } of dataset.batches(7, { seed: 3, epoch: 0, window: 50 }))
     for (let row = 0; row < batch.rows; row++)
       rows.push(
-        [...batch.bags].map(([name, { offsets, ids, weights }]) => [
+        [...mapsOf(batch).bags].map(([name, { offsets, ids, weights }]) => [
           name,
           [...ids.subarray(offsets[row], offsets[row + 1])],
           [...weights.subarray(offsets[row], offsets[row + 1])],
@@ -129,7 +131,7 @@ describe('the items of an event log', () => {
     const found: Joined[] = [];
     for await (const { batch } of source.stream(encodedFormat(format, fitted), [], { policy: refuseBadRows }))
       for (let row = 0; row < batch.rows; row++) {
-        const [item, price, age] = fields.map((field) => batch.bags.get(`s.${field.name}`)!);
+        const [item, price, age] = fields.map((field) => column(batch, `s.${field.name}`, 'list'));
         const [begin, end] = [item!.offsets[row]!, item!.offsets[row + 1]!];
         found.push({
           item: [...item!.ids.subarray(begin, end)].map((id) => texts[id]!),
@@ -200,7 +202,7 @@ describe('the items of an event log', () => {
         for await (const { batch } of encodeRows(rows, format, { threads, isPatient: true }))
           for (let row = 0; row < batch.rows; row++)
             found.push(
-              [...batch.bags].map(([, { offsets, ids, weights }]) => [
+              [...mapsOf(batch).bags].map(([, { offsets, ids, weights }]) => [
                 [...ids.subarray(offsets[row], offsets[row + 1])],
                 [...weights.subarray(offsets[row], offsets[row + 1])],
               ]),

@@ -1,5 +1,6 @@
+import { mapsOf } from '../support/batches.js';
 import { loadConfig } from '../../src/config/load.js';
-import { sliceRows, type Batch } from '../../src/core/batch.js';
+import type { Batch } from '../../src/core/batch.js';
 import { UserError } from '../../src/core/errors.js';
 import { groupColumn, keyColumn } from '../../src/core/row-key.js';
 import { taskColumns, type Task } from '../../src/core/tasks.js';
@@ -125,9 +126,7 @@ export async function openSubject(path: string, cache: string): Promise<Subject>
       for await (const streamed of sources[part]!.stream(encoded, kept, readingOf(policy, way))) {
         countLeftOut(leftOut, streamed.leftOut);
         // A stream has no keys.
-        const { rows: numRows, ids, numbers, vectors, bags, labels } = streamed.batch;
-        const columns = { ids, numbers, bags, labels, ...(vectors !== undefined && { vectors }) };
-        const block = rowsOf(sliceRows(columns, 0, numRows), tasks);
+        const block = rowsOf(streamed.batch, tasks).map((row) => ({ ...row, keys: {} }));
         let next = 0;
         let passed = 0;
         const add = (row: OracleRow | undefined): void => {
@@ -152,13 +151,12 @@ function messageOf(error: unknown): string {
 
 /** Copies the rows of a batch; labels have the names that the oracle gives them. */
 function rowsOf(batch: Batch, tasks: readonly Task[]): OracleRow[] {
-  const { rows, ids, numbers, vectors, bags, labels, keys } = batch;
+  const { rows, ids, numbers, vectors, bags, labels, keys } = mapsOf(batch);
   const labelAt = (name: string | undefined, row: number): number => (name === undefined ? 1 : labels.get(name)![row]!);
   return Array.from({ length: rows }, (_, r) => {
     const features: Record<string, Value> = {};
     for (const [name, data] of [...ids, ...numbers]) features[name] = data[r]!;
-    for (const [name, { width, data }] of vectors ?? [])
-      features[name] = [...data.subarray(r * width, (r + 1) * width)];
+    for (const [name, { width, data }] of vectors) features[name] = [...data.subarray(r * width, (r + 1) * width)];
     for (const [name, bag] of bags)
       features[name] = Array.from(bag.ids.subarray(bag.offsets[r], bag.offsets[r + 1]), (id, i) => [
         id,
@@ -179,7 +177,7 @@ function rowsOf(batch: Batch, tasks: readonly Task[]): OracleRow[] {
       const group = task.lossKey === undefined ? undefined : labels.get(groupColumn(task.lossKey));
       if (group !== undefined) own['group'] = group[r]!;
     }
-    const words = [...(keys ?? [])].map(
+    const words = [...keys].map(
       ([name, data]) => [name.slice(keyColumn('').length), `${data[2 * r]!},${data[2 * r + 1]!}`] as const,
     );
     return { features, labels: own, keys: Object.fromEntries(words) };

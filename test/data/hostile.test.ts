@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { column } from '../../src/core/batch.js';
 import { openSync, writeSync, closeSync, ftruncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -44,10 +45,10 @@ async function read(path: string): Promise<{ rows: unknown[]; skipped: string[] 
   for await (const { batch } of (await source.dataset(encodedFormat(format, fitted), reading)).batches(100)) {
     for (let r = 0; r < batch.rows; r++)
       rows.push([
-        batch.labels.get('click')![r],
-        batch.ids.get('id')![r],
-        words[batch.ids.get('word')![r]!],
-        batch.numbers.get('n')![r],
+        column(batch, 'click', 'f32').data[r],
+        column(batch, 'id', 'u32').data[r],
+        words[column(batch, 'word', 'u32').data[r]!],
+        column(batch, 'n', 'f32').data[r],
       ]);
   }
   return { rows, skipped };

@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { mapsOf } from '../support/batches.js';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { BadRow } from '../../src/data/rows/rejects.js';
@@ -25,7 +26,7 @@ async function read(text: string, format: RowFormat): Promise<unknown> {
   const dataset = await source.dataset(encodedFormat(format, { id: { size: 100 } }), { policy });
   const rows: unknown[] = [];
   for await (const { batch } of dataset.batches(1000)) {
-    const columns = [...batch.labels, ...batch.ids, ...batch.numbers];
+    const columns = [...mapsOf(batch).labels, ...mapsOf(batch).ids, ...mapsOf(batch).numbers];
     for (let row = 0; row < batch.rows; row++) rows.push(columns.map(([name, data]) => [name, data[row]]));
   }
   return { rows, rejects, leftOut: [...dataset.leftOut].sort() };

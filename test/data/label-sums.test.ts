@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/batches/dataset.js';
 import { labelSums } from '../../src/data/batches/label-facts.js';
@@ -29,12 +30,14 @@ function datasetOf(labelCounts: Readonly<Record<string, number>>) {
     async *labels() {
       reads++;
       for (const begin of [0, 3])
-        yield Promise.resolve({
-          rows: 3,
-          labels: new Map(
-            [...labels].map(([name, values]) => [name, Float32Array.from(values.slice(begin, begin + 3))]),
-          ),
-        });
+        yield Promise.resolve(
+          toBatch({
+            rows: 3,
+            labels: new Map(
+              [...labels].map(([name, values]) => [name, Float32Array.from(values.slice(begin, begin + 3))]),
+            ),
+          }),
+        );
     },
     close: () => Promise.resolve(),
   };

@@ -1,3 +1,4 @@
+import { mapsOf } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
@@ -50,7 +51,8 @@ async function read(
       const train = await source.dataset(encodedFormat(format, fitted), { policy });
       const labels: Record<string, number[]> = {};
       for await (const { batch } of train.batches(100))
-        for (const [name, values] of batch.labels) (labels[name] ??= []).push(...values.subarray(0, batch.rows));
+        for (const [name, values] of mapsOf(batch).labels)
+          (labels[name] ??= []).push(...values.subarray(0, batch.rows));
       // Reported while rows are encoded, and again when they are read from the cache.
       return { labels, leftOut: leftOutNotices({ train }), refused: [...new Set(refused)] };
     }),

@@ -1,4 +1,6 @@
 /** @module-tag long */
+import { mapsOf } from '../support/batches.js';
+import { column } from '../../src/core/batch.js';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import fc from 'fast-check';
@@ -119,11 +121,11 @@ function shardsIn(folder: string): unknown {
 async function rowsIn(dataset: Dataset): Promise<readonly unknown[]> {
   const rows: unknown[] = [];
   for await (const { batch } of dataset.batches(5)) {
-    for (const columns of [batch.labels, batch.ids, batch.numbers])
+    for (const columns of [mapsOf(batch).labels, mapsOf(batch).ids, mapsOf(batch).numbers])
       rows.push([...columns].map(([name, data]) => [name, [...data]]));
     rows.push(
-      [...batch.bags].map(([name, { offsets, ids, weights }]) => [name, [...offsets], [...ids], [...weights]]),
-      [...batch.vectors!].map(([name, { data }]) => [name, [...data]]),
+      [...mapsOf(batch).bags].map(([name, { offsets, ids, weights }]) => [name, [...offsets], [...ids], [...weights]]),
+      [...mapsOf(batch).vectors].map(([name, { data }]) => [name, [...data]]),
     );
   }
   return rows;
@@ -185,7 +187,7 @@ describe('rows stored per file', () => {
     const reading: Reading = { policy: countPolicy(), cache: { folder: join(folder, 'cache') } };
     const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
     const bags: (readonly number[])[] = [];
-    for await (const { batch } of dataset.batches(4)) bags.push([...batch.bags.get('words')!.ids.subarray(0, 6)]);
+    for await (const { batch } of dataset.batches(4)) bags.push([...column(batch, 'words', 'list').ids.subarray(0, 6)]);
     // y is more frequent than x.
     expect(bags).toEqual([[2, 1, 1, 2, 1, 1]]);
   });

@@ -1,3 +1,4 @@
+import { mapsOf } from '../support/batches.js';
 /** @module-tag long */
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -105,8 +106,8 @@ async function readSource(
   for (const shuffle of [undefined, { seed: 1, epoch: 2, window: 60 }])
     for await (const { batch } of dataset.batches(20, shuffle)) batches.push(plainBatch(batch));
   const labels: unknown[] = [];
-  for await (const { rows, labels: own } of dataset.labels())
-    labels.push([...own].map(([name, values]) => [name, [...values.subarray(0, rows)]]));
+  for await (const own of dataset.labels())
+    labels.push([...mapsOf(own).labels].map(([name, values]) => [name, [...values.subarray(0, own.rows)]]));
   const { rows, leftOut, idCounts, labelCounts } = dataset;
   const fingerprint = Object.entries(await source.fingerprint(all));
   return {
@@ -116,10 +117,11 @@ async function readSource(
 }
 
 /** Returns a batch as JSON. */
-function plainBatch({ rows, ids, numbers, labels, vectors, bags }: Batch): unknown {
+function plainBatch(batch: Batch): unknown {
+  const { rows, ids, numbers, labels, vectors, bags } = mapsOf(batch);
   const data = (columns: ReadonlyMap<string, ArrayLike<number>>): unknown =>
     [...columns].map(([name, values]) => [name, Array.from(values)]);
-  const looks = new Map([...(vectors ?? [])].map(([name, { data: values }]) => [name, values]));
+  const looks = new Map([...vectors].map(([name, { data: values }]) => [name, values]));
   const items = [...bags].map(([name, bag]) => [
     name,
     Array.from({ length: rows }, (_, row) => {

@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -35,7 +36,7 @@ async function read(path: string, fields: readonly string[]): Promise<Record<str
     const json = storedFitted(fitted).json as Readonly<Record<string, { readonly vocabulary: readonly string[] }>>;
     const { vocabulary } = json[field]!;
     for await (const { batch } of dataset.batches(100)) {
-      const [counts, values] = [batch.bags.get(`${field}.counts`)!, batch.bags.get(field)!];
+      const [counts, values] = [column(batch, `${field}.counts`, 'list'), column(batch, field, 'list')];
       let end = 0;
       for (let row = 0; row < batch.rows; row++)
         (found[entry.name] ??= []).push(

@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -58,7 +59,7 @@ describe('lists of structs in Parquet', () => {
     const dataset = await source.dataset(encodedFormat(format, fitted), { policy: refuseBadRows });
     const texts = ['', ...vocabularyOf(expected['clicks.item']!.flat())];
     for await (const { batch } of dataset.batches(100)) {
-      const [items, cates] = ['s.clicks.item', 's.clicks.cate'].map((field) => batch.bags.get(field)!);
+      const [items, cates] = ['s.clicks.item', 's.clicks.cate'].map((field) => column(batch, field, 'list'));
       const at = Array.from({ length: batch.rows + 1 }, (_, row) => items!.offsets[row]!);
       expect([...cates!.offsets.subarray(0, batch.rows + 1)]).toEqual(at);
       const rows = at.slice(1).map((end, row) => [...items!.ids.subarray(at[row], end)].map((id) => texts[id]));

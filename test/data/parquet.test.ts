@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { mapsOf } from '../support/batches.js';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +10,7 @@ import { openRows } from '../../src/data/readers/open-rows.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
-import type { Batch } from '../../src/core/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { storedFitted } from '../../src/features/fitted.js';
 import { taskOptions } from '../../src/core/tasks.js';
@@ -106,9 +107,9 @@ async function read(path: string, policy: RejectPolicy = refuseBadRows): Promise
   const dataset = await source.dataset(encodedFormat(format, fitted), reading);
   const batches: unknown[] = [fitted, dataset.rows];
   for await (const { batch } of dataset.batches(32)) {
-    for (const columns of [batch.ids, batch.numbers, batch.labels])
+    for (const columns of [mapsOf(batch).ids, mapsOf(batch).numbers, mapsOf(batch).labels])
       for (const [name, data] of columns) batches.push([name, [...data]]);
-    for (const [name, { offsets, ids, weights }] of batch.bags)
+    for (const [name, { offsets, ids, weights }] of mapsOf(batch).bags)
       batches.push([name, [...offsets], [...ids], [...weights]]);
   }
   return batches;
@@ -266,7 +267,8 @@ async function readCase(
 }
 
 /** Returns the items of a bag by row. */
-function bagsOf({ rows: count, bags }: Batch, field: string): [number, number][][] {
+function bagsOf(batch: Batch, field: string): [number, number][][] {
+  const { rows: count, bags } = mapsOf(batch);
   const { offsets, ids, weights } = bags.get(field)!;
   return Array.from({ length: count }, (_, b) =>
     Array.from(ids.subarray(offsets[b], offsets[b + 1]), (id, i) => [id, weights[offsets[b]! + i]!]),
@@ -348,8 +350,8 @@ describe('Parquet value', () => {
       '4 float: expected a decimal number, found nan',
       '5 float: expected a decimal number, found inf',
     ]);
-    expect([...batch.labels.get('bool')!.subarray(0, batch.rows)]).toEqual([1, 0, 1, 1, 0, 0]);
-    expect([...batch.numbers.get('float')!.subarray(0, batch.rows)]).toEqual(
+    expect([...column(batch, 'bool', 'f32').data.subarray(0, batch.rows)]).toEqual([1, 0, 1, 1, 0, 0]);
+    expect([...column(batch, 'float', 'f32').data.subarray(0, batch.rows)]).toEqual(
       [0.1, 16777216, 3.4028235e38, 1e-45, -0, 123456789].map(Math.fround),
     );
     expect(fitted['int64']).toEqual({

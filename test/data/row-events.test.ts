@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -70,7 +71,7 @@ async function readItems(format: RowFormat, path: string, fitOn = path): Promise
     for (let row = 0; row < batch.rows; row++)
       found.push(
         ['s.clicks.item', 's.clicks.price', 's.clicks.at'].map((name) => {
-          const { offsets, ids, weights } = batch.bags.get(name)!;
+          const { offsets, ids, weights } = column(batch, name, 'list');
           const [begin, end] = [offsets[row]!, offsets[row + 1]!];
           return name === 's.clicks.item'
             ? [...ids.subarray(begin, end)].map(Boolean)

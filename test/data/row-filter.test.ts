@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
@@ -41,7 +42,7 @@ async function parts(data: object, policy: RejectPolicy = refuseBadRows) {
     if (dataset === undefined) continue;
     found[split] = [];
     for await (const { batch } of dataset.batches(50))
-      found[split].push(...batch.numbers.get('row')!.subarray(0, batch.rows));
+      found[split].push(...column(batch, 'row', 'f32').data.subarray(0, batch.rows));
   }
   return {
     ...found,

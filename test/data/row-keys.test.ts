@@ -1,3 +1,5 @@
+import { toBatch } from '../support/batches.js';
+import { column } from '../../src/core/batch.js';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -30,14 +32,14 @@ const formatOf = (spec: Partial<FormatSpec>) => encodedFormat(rowFormatOf({ task
 const reading = { policy: refuseBadRows };
 
 /** Reads the strings of a key column by row. */
-async function textsOf(path: string, column: string, spec: Partial<FormatSpec>): Promise<readonly string[]> {
+async function textsOf(path: string, by: string, spec: Partial<FormatSpec>): Promise<readonly string[]> {
   const format = formatOf(spec);
   const dataset = await (await openSource(path, columnsOf(format))).dataset(format, reading);
   const texts: string[] = [];
   for await (const { batch } of dataset.batches(7)) {
-    const keys = batch.keys!.get(keyColumn(column))!;
+    const keys = column(batch, keyColumn(by), 'u32').data;
     for (let row = 0; row < batch.rows; row++)
-      texts.push(textOfKey(keys[2 * row]!, keys[2 * row + 1]!, dataset.keyTexts.get(column)));
+      texts.push(textOfKey(keys[2 * row]!, keys[2 * row + 1]!, dataset.keyTexts.get(by)));
   }
   return texts;
 }
@@ -160,8 +162,8 @@ describe('stored keys', () => {
     for (const shuffle of [undefined, { seed: 1, epoch: 1, window: 6 }]) {
       const seen: string[] = [];
       for await (const { batch } of dataset.batches(6, shuffle)) {
-        const keys = batch.keys!.get(keyColumn('id'))!;
-        const groupsOf = batch.labels.get(groupColumn('id'))!;
+        const keys = column(batch, keyColumn('id'), 'u32').data;
+        const groupsOf = column(batch, groupColumn('id'), 'f32').data;
         const texts = Array.from(groupsOf, (_, row) =>
           textOfKey(keys[2 * row]!, keys[2 * row + 1]!, dataset.keyTexts.get('id')),
         );
@@ -177,13 +179,11 @@ describe('third-party shards', () => {
   const texts = ['', 'u1', 'u2'];
   const write = async (ids: readonly number[]): Promise<string> => {
     const folder = join(scratchFolder(), 'shards');
-    const batch = {
+    const batch = toBatch({
       rows: ids.length,
       ids: new Map([['id', Uint32Array.from(ids)]]),
-      numbers: new Map(),
-      bags: new Map(),
       labels: new Map([['click', new Float32Array(ids.length)]]),
-    };
+    });
     await writeShards(
       folder,
       [

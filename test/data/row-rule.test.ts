@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { describe, expect, it } from 'vitest';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { leftOutNotices } from '../../src/data/sources/notices.js';
@@ -29,7 +30,7 @@ describe('row exclusion rule', () => {
     for (const time of ['read', 'kept']) {
       const train = await source.dataset(encodedFormat(format, fitted), { policy: refuseBadRows });
       for await (const { batch } of train.batches(10))
-        expect([time, ...batch.ids.get('id')!.subarray(0, batch.rows)]).toEqual([time, 2, 5]);
+        expect([time, ...column(batch, 'id', 'u32').data.subarray(0, batch.rows)]).toEqual([time, 2, 5]);
       expect([...train.leftOut].sort()).toEqual([
         ['buy is 1 and ctr is not', 1],
         ['excluded by data.where', 2],

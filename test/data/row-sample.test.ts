@@ -1,4 +1,6 @@
 /** @module-tag long */
+import { toBatch } from '../support/batches.js';
+import { column } from '../../src/core/batch.js';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -55,7 +57,7 @@ async function sample(paths: string | readonly string[], limit = LIMIT): Promise
   let clicks = 0;
   const policy = { ...skipBadRows(undefined, Infinity), reject: (row: BadRow) => void bad.push(row) };
   for await (const { batch, kept } of source.stream(format, ['at', 'note'], { policy })) {
-    for (let r = 0; r < batch.rows; r++) clicks += batch.labels.get('click')![r]!;
+    for (let r = 0; r < batch.rows; r++) clicks += column(batch, 'click', 'f32').data[r]!;
     at.push(...kept[0]!.map(Number));
     notes.push(...kept[1]!);
   }
@@ -111,13 +113,14 @@ async function shards(): Promise<string> {
     { name: 'note', kind: 'id' },
   ] as const;
   const add = async (writer: Parameters<Parameters<typeof writeShards>[2]>[0]) => {
-    await writer.add({
-      rows: NUM_ROWS,
-      ids: new Map([['note', Uint32Array.from(all, ({ at }) => 1 + (at % 7))]]),
-      numbers: new Map([['at', Float32Array.from(all, ({ at }) => at)]]),
-      bags: new Map(),
-      labels: new Map([['click', Float32Array.from(all, ({ click }) => click)]]),
-    });
+    await writer.add(
+      toBatch({
+        rows: NUM_ROWS,
+        ids: new Map([['note', Uint32Array.from(all, ({ at }) => 1 + (at % 7))]]),
+        numbers: new Map([['at', Float32Array.from(all, ({ at }) => at)]]),
+        labels: new Map([['click', Float32Array.from(all, ({ click }) => click)]]),
+      }),
+    );
     const texts = textsFrom(['', ...Array.from({ length: 7 }, (_, i) => `note ${i}`)]);
     return { sizes: new Map([['note', 8]]), vocabularies: new Map([['note', texts]]) };
   };

@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { describe, expect, it } from 'vitest';
 import { fitRows } from '../../src/data/pipeline.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
@@ -70,8 +71,8 @@ async function kept(
   for await (const { batch } of train.batches(512))
     for (let r = 0; r < batch.rows; r++)
       rows.set(
-        batch.numbers.get('row')![r]!,
-        ['tasks.ctr.label', 'buy', 'tasks.ctr.known'].map((name) => batch.labels.get(name)![r]!),
+        column(batch, 'row', 'f32').data[r]!,
+        ['tasks.ctr.label', 'buy', 'tasks.ctr.known'].map((name) => column(batch, name, 'f32').data[r]!),
       );
   return { rows, notices: leftOutNotices({ train }, tasks) };
 }

@@ -1,3 +1,4 @@
+import { mapsOf } from '../support/batches.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { column, type Batch } from '../../src/core/batch.js';
@@ -80,11 +81,12 @@ async function readFast(path: string, dialect: Dialect, chunkBytes: number, capa
   return { block, rejects };
 }
 
-function valuesOf({ rows, ids, numbers, labels, bags }: Batch): unknown {
+function valuesOf(batch: Batch): unknown {
+  const { rows, ids, numbers, labels, bags } = mapsOf(batch);
   const plain = [ids, numbers, labels].map((columns) =>
     [...columns].map(([name, data]) => [name, [...data.subarray(0, rows)]]),
   );
-  const items = column(bags, 'seen');
+  const items = bags.get('seen')!;
   return [
     rows,
     plain,
@@ -251,7 +253,9 @@ describe('reader of plain lines', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(decimal, { minLength: 50, maxLength: 50 }), async (texts) => {
         const { block } = await expectEqual(texts.map((n) => `${rowWith({ n })}\n`).join(''), 1 << 16, 100);
-        expect([...block.numbers.get('n')!.subarray(0, 50)]).toEqual(texts.map((text) => Math.fround(Number(text))));
+        expect([...column(block, 'n', 'f32').data.subarray(0, 50)]).toEqual(
+          texts.map((text) => Math.fround(Number(text))),
+        );
       }),
       { numRuns: 40 },
     );
@@ -332,7 +336,7 @@ describe('reader of plain lines', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(decimal, { minLength: 48, maxLength: 51 }), async (texts) => {
         const { block } = await expectEqual(texts.map((n) => `${rowWith({ n })}\n`).join(''), 1 << 16, 100);
-        expect([...block.numbers.get('n')!.subarray(0, texts.length)]).toEqual(
+        expect([...column(block, 'n', 'f32').data.subarray(0, texts.length)]).toEqual(
           texts.map((text) => Math.fround(Number(text))),
         );
       }),

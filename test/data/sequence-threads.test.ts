@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { mapsOf } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
 import { taskOptions } from '../../src/core/tasks.js';
@@ -58,7 +59,7 @@ describe('sequences encoded on several threads', () => {
         invalid.push(...rejects);
         for (let row = 0; row < batch.rows; row++)
           rows.push(
-            [...batch.bags].map(([name, { offsets, ids, weights }]) => {
+            [...mapsOf(batch).bags].map(([name, { offsets, ids, weights }]) => {
               const [begin, end] = [offsets[row]!, offsets[row + 1]!];
               return [name, [...ids.subarray(begin, end)], [...weights.subarray(begin, end)]];
             }),

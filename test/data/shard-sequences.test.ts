@@ -1,3 +1,4 @@
+import { mapsOf, toBatch } from '../support/batches.js';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -39,6 +40,7 @@ function bagOf(lists: readonly (readonly (readonly [number, number])[])[]): BagC
   const offsets = new Uint32Array(ROWS + 1);
   lists.forEach((list, r) => (offsets[r + 1] = offsets[r]! + list.length));
   return {
+    type: 'list',
     offsets,
     ids: Uint32Array.from(lists.flat(), ([id]) => id),
     weights: Float32Array.from(lists.flat(), ([, weight]) => weight),
@@ -57,7 +59,7 @@ async function bothSources(): Promise<{ readonly csv: string; readonly folder: s
   writeFileSync(csv, `click,item,now,seen,brand,at,taste\n${lines.join('\n')}\n`);
   const unweighted = (name: 'seen' | 'brand' | 'at') => bagOf(rows.map((row) => row[name].map((id) => [id, 1])));
   const floats = (name: 'click' | 'now'): Float32Array => Float32Array.from(rows, (row) => row[name]);
-  const batch = {
+  const batch = toBatch({
     rows: ROWS,
     ids: new Map([['item', Uint32Array.from(rows, ({ item }) => item)]]),
     numbers: new Map([['now', floats('now')]]),
@@ -66,7 +68,7 @@ async function bothSources(): Promise<{ readonly csv: string; readonly folder: s
       ...(['seen', 'brand', 'at'] as const).map((name) => [name, unweighted(name)] as const),
       ['taste', bagOf(rows.map(({ taste }) => taste))],
     ]),
-  };
+  });
   const folder = join(base, 'shards');
   const sizes = new Map(Object.entries({ item: 40, seen: 40, brand: BRANDS.length, at: 40, taste: 40 }));
   const write: Parameters<typeof writeShards>[2] = async (writer) => {
@@ -88,7 +90,12 @@ async function read(path: string, groups: readonly object[]): Promise<{ fitted: 
   for (const shuffle of [undefined, { seed: 1, epoch: 1, window: 1000 }])
     for await (const { batch } of dataset.batches(40, shuffle))
       batches.push(
-        [...batch.bags].map(([name, { offsets, ids, weights }]) => [name, [...offsets], [...ids], [...weights]]),
+        [...mapsOf(batch).bags].map(([name, { offsets, ids, weights }]) => [
+          name,
+          [...offsets],
+          [...ids],
+          [...weights],
+        ]),
       );
   await dataset.close();
   return { fitted, batches };

@@ -1,3 +1,4 @@
+import { mapsOf, toBatch } from '../support/batches.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -54,7 +55,7 @@ async function bothSources(
   const offsets = new Uint32Array(ROWS + 1);
   items.forEach((bag, r) => (offsets[r + 1] = offsets[r]! + bag.length));
   const floats = (name: 'click' | 'buy' | 'price'): Float32Array => Float32Array.from(rows, (row) => row[name]);
-  const batch = {
+  const batch = toBatch({
     rows: ROWS,
     ids: new Map([
       ['user', Uint32Array.from(rows, ({ user }) => user)],
@@ -75,7 +76,7 @@ async function bothSources(
       ['click', floats('click')],
       ['buy', floats('buy')],
     ]),
-  };
+  });
   change(batch);
   const folder = join(base, 'shards');
   await writeShards(
@@ -112,10 +113,10 @@ async function read(
   const batches: unknown[] = [];
   for (const shuffle of [undefined, { seed: 1, epoch: 1, window: 1000 }]) {
     for await (const { batch } of dataset.batches(40, shuffle)) {
-      const columns = [batch.ids, batch.numbers, batch.labels].map((map) =>
+      const columns = [mapsOf(batch).ids, mapsOf(batch).numbers, mapsOf(batch).labels].map((map) =>
         Object.fromEntries([...map].map(([name, data]) => [name, [...data]])),
       );
-      const bags = [...batch.bags].map(([name, { offsets, ids, weights }]) => [
+      const bags = [...mapsOf(batch).bags].map(([name, { offsets, ids, weights }]) => [
         name,
         [...offsets],
         [...ids],
@@ -175,7 +176,7 @@ describe('shard directory as a source', () => {
     expect(
       isSameContent(
         first,
-        await fingerprintOf((await bothSources(({ labels }) => (labels.get('click')![0] = 0))).folder),
+        await fingerprintOf((await bothSources((batch) => (mapsOf(batch).labels.get('click')![0] = 0))).folder),
       ),
     ).toBe(false);
     expect(
@@ -238,7 +239,7 @@ describe('shard directory as a source', () => {
   });
 
   it('accepts negative weights for sum-pooled bags', async () => {
-    const { folder } = await bothSources(({ bags }) => (bags.get('seen')!.weights[0] = -1));
+    const { folder } = await bothSources((batch) => (mapsOf(batch).bags.get('seen')!.weights[0] = -1));
     const { batches } = await read(folder, [{ type: 'bag', fields: ['seen'], pooling: 'sum' }]);
     const [, , [[, , , weights]]] = batches[0] as [number, unknown, [[string, number[], number[], number[]]]];
     expect(weights[0]).toBe(-1);
@@ -267,19 +268,19 @@ describe('shard directory as a source', () => {
     [
       'a label above 1',
       user,
-      ({ labels }) => (labels.get('click')![70] = 2),
+      (batch) => (mapsOf(batch).labels.get('click')![70] = 2),
       /shard-00001\.safetensors, row 6: column 'click': expected 0 or 1, found 2/,
     ],
     [
       'a purchase without a click',
       user,
-      ({ labels }) => (labels.get('buy')![1] = 1),
+      (batch) => (mapsOf(batch).labels.get('buy')![1] = 1),
       /shard-00000\.safetensors, row 1: column 'buy': expected click to be 1/,
     ],
     [
       'an id beyond its size',
       user,
-      ({ ids }) => (ids.get('user')![299] = 40),
+      (batch) => (mapsOf(batch).ids.get('user')![299] = 40),
       /shard-00004\.safetensors, row 43: column 'user': expected an id below 40/,
     ],
     [
@@ -291,38 +292,38 @@ describe('shard directory as a source', () => {
     [
       'a number out of the range of its scale',
       [{ type: 'numeric', fields: ['price'], scaling: 'log1p' }],
-      ({ numbers }) => (numbers.get('price')![3] = -1),
+      (batch) => (mapsOf(batch).numbers.get('price')![3] = -1),
       /row 3: column 'price': expected a number above -1/,
     ],
     [
       'an unscaled NaN',
       [{ type: 'numeric', fields: ['price'] }],
-      ({ numbers }) => (numbers.get('price')![70] = NaN),
+      (batch) => (mapsOf(batch).numbers.get('price')![70] = NaN),
       /shard-00001\.safetensors, row 6: column 'price': expected a finite number, found NaN/,
     ],
     [
       'an infinite number during the fit of a scale',
       [{ type: 'numeric', fields: ['price'], scaling: 'standard' }],
-      ({ numbers }) => (numbers.get('price')![70] = Infinity),
+      (batch) => (mapsOf(batch).numbers.get('price')![70] = Infinity),
       /row 6: column 'price': expected a finite number, found Infinity/,
     ],
     [
       'a NaN in a bucketized field',
       [{ type: 'bucketized', fields: ['price'], boundaries: [1] }],
-      ({ numbers }) => (numbers.get('price')![3] = NaN),
+      (batch) => (mapsOf(batch).numbers.get('price')![3] = NaN),
       /row 3: column 'price': expected a finite number, found NaN/,
     ],
     // Rows have 0, 1, 2 and 3 items, repeatedly.
     [
       'a NaN weight',
       [{ type: 'bag', fields: ['seen'], pooling: 'sum' }],
-      ({ bags }) => (bags.get('seen')!.weights[7] = NaN),
+      (batch) => (mapsOf(batch).bags.get('seen')!.weights[7] = NaN),
       /row 6: column 'seen': expected finite weights, found NaN/,
     ],
     [
       'a negative weight with mean pooling',
       [{ type: 'bag', fields: ['seen'] }],
-      ({ bags }) => (bags.get('seen')!.weights[0] = -1),
+      (batch) => (mapsOf(batch).bags.get('seen')!.weights[0] = -1),
       /row 1: column 'seen': expected finite weights of at least 0 for mean pooling, found -1/,
     ],
   ])('rejects %s with its location', async (_, groups, change, message) => {
@@ -336,13 +337,13 @@ describe('shard directory as a source', () => {
       [
         'a label above 1',
         threads,
-        ({ labels }) => (labels.get('click')![70] = 2),
+        (batch) => (mapsOf(batch).labels.get('click')![70] = 2),
         /shard-00001\.safetensors, row 6: column 'click': expected 0 or 1, found 2/,
       ],
       [
         'a number out of the range of its scale',
         threads,
-        ({ numbers }) => (numbers.get('price')![203] = -1),
+        (batch) => (mapsOf(batch).numbers.get('price')![203] = -1),
         /shard-00003\.safetensors, row 11: column 'price': expected a number above -1/,
       ],
     ]),

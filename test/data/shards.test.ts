@@ -1,3 +1,4 @@
+import { mapsOf, toBatch, withMaps } from '../support/batches.js';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
@@ -30,7 +31,7 @@ function rowsFrom(begin: number, end: number): Batch {
   const items = rows.map((r) => Array.from({ length: r % 4 }, (_, i) => (r % 40) + i));
   const offsets = new Uint32Array(rows.length + 1);
   items.forEach((bag, i) => (offsets[i + 1] = offsets[i]! + bag.length));
-  return {
+  return toBatch({
     rows: rows.length,
     ids: new Map([['101', Uint32Array.from(rows)]]),
     numbers: new Map([['D109', Float32Array.from(rows, (r) => r / 4)]]),
@@ -41,11 +42,12 @@ function rowsFrom(begin: number, end: number): Batch {
       ],
     ]),
     labels: new Map([['click', Float32Array.from(rows, (r) => r % 2)]]),
-  };
+  });
 }
 
 /** Lists the content of a block by row. */
-function rowsOf({ rows, ids, numbers, bags, labels }: Batch): unknown[] {
+function rowsOf(batch: Batch): unknown[] {
+  const { rows, ids, numbers, bags, labels } = mapsOf(batch);
   return Array.from({ length: rows }, (_, r) => {
     const { offsets, ids: items, weights } = bags.get('109')!;
     const [begin, end] = [offsets[r], offsets[r + 1]];
@@ -207,12 +209,12 @@ describe('shards', () => {
     ['of all kinds', (rows) => rows],
     [
       'with empty bags only',
-      (rows) => ({
-        ...rows,
-        bags: new Map([
-          ['109', { offsets: new Uint32Array(rows.rows + 1), ids: new Uint32Array(0), weights: new Float32Array(0) }],
-        ]),
-      }),
+      (rows) =>
+        withMaps(rows, {
+          bags: new Map([
+            ['109', { offsets: new Uint32Array(rows.rows + 1), ids: new Uint32Array(0), weights: new Float32Array(0) }],
+          ]),
+        }),
     ],
   ])('are read once and verified if read completely, columns %s', async (_, change) => {
     const folder = join(scratchFolder(), 'shards');

@@ -1,8 +1,9 @@
+import { toBatch } from '../support/batches.js';
 import fc from 'fast-check';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { BagColumn } from '../../src/core/batch.js';
+import { column, type BagColumn } from '../../src/core/batch.js';
 import { shardDataset } from '../../src/data/batches/dataset.js';
 import type { Shuffle } from '../../src/data/batches/pass.js';
 import { createOrderedWords, OrderedBags } from '../../src/data/batches/ordered-rows.js';
@@ -27,6 +28,7 @@ function columnOf(bags: readonly Bag[], spareRows = 0): BagColumn {
   let end = 0;
   for (const [row, { ids }] of bags.entries()) offsets[row + 1] = end += ids.length;
   return {
+    type: 'list',
     offsets,
     ids: Uint32Array.from(bags.flatMap(({ ids }) => ids)),
     weights: Float32Array.from(bags.flatMap(({ weights }) => weights)),
@@ -115,6 +117,7 @@ describe('permuted bags', () => {
   it('preserve the bits of NaN weights', () => {
     const ordered = new OrderedBags({ rows: 2, gathered: 2, slots: 1 });
     fill(ordered.raw, {
+      type: 'list',
       offsets: Uint32Array.of(0, 2, 3),
       ids: Uint32Array.of(1, 2, 3),
       weights: new Float32Array(Uint32Array.of(0x7fa00001, 0x80000000, 0xffc12345).buffer),
@@ -140,10 +143,15 @@ describe('permuted words', () => {
           }));
           const ordered = createOrderedWords(columns, { rows, gathered: putRows, slots: 2 });
           const bitsOf = (all: typeof ordered.raw): number[][] =>
-            all.map(({ buffer, byteOffset, length }) => [...new Uint32Array(buffer, byteOffset, length)]);
+            all.map(({ data: { buffer, byteOffset, length } }) => [...new Uint32Array(buffer, byteOffset, length)]);
           const placed = [0, 1, 0, 1].map((place) => {
             const words = columns.map(() => Array.from({ length: rows }, () => random.uint32()));
-            for (const [c, { buffer, byteOffset }] of ordered.raw.entries())
+            for (const [
+              c,
+              {
+                data: { buffer, byteOffset },
+              },
+            ] of ordered.raw.entries())
               new Uint32Array(buffer, byteOffset, rows).set(words[c]!);
             const order = Uint32Array.from({ length: random.below(putRows + 1) }, () => random.below(rows));
             const found = ordered.put(order, place);
@@ -201,18 +209,20 @@ async function shardsOf(rows: readonly Row[], rowsPerShard: number): Promise<Sha
     folder,
     COLUMNS,
     async (writer) => {
-      await writer.add({
-        rows: rows.length,
-        ids: new Map([['user', Uint32Array.from(rows, ({ user }) => user)]]),
-        numbers: new Map([['price', Float32Array.from(rows, ({ price }) => price)]]),
-        labels: new Map([['click', Float32Array.from(rows, ({ click }) => click)]]),
-        bags: new Map([
-          ['seen', columnOf(rows.map(({ seen }) => seen))],
-          ['rare', columnOf(rows.map(({ rare }) => rare))],
-        ]),
-        vectors: new Map([['image', { width: 3, data: Float32Array.from(rows.flatMap(({ image }) => image)) }]]),
-        keys: new Map([['session', Uint32Array.from(rows.flatMap(({ session }) => session))]]),
-      });
+      await writer.add(
+        toBatch({
+          rows: rows.length,
+          ids: new Map([['user', Uint32Array.from(rows, ({ user }) => user)]]),
+          numbers: new Map([['price', Float32Array.from(rows, ({ price }) => price)]]),
+          labels: new Map([['click', Float32Array.from(rows, ({ click }) => click)]]),
+          bags: new Map([
+            ['seen', columnOf(rows.map(({ seen }) => seen))],
+            ['rare', columnOf(rows.map(({ rare }) => rare))],
+          ]),
+          vectors: new Map([['image', { width: 3, data: Float32Array.from(rows.flatMap(({ image }) => image)) }]]),
+          keys: new Map([['session', Uint32Array.from(rows.flatMap(({ session }) => session))]]),
+        }),
+      );
       return {
         sizes: new Map([
           ['user', rows.length],
@@ -258,16 +268,19 @@ async function readRows(batches: Batches): Promise<{ rows: Row[]; sizes: number[
   const sizes: number[] = [];
   for await (const { batch } of batches) {
     sizes.push(batch.rows);
-    const [seen, rare] = [bagsOf(batch.bags.get('seen')!, batch.rows), bagsOf(batch.bags.get('rare')!, batch.rows)];
+    const [seen, rare] = [
+      bagsOf(column(batch, 'seen', 'list'), batch.rows),
+      bagsOf(column(batch, 'rare', 'list'), batch.rows),
+    ];
     for (let row = 0; row < batch.rows; row++) {
       rows.push({
-        user: batch.ids.get('user')![row]!,
-        price: batch.numbers.get('price')![row]!,
-        click: batch.labels.get('click')![row]!,
+        user: column(batch, 'user', 'u32').data[row]!,
+        price: column(batch, 'price', 'f32').data[row]!,
+        click: column(batch, 'click', 'f32').data[row]!,
         seen: seen[row]!,
         rare: rare[row]!,
-        image: [...batch.vectors!.get('image')!.data.subarray(3 * row, 3 * row + 3)],
-        session: [...batch.keys!.get('session')!.subarray(2 * row, 2 * row + 2)],
+        image: [...column(batch, 'image', 'f32').data.subarray(3 * row, 3 * row + 3)],
+        session: [...column(batch, 'session', 'u32').data.subarray(2 * row, 2 * row + 2)],
       });
     }
   }

@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { mapsOf } from '../support/batches.js';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -57,7 +58,12 @@ async function read(
   for await (const { batch } of dataset.batches(7)) {
     for (let r = 0; r < batch.rows; r++)
       rows.push(
-        Object.fromEntries([...batch.ids, ...batch.numbers, ...batch.labels].map(([name, data]) => [name, data[r]])),
+        Object.fromEntries(
+          [...mapsOf(batch).ids, ...mapsOf(batch).numbers, ...mapsOf(batch).labels].map(([name, data]) => [
+            name,
+            data[r],
+          ]),
+        ),
       );
   }
   return {

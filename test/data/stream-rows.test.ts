@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeRows } from '../../src/data/pipeline.js';
@@ -33,7 +34,7 @@ async function passed(
     const ids: (number | null)[] = [];
     for (const before of [...skipped, batch.rows]) {
       while (ids.filter((id) => id !== null).length < before)
-        ids.push(batch.ids.get('id')![ids.filter((id) => id !== null).length]!);
+        ids.push(column(batch, 'id', 'u32').data[ids.filter((id) => id !== null).length]!);
       ids.push(null);
     }
     ids.pop();

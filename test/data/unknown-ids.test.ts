@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -115,22 +116,23 @@ describe('out-of-vocabulary share', () => {
       columns,
       async (writer) => {
         for (let part = 0; part < 3; part++) {
-          await writer.add({
-            rows: 4,
-            ids: new Map([['user', Uint32Array.of(0, 1, 2, part)]]),
-            numbers: new Map(),
-            bags: new Map([
-              [
-                'seen',
-                {
-                  offsets: Uint32Array.of(0, 1, 1, 3, 3),
-                  ids: Uint32Array.of(0, 1, 2),
-                  weights: Float32Array.of(1, 1, 1),
-                },
-              ],
-            ]),
-            labels: new Map([['click', Float32Array.of(0, 1, 0, 1)]]),
-          });
+          await writer.add(
+            toBatch({
+              rows: 4,
+              ids: new Map([['user', Uint32Array.of(0, 1, 2, part)]]),
+              bags: new Map([
+                [
+                  'seen',
+                  {
+                    offsets: Uint32Array.of(0, 1, 1, 3, 3),
+                    ids: Uint32Array.of(0, 1, 2),
+                    weights: Float32Array.of(1, 1, 1),
+                  },
+                ],
+              ]),
+              labels: new Map([['click', Float32Array.of(0, 1, 0, 1)]]),
+            }),
+          );
         }
         return {
           sizes: new Map([

@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -56,10 +57,8 @@ describe.each(engines)('delayed labels on the $name engine', ({ name, create }) 
       optimizer: new Map(),
       weights: new Map([['says.weight', { shape: [rows, outputs], data: Float32Array.from(out.flat()) }]]),
     });
-    const batch: Batch = {
+    const batch: Batch = toBatch({
       rows,
-      ids: new Map(),
-      bags: new Map(),
       numbers: new Map(
         label.map((_, i) => [`x${i}`, Float32Array.from(label, (_label, row) => Number(row === i))] as const),
       ),
@@ -69,7 +68,7 @@ describe.each(engines)('delayed labels on the $name engine', ({ name, create }) 
           ([column, values]) => [formatMethodColumn('cvr', column), Float32Array.from(values)] as const,
         ),
       ]),
-    };
+    });
     const { losses, gradients } = await program.inspect(batch);
     near(losses.get('p')!.mean, each.mean);
     for (const [i, value] of gradients.get('says.weight')!.data.entries()) near(value, each.gradient.flat()[i]!);
@@ -246,19 +245,19 @@ describe('expected loss over the outcomes of a row', () => {
       ]),
     });
     const ofSamples = (value: (sample: (typeof samples)[number]) => number) => Float32Array.from(samples, value);
-    const { gradients } = await program.inspect({
-      rows,
-      ids: new Map(),
-      bags: new Map(),
-      numbers: new Map(samples.map((_, i) => [`x${i}`, Float32Array.from(samples, (_s, row) => Number(row === i))])),
-      labels: new Map([
-        ['y', ofSamples(({ label }) => label)],
-        ['share', ofSamples(({ share }) => share)],
-        ...delayed.columns.map(
-          (column, c) => [formatMethodColumn('cvr', column), ofSamples(({ values }) => values[c]!)] as const,
-        ),
-      ]),
-    });
+    const { gradients } = await program.inspect(
+      toBatch({
+        rows,
+        numbers: new Map(samples.map((_, i) => [`x${i}`, Float32Array.from(samples, (_s, row) => Number(row === i))])),
+        labels: new Map([
+          ['y', ofSamples(({ label }) => label)],
+          ['share', ofSamples(({ share }) => share)],
+          ...delayed.columns.map(
+            (column, c) => [formatMethodColumn('cvr', column), ofSamples(({ values }) => values[c]!)] as const,
+          ),
+        ]),
+      }),
+    );
     const gradient = gradients.get('says.weight')!.data;
     const sum = samples.reduce((total, _, row) => total + gradient[row * z.length]!, 0);
     expect(Math.abs(sum)).toBeLessThan(1e-6);

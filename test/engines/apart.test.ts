@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { mapsOf } from '../support/batches.js';
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -127,7 +128,10 @@ describe('tables in separate memory', () => {
       const moved = batches.map((batch) => ({
         ...batch,
         ids: new Map(
-          [...batch.ids].map(([field, ids]) => [field, isFar && field === far ? ids.map((id) => id + shift) : ids]),
+          [...mapsOf(batch).ids].map(([field, ids]) => [
+            field,
+            isFar && field === far ? ids.map((id) => id + shift) : ids,
+          ]),
         ),
       }));
       for (const batch of moved) await program.trainStep(batch);

@@ -1,3 +1,4 @@
+import { withMaps } from '../support/batches.js';
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
@@ -121,13 +122,14 @@ describe.each(engines)('the EMA of weights (%s)', (name, engineOf) => {
     const program = (await engineOf()).compile(averaging());
     const first = copied(program.state().weights).get('embeddings.item')!;
     for (let step = 0; step < 3; step++)
-      await program.trainStep({
-        ...batchAt(step),
-        ids: new Map([
-          ['seen', new Uint32Array(4)],
-          ['item', new Uint32Array(4).fill(1)],
-        ]),
-      });
+      await program.trainStep(
+        withMaps(batchAt(step), {
+          ids: new Map([
+            ['seen', new Uint32Array(4)],
+            ['item', new Uint32Array(4).fill(1)],
+          ]),
+        }),
+      );
     const width = first.length / 40;
     expect(
       program
@@ -210,10 +212,11 @@ describe.each(engines)('the EMA of weights (%s)', (name, engineOf) => {
     await take(program, 0, 5);
     const before = held(program);
     const batch = batchAt(5);
-    const { losses } = await program.trainStep({
-      ...batch,
-      numbers: new Map([['price', new Float32Array(4).fill(NaN)]]),
-    });
+    const { losses } = await program.trainStep(
+      withMaps(batch, {
+        numbers: new Map([['price', new Float32Array(4).fill(NaN)]]),
+      }),
+    );
     expect([...losses.values()].some(({ mean }) => Number.isFinite(mean))).toBe(false);
     expect(held(program)).toEqual(before);
     program.dispose();

@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { toBatch, withMaps } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Batch, BagColumn } from '../../src/core/batch.js';
 import { POOLINGS, type InputLayout } from '../../src/tables/layout.js';
@@ -39,12 +40,13 @@ function batchOf(rows: number, most = 6, seed = 1): Batch {
     // More capacity than items, as reused memory has.
     const room = offsets[rows]! + 3;
     return {
+      type: 'list',
       offsets,
       ids: Uint32Array.from({ length: room }, () => random.below(size)),
       weights: Float32Array.from({ length: room }, () => (random.uniform() < 0.1 ? 0 : 2 * random.uniform())),
     };
   };
-  return {
+  return toBatch({
     rows,
     ids: new Map([['item', Uint32Array.from({ length: rows }, () => random.below(SIZES.item))]]),
     numbers: new Map([['price', floats(() => random.normal())]]),
@@ -54,7 +56,7 @@ function batchOf(rows: number, most = 6, seed = 1): Batch {
       ['sqrtn', bag(SIZES.sqrtn)],
     ]),
     labels: new Map([['y', floats(() => Number(random.uniform() < 0.5))]]),
-  };
+  });
 }
 
 /**
@@ -138,13 +140,12 @@ for (const { name, create } of engines) {
             },
           ],
         ]);
-        const predicted = await program.predict({
-          rows: 4,
-          ids: new Map(),
-          numbers: new Map(),
-          bags,
-          labels: new Map(),
-        });
+        const predicted = await program.predict(
+          toBatch({
+            rows: 4,
+            bags,
+          }),
+        );
         const sum = 1 * 1 + 2 * 4 + 1 * 4;
         const [first, tiny] = { sum: [sum, 2e-30], mean: [sum / 4, 2], sqrtn: [sum / Math.sqrt(6), 2] }[pooling] as [
           number,
@@ -219,14 +220,13 @@ describe('the simd engine with bags', () => {
     const program = createCpuEngine().compile(plan());
     const empty = { offsets: Uint32Array.of(0, 0), ids: new Uint32Array(0), weights: new Float32Array(0) };
     const full = { ...empty, offsets: Uint32Array.of(0, 600_000_000) };
-    const batch = {
-      ...batchOf(1),
+    const batch = withMaps(batchOf(1), {
       bags: new Map([
         ['seen', empty],
         ['mean', full],
         ['sqrtn', empty],
       ]),
-    };
+    });
     const error = await Promise.resolve()
       .then(() => program.trainStep(batch))
       .then(

@@ -1,3 +1,4 @@
+import { withMaps } from '../support/batches.js';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
@@ -27,7 +28,7 @@ const layoutOf = (maxItems: number): InputLayout => ({
 /** Random rows with these numbers of items: more than a block of rows has. */
 function longBatch(counts: readonly number[], seed: number): Batch {
   const clicked = sequenceOf(counts, randomStream(seed, 'clicked'));
-  return { ...batchOf(counts.length, seed), bags: new Map([['clicked', clicked]]) };
+  return withMaps(batchOf(counts.length, seed), { bags: new Map([['clicked', clicked]]) });
 }
 
 /** Returns how many items 40 rows have: none, or up to 200; about 3,200 in all. */

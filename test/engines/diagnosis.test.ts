@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { column } from '../../src/core/batch.js';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Diagnosis } from '../../src/engines/diagnosis.js';
@@ -242,7 +243,7 @@ describe.each(engines)('the diagnosis of a step (%s)', (_, engineOf) => {
     const batch = twoTermBatch(60);
     const spoiled = {
       ...batch,
-      numbers: new Map([['price', batch.numbers.get('price')!.map((x, i) => (i === 7 ? NaN : x))]]),
+      numbers: new Map([['price', column(batch, 'price', 'f32').data.map((x, i) => (i === 7 ? NaN : x))]]),
     };
     const results: StepResult[] = [
       await program.trainStep(spoiled, DIAGNOSED),

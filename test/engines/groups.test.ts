@@ -1,3 +1,4 @@
+import { withMaps } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
@@ -37,7 +38,7 @@ const SIZES: Readonly<Record<string, (row: number) => number>> = {
 function batchOf(rows: number, sizes: string): Batch {
   const batch = numericBatch(rows, WIDTH, rows);
   const group = Float32Array.from({ length: rows }, (_, row) => SIZES[sizes]!(row));
-  return { ...batch, labels: new Map([...batch.labels, ['group', group]]) };
+  return withMaps(batch, { labels: new Map([['group', group]]) });
 }
 
 /** Returns the losses, gradients and weights of two steps. */

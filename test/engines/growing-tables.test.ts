@@ -91,7 +91,7 @@ describe.each(engines)('a growing table (%s)', (engineName, engineOf) => {
     await program.trainStep(twoTermBatch(40, 0));
     program.changeRows(changes([41], []));
     const batch = twoTermBatch(40, 1);
-    for (const field of ['seen', 'item']) column(batch.ids, field).fill(41, 0, 5);
+    for (const field of ['seen', 'item']) column(batch, field, 'u32').data.fill(41, 0, 5);
     for (let step = 0; step < 3; step++) await program.trainStep(batch);
     const trained = program.state().optimizer.get('embeddings.item.trained')!.data.slice();
     // The weights of a state are the EMA.

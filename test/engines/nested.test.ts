@@ -1,6 +1,7 @@
+import { withMaps } from '../support/batches.js';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { sliceRows, type Batch } from '../../src/core/batch.js';
+import { column, sliceRows, type BagColumn, type Batch } from '../../src/core/batch.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { POOLINGS } from '../../src/tables/layout.js';
@@ -29,10 +30,20 @@ const onEngines = engines.flatMap(([engine, create]) =>
 
 /** Removes all tags of items. */
 function withoutTags(batch: Batch): Batch {
-  const counts = batch.bags.get('clicked tags.counts')!;
-  const none = { offsets: new Uint32Array(batch.rows + 1), ids: new Uint32Array(0), weights: new Float32Array(0) };
+  const counts = column(batch, 'clicked tags.counts', 'list');
+  const none: BagColumn = {
+    type: 'list',
+    offsets: new Uint32Array(batch.rows + 1),
+    ids: new Uint32Array(0),
+    weights: new Float32Array(0),
+  };
   const zeros = { ...counts, weights: new Float32Array(counts.weights.length) };
-  return { ...batch, bags: new Map([...batch.bags, ['clicked tags', none], ['clicked tags.counts', zeros]]) };
+  return withMaps(batch, {
+    bags: new Map([
+      ['clicked tags', none],
+      ['clicked tags.counts', zeros],
+    ]),
+  });
 }
 
 describe('items with several values', () => {
@@ -94,7 +105,7 @@ describe('items with several values', () => {
   it('refuse a batch whose numbers of values differ from the values', async () => {
     const program = createCpuEngine().compile(planOfNested(plans[0]!));
     const batch = nestedBatch(10, 1);
-    batch.bags.get('clicked tags.counts')!.weights[0]! += 1;
+    column(batch, 'clicked tags.counts', 'list').weights[0]! += 1;
     await expect(async () => program.predict(batch)).rejects.toThrow(
       "'clicked tags.counts' differs from the number of values of 'clicked tags'",
     );

@@ -1,3 +1,4 @@
+import { toBatch, withMaps } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import type { Value } from '../../src/graph/operations.js';
@@ -49,7 +50,7 @@ for (const { name: engineName, create } of engines) {
         ]),
       });
       const numbers = new Map(Array.from({ length: width }, (_, i) => [`x${i}`, new Float32Array(rows).fill(1)]));
-      const predicted = (await program.predict({ ...numericBatch(rows, width), numbers })).get('p')!;
+      const predicted = (await program.predict(withMaps(numericBatch(rows, width), { numbers }))).get('p')!;
       expect([...predicted]).toEqual(Array.from({ length: rows }, () => 1 + width * 2 ** -25));
     });
   });
@@ -73,13 +74,13 @@ for (const { name: engineName, create } of engines) {
           ['a.bias', { shape: [1], data: Float32Array.of(0) }],
         ]),
       });
-      const { losses, gradients } = await program.inspect({
-        rows: 1,
-        ids: new Map(),
-        numbers: new Map([['x0', Float32Array.of(logit)]]),
-        bags: new Map(),
-        labels: new Map([['y', Float32Array.of(label)]]),
-      });
+      const { losses, gradients } = await program.inspect(
+        toBatch({
+          rows: 1,
+          numbers: new Map([['x0', Float32Array.of(logit)]]),
+          labels: new Map([['y', Float32Array.of(label)]]),
+        }),
+      );
       return { loss: losses.get('p')!.mean, slope: gradients.get('a.bias')!.data[0]! };
     };
 
@@ -114,13 +115,12 @@ for (const { name: engineName, create } of engines) {
           ],
         };
       });
-      const batch = {
-        ...numericBatch(4, 1),
+      const batch = withMaps(numericBatch(4, 1), {
         labels: new Map([
           ['y', Float32Array.of(0, 1, 0, 1)],
           ['mask', new Float32Array(4)],
         ]),
-      };
+      });
       const { losses, gradients } = await (await create()).compile(plan).inspect(batch);
       expect(losses.get('p')).toEqual({ mean: 0, rows: 0 });
       expect([...gradients.get('a.weight')!.data, ...gradients.get('a.bias')!.data].map(Math.abs)).toEqual([0, 0]);

@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
@@ -74,7 +75,7 @@ function mixedBatch(rows: number): Batch {
     const weights = floats(offsets[rows]!).map(Math.abs);
     return { offsets, ids: idsOf(offsets[rows]!, 30), weights };
   };
-  return {
+  return toBatch({
     rows,
     ids: new Map([
       ['item', idsOf(rows, 30)],
@@ -89,8 +90,7 @@ function mixedBatch(rows: number): Batch {
       ['seen', bag()],
       ['shops', bag()],
     ]),
-    labels: new Map(),
-  };
+  });
 }
 
 const NAMED: ReadonlyMap<string, Interest> = new Map(Object.entries(INTERESTS));

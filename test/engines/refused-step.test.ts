@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { mapsOf, withMaps } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Batch } from '../../src/core/batch.js';
@@ -19,9 +20,9 @@ const work: Workload = {
 
 /** The same batch with one extreme element. */
 function poisoned(batch: Batch, value: number): Batch {
-  const numbers = new Map([...batch.numbers].map(([name, data]) => [name, data.slice()]));
+  const numbers = new Map([...mapsOf(batch).numbers].map(([name, data]) => [name, data.slice()]));
   numbers.get('D0')![7] = value;
-  return { ...batch, numbers };
+  return withMaps(batch, { numbers });
 }
 
 /** Copies the complete state of a program. */

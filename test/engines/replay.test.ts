@@ -1,3 +1,4 @@
+import { withMaps } from '../support/batches.js';
 /** @module-tag long */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -56,14 +57,13 @@ function batchOf(seed: number): Batch {
     const ids = Uint32Array.from({ length: offsets[ROWS]! }, () => random.below(60));
     return { offsets, ids, weights: Float32Array.from({ length: ids.length }, () => random.uniform()) };
   };
-  return {
-    ...numericBatch(ROWS, 4, seed),
+  return withMaps(numericBatch(ROWS, 4, seed), {
     ids: new Map([['target', Uint32Array.from({ length: ROWS }, () => random.below(60))]]),
     bags: new Map([
       ['tags', bagOf()],
       ['clicked', bagOf()],
     ]),
-  };
+  });
 }
 
 /** A value that depends on the items in every way that operations on items allow. */

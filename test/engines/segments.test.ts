@@ -1,7 +1,8 @@
+import { withMaps } from '../support/batches.js';
 import { setTimeout } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/core/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 import { randomStream } from '../../src/core/random.js';
 import { printProgram } from '../../src/engines/compile/print.js';
@@ -41,17 +42,17 @@ const onEngines = engines.flatMap(([engine, create]) =>
 );
 
 /** Predicts each pooling of a column of items; also returns the number of items of each row. */
-async function predictPooled(create: () => Promise<Engine>, column: (g: GraphBuilder) => Value) {
+async function predictPooled(create: () => Promise<Engine>, valueOf: (g: GraphBuilder) => Value) {
   const rows = 9;
   const plan = planOf(LAYOUT, (g, input, y) => {
-    const x = column(g);
+    const x = valueOf(g);
     const pooled = SEGMENT_POOLINGS.map((of) => [of, g.segmentPool(x, of)] as const);
     const loss = g.squaredError(g.linear(input, 1, 'out'), y);
     return { predictions: Object.fromEntries(pooled), terms: [{ name: 'y', weight: 1, loss }] };
   });
   const batch = batchOf(rows, 2);
   const predictions = await (await create()).compile(plan).predict(batch);
-  const { offsets } = batch.bags.get('clicked')!;
+  const { offsets } = column(batch, 'clicked', 'list');
   return { predictions, counts: Array.from({ length: rows }, (_, b) => offsets[b + 1]! - offsets[b]!) };
 }
 
@@ -113,9 +114,12 @@ describe('operations on the items of a sequence', () => {
           random,
         ),
       );
-      const bags = new Map([...batch.bags, ['bought', bought!], ['shops', shops!]]);
+      const bags = new Map([
+        ['bought', bought!],
+        ['shops', shops!],
+      ]);
       const program = (await create()).compile(plan);
-      await expectLikeFloat64(program, plan, { ...batch, bags }, 2e-5);
+      await expectLikeFloat64(program, plan, withMaps(batch, { bags }), 2e-5);
       program.dispose();
     },
   );
@@ -244,16 +248,16 @@ describe('operations on the items of a sequence', () => {
     async () => {
       const labeled = (rows: number, seed: number): Batch => {
         const batch = batchOf(rows, seed);
-        const { offsets, ids } = batch.bags.get('clicked')!;
+        const { offsets, ids } = column(batch, 'clicked', 'list');
         const random = randomStream(seed, 'labels');
-        const target = batch.ids.get('target')!;
+        const target = column(batch, 'target', 'u32').data;
         const labels = new Float32Array(rows);
         for (let b = 0; b < rows; b++) {
           const own = ids.subarray(offsets[b], offsets[b + 1]);
           if (own.length > 0 && random.uniform() < 0.5) target[b] = own[random.below(own.length)]!;
           labels[b] = own.includes(target[b]!) ? 1 : 0;
         }
-        return { ...batch, labels: new Map([['y', labels]]) };
+        return withMaps(batch, { labels: new Map([['y', labels]]) });
       };
       const lossAfter = async (interest: Interest): Promise<number> => {
         const program = createCpuEngine().compile(planWith(interest));
@@ -362,10 +366,8 @@ describe('a graph with sequences', () => {
     );
     const plan = planOf({ ...LAYOUT, sequences }, poolAll(sequences.map(({ name }) => name)));
     const batch = batchOf(9, 4);
-    const bags = new Map(sequences.map(({ name }) => [name, batch.bags.get('clicked')!]));
-    const { losses } = await createCpuEngine()
-      .compile(plan)
-      .trainStep({ ...batch, bags });
+    const bags = new Map(sequences.map(({ name }) => [name, column(batch, 'clicked', 'list')]));
+    const { losses } = await createCpuEngine().compile(plan).trainStep(withMaps(batch, { bags }));
     expect(losses.get('y')!.mean).toBeGreaterThan(0);
   });
 });

@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { toBatch } from '../support/batches.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createCollector, type OutputReport } from '../../src/evaluation/evaluation.js';
@@ -252,16 +253,13 @@ describe('outputs', () => {
         const end = cuts[i] ?? 5;
         const part = (values: Float32Array): Float32Array => values.slice(begin, end);
         collector.add(
-          {
+          toBatch({
             rows: end - begin,
-            ids: new Map(),
-            numbers: new Map(),
-            bags: new Map(),
             labels: new Map([
               ['click', part(click)],
               ['purchase', part(purchase)],
             ]),
-          },
+          }),
           new Map([
             ['ctr', part(ctr)],
             ['cvr', part(cvr)],
@@ -281,16 +279,13 @@ describe('outputs', () => {
   it('report null with a reason if a metric is undefined', () => {
     const collector = createCollector(listOutputs(tasks));
     collector.add(
-      {
+      toBatch({
         rows: 2,
-        ids: new Map(),
-        numbers: new Map(),
-        bags: new Map(),
         labels: new Map([
           ['click', floats(0, 0)],
           ['purchase', floats(0, 0)],
         ]),
-      },
+      }),
       new Map([
         ['ctr', floats(0.5, 0.5)],
         ['cvr', floats(0.5, 0.5)],
@@ -303,13 +298,7 @@ describe('outputs', () => {
 
   it('reject non-finite predictions', () => {
     const collector = createCollector(listOutputs([tasks[0]!]));
-    const batch = {
-      rows: 1,
-      ids: new Map(),
-      numbers: new Map(),
-      bags: new Map(),
-      labels: new Map([['click', floats(0)]]),
-    };
+    const batch = toBatch({ rows: 1, labels: new Map([['click', floats(0)]]) });
     expect(() => collector.add(batch, new Map([['ctr', floats(NaN)]]))).toThrow(/not finite/);
   });
 });

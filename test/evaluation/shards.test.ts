@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
@@ -35,13 +36,10 @@ function rowsOf(count: number): Columns {
 
 function addRows(collector: Collector, columns: Columns, begin: number, end: number): void {
   const part = (name: string): [string, Float32Array] => [name, columns[name]!.slice(begin, end)];
-  const batch: Batch = {
+  const batch: Batch = toBatch({
     rows: end - begin,
-    ids: new Map(),
-    numbers: new Map(),
-    bags: new Map(),
     labels: new Map(['click', 'purchase', 'paid'].map(part)),
-  };
+  });
   collector.add(batch, new Map(['ctr', 'cvr', 'price'].map(part)));
 }
 

@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { column } from '../../src/core/batch.js';
 import fc from 'fast-check';
 import { Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
@@ -48,7 +49,7 @@ async function openEncoders(fields: readonly EncodedField[]): Promise<(rows: rea
 function encodeRows(fields: readonly EncodedField[], rows: readonly Row[]): readonly (readonly number[] | undefined)[] {
   return rows.map((row) => {
     const { batches, problems } = new ObjectReader(fields).read(rowsOfObjects([row]));
-    const found = [...batches].map(({ batch }) => fields.map(({ name }) => batch.numbers.get(name)![0]!));
+    const found = [...batches].map(({ batch }) => fields.map(({ name }) => column(batch, name, 'f32').data[0]!));
     return problems.list().length > 0 ? undefined : found[0];
   });
 }

@@ -1,6 +1,7 @@
+import { withMaps } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { Tensor } from 'onnxruntime-node';
-import type { Batch } from '../../src/core/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { POOLINGS } from '../../src/tables/layout.js';
 import { nestedBatch, planOfNested, TABLES } from '../support/nested-plan.js';
@@ -9,7 +10,7 @@ import { expectNear, exportedModel, feedsOf, openOnnx, runOnnx } from '../suppor
 
 /** Converts a batch to inputs: values of items have offsets per item. */
 function nestedFeeds(batch: Batch): Record<string, Tensor> {
-  const counts = batch.bags.get('clicked tags.counts')!;
+  const counts = column(batch, 'clicked tags.counts', 'list');
   let sum = 0n;
   const offsets = [0n, ...Array.from(counts.weights, (count) => (sum += BigInt(count)))];
   return {
@@ -22,7 +23,7 @@ function nestedFeeds(batch: Batch): Record<string, Tensor> {
 function withoutItems(batch: Batch): Batch {
   const empty = { offsets: new Uint32Array(batch.rows + 1), ids: new Uint32Array(0), weights: new Float32Array(0) };
   const none = ['clicked item', 'clicked tags', 'clicked tags.counts'].map((name) => [name, empty] as const);
-  return { ...batch, bags: new Map([...batch.bags, ...none]) };
+  return withMaps(batch, { bags: new Map([...none]) });
 }
 
 describe('ONNX operators of items with several values', () => {

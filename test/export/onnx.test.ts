@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
@@ -52,7 +53,7 @@ function bagBatch(rows: number, layout: InputLayout): Batch {
   };
   const classes = () => Float32Array.from({ length: rows }, () => Number(random.uniform() < 0.4));
   const click = classes();
-  return {
+  return toBatch({
     rows,
     ids: new Map(columns('id').map((field) => [field, Uint32Array.from({ length: rows }, () => random.below(7))])),
     numbers: new Map([
@@ -65,7 +66,7 @@ function bagBatch(rows: number, layout: InputLayout): Batch {
       ['click', click],
       ['purchase', classes().map((y, b) => y * click[b]!)],
     ]),
-  };
+  });
 }
 
 const mixed: InputLayout = {

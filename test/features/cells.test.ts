@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -166,16 +167,16 @@ describe('a file with null values', () => {
     const ready = encodedFormat(of, await source.fit(of, reading));
     const dataset = await source.dataset(ready, reading);
     for await (const { batch } of dataset.batches(100)) {
-      const seen = batch.bags.get('seen')!;
+      const seen = column(batch, 'seen', 'list');
       const found = {
-        user: [...batch.ids.get('user')!],
-        city: [...batch.ids.get('city')!],
-        price: [...batch.numbers.get('price')!],
-        price_missing: [...batch.numbers.get('price_missing')!],
+        user: [...column(batch, 'user', 'u32').data],
+        city: [...column(batch, 'city', 'u32').data],
+        price: [...column(batch, 'price', 'f32').data],
+        price_missing: [...column(batch, 'price_missing', 'f32').data],
         seen: [...Array(batch.rows).keys()].map((row) => [
           ...seen.ids.subarray(seen.offsets[row], seen.offsets[row + 1]),
         ]),
-        click: [...batch.labels.get('click')!],
+        click: [...column(batch, 'click', 'f32').data],
       };
       return { found, ready };
     }
@@ -250,9 +251,9 @@ describe('a file with null values', () => {
     const { batches, problems } = new ObjectReader(ready.fields).read(rowsOfColumns(given));
     const { batch } = [...batches][0]!;
     expect(problems.list()).toEqual([]);
-    expect([...batch.ids.get('user')!.subarray(0, 4)]).toEqual(expected.user);
-    expect([...batch.numbers.get('price')!.subarray(0, 4)]).toEqual(expected.price);
-    expect([...batch.bags.get('seen')!.offsets.subarray(0, 5)]).toEqual([0, 1, 1, 2, 2]);
+    expect([...column(batch, 'user', 'u32').data.subarray(0, 4)]).toEqual(expected.user);
+    expect([...column(batch, 'price', 'f32').data.subarray(0, 4)]).toEqual(expected.price);
+    expect([...column(batch, 'seen', 'list').offsets.subarray(0, 5)]).toEqual([0, 1, 1, 2, 2]);
   });
 
   it('has another cache key', () => {

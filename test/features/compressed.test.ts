@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -51,13 +52,11 @@ function compiled(compression: object, wide = false) {
   const encoded = fields.map(
     (field) => [field.name, Uint32Array.from(DATA.ids, (id) => field.encode(String(id)))] as const,
   );
-  const batch: Batch = {
+  const batch: Batch = toBatch({
     rows: DATA.ids.length,
     ids: new Map(encoded),
-    numbers: new Map(),
-    bags: new Map(),
     labels: new Map([['click', Float32Array.from(DATA.labels)]]),
-  };
+  });
   return { program, layout, batch };
 }
 

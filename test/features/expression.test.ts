@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -29,7 +30,7 @@ const encodedFieldsOf = (expression: string, options: object = {}) =>
 /** Evaluates an expression on rows; returns the numbers and the problems. */
 function evaluate(expression: string, rows: readonly Row[], options: object = {}) {
   const { batches, problems } = new ObjectReader(encodedFieldsOf(expression, options)).read(rowsOfObjects(rows));
-  const numbers = [...batches].flatMap(({ batch }) => [...batch.numbers.get('x')!.subarray(0, batch.rows)]);
+  const numbers = [...batches].flatMap(({ batch }) => [...column(batch, 'x', 'f32').data.subarray(0, batch.rows)]);
   return { numbers, problems: problems.list().flatMap(({ problems: own }) => own.map(({ message }) => message)) };
 }
 

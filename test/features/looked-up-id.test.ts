@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -33,7 +34,7 @@ async function encodeBrand(field: object, options: object, cells: object, thread
   const ids: number[] = [];
   const rows = await openRows(file, ['item', 'brand']);
   for await (const { batch } of encodeRows(rows, encodedFormat(format, fitted), { threads, isPatient: true }))
-    ids.push(...batch.ids.get('brand')!.subarray(0, batch.rows));
+    ids.push(...column(batch, 'brand', 'u32').data.subarray(0, batch.rows));
   return ids;
 }
 

@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -32,7 +33,7 @@ function readFormat(expression: string, lookups: LookupsOptions, cells: object =
 /** Evaluates the expression of a format on rows. */
 function evaluate(format: RowFormat, rows: readonly Row[]): readonly number[] {
   const { batches, problems } = new ObjectReader(encodedFormat(format, {}).fields).read(rowsOfObjects(rows));
-  const numbers = [...batches].flatMap(({ batch }) => [...batch.numbers.get('x')!.subarray(0, batch.rows)]);
+  const numbers = [...batches].flatMap(({ batch }) => [...column(batch, 'x', 'f32').data.subarray(0, batch.rows)]);
   expect(problems.list()).toEqual([]);
   return numbers;
 }
@@ -143,7 +144,7 @@ describe('lookup', () => {
       const numbers: number[] = [];
       const rows = await openRows(file, ['k', 'n']);
       for await (const { batch } of encodeRows(rows, format, { threads, isPatient: true }))
-        numbers.push(...batch.numbers.get('x')!.subarray(0, batch.rows));
+        numbers.push(...column(batch, 'x', 'f32').data.subarray(0, batch.rows));
       return numbers;
     };
     const expected = lines.map((line, i) => ({ 7: 10 + i, '07': i - 4 })[line.split(',')[0]!] ?? MISSING);

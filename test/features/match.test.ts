@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { column } from '../../src/core/batch.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -19,7 +20,7 @@ function matchesOf(options: object, rows: readonly Row[]) {
   const fields = encodedFields(fieldsOf([featureTypes.schema.parse({ ...numbers, fields: [pair], ...options })]), {});
   const { batches, problems } = new ObjectReader(fields).read(rowsOfObjects(rows));
   const found = [...batches].flatMap(({ batch }) =>
-    rows.map((_, row) => fields.map(({ name }) => batch.numbers.get(name)![row])),
+    rows.map((_, row) => fields.map(({ name }) => column(batch, name, 'f32').data[row])),
   );
   return {
     found,

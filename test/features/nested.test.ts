@@ -1,3 +1,4 @@
+import { mapsOf } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { taskOptions } from '../../src/core/tasks.js';
@@ -41,7 +42,8 @@ async function read(groups: readonly object[], file: string, cells: object = {})
   return { vocabularies: storedFitted(fitted).json as ReadRows['vocabularies'], ids: ids!, counts: counts!, rejects };
 }
 
-function collect({ rows, bags }: Batch, ids: Record<string, number[][]>, counts: Record<string, number[][]>): void {
+function collect(batch: Batch, ids: Record<string, number[][]>, counts: Record<string, number[][]>): void {
+  const { rows, bags } = mapsOf(batch);
   for (const [field, bag] of bags)
     for (let row = 0; row < rows; row++) {
       const [begin, end] = [bag.offsets[row]!, bag.offsets[row + 1]!];

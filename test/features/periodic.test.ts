@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -26,15 +27,13 @@ const DATA = JSON.parse(readFileSync(join(import.meta.dirname, 'periodic.json'),
 };
 const { width, frequencies } = DATA;
 
-const batch: Batch = {
+const batch: Batch = toBatch({
   rows: DATA.labels.length,
-  ids: new Map(),
-  bags: new Map(),
   numbers: new Map(
     Object.entries(DATA.values).map(([field, values]) => [`${field}_periodic`, Float32Array.from(values)]),
   ),
   labels: new Map([['click', Float32Array.from(DATA.labels)]]),
-};
+});
 
 /** A model on periodic embeddings of both columns, without scaling. */
 function planOf(model: object, options: object = {}) {

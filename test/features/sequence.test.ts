@@ -1,3 +1,4 @@
+import { mapsOf } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
 import { taskOptions } from '../../src/core/tasks.js';
@@ -48,7 +49,8 @@ async function read(groups: readonly object[], file: string, cells: object = {})
   return { fitted: storedFitted(raw).json, raw, items, rejects };
 }
 
-function collect({ rows, bags }: Batch, into: Record<string, Row[]>): void {
+function collect(batch: Batch, into: Record<string, Row[]>): void {
+  const { rows, bags } = mapsOf(batch);
   for (const [field, { offsets, ids, weights }] of bags)
     for (let row = 0; row < rows; row++) {
       const at = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);

@@ -1,8 +1,9 @@
+import { toBatch } from '../support/batches.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import type { VectorColumn } from '../../src/core/batch.js';
+import { column, type ArrayColumn } from '../../src/core/batch.js';
 import { rowsOfColumns } from '../../src/data/objects/given-rows.js';
 import { ObjectReader } from '../../src/data/objects/object-reader.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
@@ -135,7 +136,7 @@ describe('vectors in files', () => {
   const read = async (
     path: string,
     ready?: EncodedFormat,
-  ): Promise<{ readonly ready: EncodedFormat; readonly vectors: VectorColumn; readonly click: number[] }> => {
+  ): Promise<{ readonly ready: EncodedFormat; readonly vectors: ArrayColumn<'f32'>; readonly click: number[] }> => {
     const source = await openSource(path, columnsOf(format), {});
     const reading = { policy: refuseBadRows, cache: { folder: join(scratchFolder(), 'cache') } };
     const encoded = ready ?? encodedFormat(format, await source.fit(format, reading));
@@ -144,10 +145,14 @@ describe('vectors in files', () => {
     const labels: number[] = [];
     // Several batches, the last of them short, and shuffled rows that come back in their order.
     for await (const { batch } of dataset.batches(8)) {
-      found.push(...batch.vectors!.get('emb')!.data);
-      labels.push(...batch.labels.get('click')!);
+      found.push(...column(batch, 'emb', 'f32').data);
+      labels.push(...column(batch, 'click', 'f32').data);
     }
-    return { ready: encoded, vectors: { width: batchWidth(encoded), data: Float32Array.from(found) }, click: labels };
+    return {
+      ready: encoded,
+      vectors: { type: 'f32', width: batchWidth(encoded), data: Float32Array.from(found) },
+      click: labels,
+    };
   };
   const batchWidth = (ready: EncodedFormat): number => computeLayout(ready.fields).width;
   const csvFile = (text: (values: readonly number[]) => string): string => {
@@ -222,7 +227,7 @@ describe('vectors in files', () => {
       const { batches, problems } = new ObjectReader(ready.fields).read(rowsOfColumns({ emb: given }));
       const { batch } = [...batches][0]!;
       expect(problems.list()).toEqual([]);
-      expect(batch.vectors!.get('emb')!.data.subarray(0, 200)).toEqual(vectors.data);
+      expect(column(batch, 'emb', 'f32').data.subarray(0, 200)).toEqual(vectors.data);
     }
   });
 
@@ -240,13 +245,16 @@ describe('vectors in files', () => {
     for await (const { batch } of dataset.batches(16, { seed: 1, epoch: 1, window: 32 })) {
       for (let r = 0; r < batch.rows; r++)
         seen.add(
-          String([batch.labels.get('click')![r], ...batch.vectors!.get('emb')!.data.subarray(r * 4, r * 4 + 4)]),
+          String([
+            column(batch, 'click', 'f32').data[r],
+            ...column(batch, 'emb', 'f32').data.subarray(r * 4, r * 4 + 4),
+          ]),
         );
     }
     expect(seen).toEqual(new Set(click.map((label, r) => String([label, ...vectors.data.subarray(r * 4, r * 4 + 4)]))));
     const streamed: number[] = [];
     for await (const { batch, kept } of source.stream(ready, ['emb'], { ...reading, threads: 3 })) {
-      streamed.push(...batch.vectors!.get('emb')!.data.subarray(0, batch.rows * 4));
+      streamed.push(...column(batch, 'emb', 'f32').data.subarray(0, batch.rows * 4));
       expect(kept[0]![0]).toBe(numbers[0]!.join('|'));
     }
     expect(Float32Array.from(streamed)).toEqual(vectors.data);
@@ -262,8 +270,8 @@ describe('vectors in files', () => {
     const whole = numbers.map((values) => values ?? [0, 0, 0]);
     const block = createRowBlock(columns, 50);
     block.rows = 50;
-    block.labels.get('click')!.set(click);
-    block.vectors.get('emb')!.data.set(whole.flat());
+    column(block, 'click', 'f32').data.set(click);
+    column(block, 'emb', 'f32').data.set(whole.flat());
     const folder = join(scratchFolder(), 'shards');
     await writeShards(
       folder,
@@ -317,14 +325,7 @@ describe.each(engines)('vectors in a model of engine $name', ({ create }) => {
     });
     const numbers = new Map(columns.map((data, i) => [`x${i}`, data]));
     const data = Float32Array.from({ length: 3 * rows }, (_, i) => columns[1 + (i % 3)]![Math.floor(i / 3)]!);
-    const batch = {
-      rows,
-      ids: new Map(),
-      numbers,
-      bags: new Map(),
-      labels,
-      vectors: new Map([['v', { width: 3, data }]]),
-    };
+    const batch = toBatch({ rows, numbers, labels, vectors: new Map([['v', { width: 3, data }]]) });
     const engine = await create();
     const [apart, together] = [
       [0, 1, 2, 3].map((i) => place(`x${i}`, i, 1)),

@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
@@ -26,19 +27,18 @@ const plain: InputLayout = {
     { name: 'what', rows: 2, width: 2 },
   ],
 };
-const batch: Batch = {
+const batch: Batch = toBatch({
   rows: 1,
   ids: new Map([
     ['who', new Uint32Array([1])],
     ['what', new Uint32Array([0])],
   ]),
-  bags: new Map(),
   numbers: new Map([
     ['price', new Float32Array([50])],
     ['hour', new Float32Array([90])],
   ]),
   labels: new Map([['click', new Float32Array([1])]]),
-};
+});
 
 /** What some value holds for one row, whose embeddings count up by ten a row, table by table. */
 async function valuesOf(

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { sliceRows } from '../../src/core/batch.js';
+import { column, sliceRows } from '../../src/core/batch.js';
 import type { Dataset } from '../../src/data/batches/dataset.js';
 import { createRowBlock, type BlockColumn } from '../../src/chunks/row-block.js';
 import { holdRows } from '../../src/data/batches/held-rows.js';
@@ -21,12 +21,12 @@ const COLUMNS: readonly BlockColumn[] = [
 /** Row r: id r, number r / 2, a bag of r % 3 items, label r % 2. */
 function rowsOf(count: number) {
   const block = createRowBlock(COLUMNS, count);
-  const bag = block.bags.get('bag')!;
+  const bag = column(block, 'bag', 'list');
   for (; block.rows < count; block.rows++) {
     const r = block.rows;
-    block.ids.get('id')![r] = r;
-    block.numbers.get('number')![r] = r / 2;
-    block.labels.get('label')![r] = r % 2;
+    column(block, 'id', 'u32').data[r] = r;
+    column(block, 'number', 'f32').data[r] = r / 2;
+    column(block, 'label', 'f32').data[r] = r % 2;
     bag.open(r);
     for (let i = 0; i < r % 3; i++) bag.add(10 * r + i, r + i / 4);
     bag.close(r);
@@ -68,12 +68,12 @@ describe('sampled rows', () => {
       [1, 1],
     ] as const) {
       const held = await holdRows(datasetOf(9000), COLUMNS, limit, 3, () => undefined);
-      const ids = [...held.ids.get('id')!.subarray(0, held.rows)];
+      const ids = [...column(held, 'id', 'u32').data.subarray(0, held.rows)];
       expect([held.rows, new Set(ids).size]).toEqual([expected, expected]);
       expect(ids).toEqual([...ids].sort((a, b) => a - b));
       for (const [i, r] of ids.entries()) {
-        expect([held.numbers.get('number')![i], held.labels.get('label')![i]]).toEqual([r / 2, r % 2]);
-        expect(bagOf(held.bags.get('bag')!, i)).toEqual(bagOf(rowsOf(r + 1).bags.get('bag')!, r));
+        expect([column(held, 'number', 'f32').data[i], column(held, 'label', 'f32').data[i]]).toEqual([r / 2, r % 2]);
+        expect(bagOf(column(held, 'bag', 'list'), i)).toEqual(bagOf(column(rowsOf(r + 1), 'bag', 'list'), r));
         if (i === 50) break;
       }
     }
@@ -83,7 +83,7 @@ describe('sampled rows', () => {
     const counts = new Array<number>(10).fill(0);
     for (let seed = 0; seed < 40; seed++) {
       const held = await holdRows(datasetOf(10_000), COLUMNS, 50, seed, () => undefined);
-      for (const id of held.ids.get('id')!.subarray(0, 50)) counts[Math.floor(id / 1000)]!++;
+      for (const id of column(held, 'id', 'u32').data.subarray(0, 50)) counts[Math.floor(id / 1000)]!++;
     }
     // 2,000 rows in ten parts: chi-squared with 9 degrees of freedom exceeds 27.9 with a probability of 0.1%.
     const chiSquared = counts.reduce((sum, count) => sum + (count - 200) ** 2 / 200, 0);
@@ -100,12 +100,12 @@ describe('permuted rows', () => {
       for (const batch of createPermuter(rows, 4).permuted(fields, order)) {
         for (let r = 0; r < batch.rows; r++) {
           const rowOf = (field: string): number => (fields.includes(field) ? order[begin + r]! : begin + r);
-          expect([batch.ids.get('id')![r], batch.numbers.get('number')![r], batch.labels.get('label')![r]]).toEqual([
-            rowOf('id'),
-            rowOf('number') / 2,
-            (begin + r) % 2,
-          ]);
-          expect(bagOf(batch.bags.get('bag')!, r)).toEqual(bagOf(rows.bags.get('bag')!, rowOf('bag')));
+          expect([
+            column(batch, 'id', 'u32').data[r],
+            column(batch, 'number', 'f32').data[r],
+            column(batch, 'label', 'f32').data[r],
+          ]).toEqual([rowOf('id'), rowOf('number') / 2, (begin + r) % 2]);
+          expect(bagOf(column(batch, 'bag', 'list'), r)).toEqual(bagOf(column(rows, 'bag', 'list'), rowOf('bag')));
         }
         begin += batch.rows;
       }

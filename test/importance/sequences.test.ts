@@ -71,9 +71,9 @@ async function open({ options, header, listsOf }: (typeof SOURCES)[keyof typeof 
 /** Permutes fields; returns the items of each row: item, price and age. */
 function permute(permuter: Permuter, fields: readonly string[], order: Uint32Array): number[][][] {
   const found: number[][][] = [];
-  for (const { bags, rows } of permuter.permuted(fields, order)) {
-    const [item, price, age] = ['item', 'price', 't'].map((name) => column(bags, `log.item.log.${name}`));
-    for (let row = 0; row < rows; row++) {
+  for (const batch of permuter.permuted(fields, order)) {
+    const [item, price, age] = ['item', 'price', 't'].map((name) => column(batch, `log.item.log.${name}`, 'list'));
+    for (let row = 0; row < batch.rows; row++) {
       const listOf = ({ offsets }: BagColumn, values: Uint32Array | Float32Array): number[] => [
         ...values.subarray(offsets[row], offsets[row + 1]),
       ];

@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -31,10 +32,8 @@ const computeLogit = (p: number): number => Math.log(p / (1 - p));
 
 /** A batch in which row i has the number x_i only, so that the weights of a linear layer are the logits. */
 function batchOf(labels: Readonly<Record<string, readonly number[]>>): Batch {
-  return {
+  return toBatch({
     rows,
-    ids: new Map(),
-    bags: new Map(),
     numbers: new Map(
       Array.from({ length: rows }, (_, i) => [
         `x${i}`,
@@ -42,7 +41,7 @@ function batchOf(labels: Readonly<Record<string, readonly number[]>>): Batch {
       ]),
     ),
     labels: new Map(Object.entries(labels).map(([name, values]) => [name, Float32Array.from(values)])),
-  };
+  });
 }
 const state = (weight: string) => ({
   step: 0,

@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -70,16 +71,14 @@ async function rowsOf(
       Float32Array.from({ length: rows }, (_row, row) => Number(row === i)),
     ]),
   );
-  const batch: Batch = {
+  const batch: Batch = toBatch({
     rows,
-    ids: new Map(),
-    bags: new Map(),
     numbers,
     labels: new Map([
       ['y', Float32Array.from(labels)],
       ['groups', Float32Array.from(groups)],
     ]),
-  };
+  });
   return { program, batch };
 }
 
@@ -159,13 +158,11 @@ describe('zero-inflated log-normal', () => {
     const rows = 1000;
     const kind = Float32Array.from({ length: rows }, () => random.below(2));
     const amount = kind.map((k) => (random.uniform() < 0.2 + 0.2 * k ? Math.exp(3 + k + random.normal()) : 0));
-    const batch: Batch = {
+    const batch: Batch = toBatch({
       rows,
-      ids: new Map(),
-      bags: new Map(),
       numbers: new Map([['k', kind]]),
       labels: new Map([['amount', amount]]),
-    };
+    });
     const task: Task = {
       name: 'spend',
       ...taskOptions.parse({ label: 'amount', type: 'regression', loss: { name: 'ziln' } }),

@@ -1,6 +1,7 @@
+import { mapsOf, withMaps } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { expectLikeFloat64 } from '../support/like-float64.js';
-import type { Batch } from '../../src/core/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import {
   byHand,
   dot,
@@ -45,25 +46,23 @@ const maskedFunnel = [
 
 /** Creates the batch of a model in which every third click and every fourth purchase is missing. */
 function withMissingLabels({ batch }: ByHand): Batch {
-  const column = (valueOf: (row: number) => boolean): Float32Array =>
+  const draw = (valueOf: (row: number) => boolean): Float32Array =>
     Float32Array.from({ length: batch.rows }, (_, row) => Number(valueOf(row)));
-  const [click, purchase] = [batch.labels.get('click')!, batch.labels.get('purchase')!];
+  const [click, purchase] = [column(batch, 'click', 'f32').data, column(batch, 'purchase', 'f32').data];
   const [isClickKnown, isPurchaseKnown] = [
     (row: number): boolean => row % 3 !== 2,
     (row: number): boolean => row % 4 !== 3,
   ];
-  return {
-    ...batch,
+  return withMaps(batch, {
     labels: new Map([
-      ...batch.labels,
-      ['click', column((row) => isClickKnown(row) && click[row] === 1)],
-      ['purchase', column((row) => isPurchaseKnown(row) && purchase[row] === 1)],
-      ['tasks.ctr.known', column(isClickKnown)],
-      ['tasks.cvr.known', column(isPurchaseKnown)],
-      ['tasks.cvr.mask', column((row) => isClickKnown(row) && click[row] === 1 && isPurchaseKnown(row))],
-      ['tasks.cvr.chainKnown', column((row) => isClickKnown(row) && (click[row] === 0 || isPurchaseKnown(row)))],
+      ['click', draw((row) => isClickKnown(row) && click[row] === 1)],
+      ['purchase', draw((row) => isPurchaseKnown(row) && purchase[row] === 1)],
+      ['tasks.ctr.known', draw(isClickKnown)],
+      ['tasks.cvr.known', draw(isPurchaseKnown)],
+      ['tasks.cvr.mask', draw((row) => isClickKnown(row) && click[row] === 1 && isPurchaseKnown(row))],
+      ['tasks.cvr.chainKnown', draw((row) => isClickKnown(row) && (click[row] === 0 || isPurchaseKnown(row)))],
     ]),
-  };
+  });
 }
 
 /** A row that counts in a loss: its factor and its loss. */
@@ -201,7 +200,7 @@ describe('resflow', () => {
       });
     };
     const { losses } = await model.program.inspect(model.batch);
-    const labels = (name: string): readonly number[] => [...model.batch.labels.get(name)!];
+    const labels = (name: string): readonly number[] => [...column(model.batch, name, 'f32').data];
     expect([...losses.keys()]).toEqual(['ctr', 'ctcart', 'ctpay']);
     for (const [t, [term, label]] of (
       [
@@ -528,7 +527,7 @@ describe('ddpo', () => {
     async (_, tasks) => {
       const whole = model(tasks);
       const made = tasks === funnel ? whole : { ...whole, batch: withMissingLabels(whole) };
-      const label = (name: string, row: number): number => made.batch.labels.get(name)?.[row] ?? 1;
+      const label = (name: string, row: number): number => mapsOf(made.batch).labels.get(name)?.[row] ?? 1;
       // Imputed labels and propensities are constants in labels and weights.
       const first = rowsOf(made).map((row) => {
         const { ctr, guess } = probabilities(made, row);
@@ -580,7 +579,7 @@ describe('dcmt', () => {
       tasks,
     );
     const made = tasks === funnel ? whole : { ...whole, batch: withMissingLabels(whole) };
-    const label = (name: string, row: number): number => made.batch.labels.get(name)?.[row] ?? 1;
+    const label = (name: string, row: number): number => mapsOf(made.batch).labels.get(name)?.[row] ?? 1;
     const probability = (name: string, row: number): number =>
       sigmoid(made.linear(relu(made.linear(made.features(row), `${name}.0`)), `${name}.out`)[0]!);
     const first = rowsOf(made).map((row) => ({
@@ -652,7 +651,7 @@ describe('streams of the layers below a funnel', () => {
     const bottom = { name: 'finalnet', first: stack, second: { ...stack, hidden: [2] }, distillation: 0.5 };
     const model = byHand({ name: 'esmm', bottom, ctrTower: layers(3), cvrTower: { hidden: [] } }, maskedFunnel);
     const batch = withMissingLabels(model);
-    const label = (column: string, row: number): number => batch.labels.get(column)![row]!;
+    const label = (name: string, row: number): number => column(batch, name, 'f32').data[row]!;
     const logits = (name: string, row: number): Row =>
       ['first', 'second'].map((stream) => {
         const x = model.features(row);

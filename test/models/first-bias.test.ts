@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { computeLossBias } from '../../src/models/bias-init.js';
@@ -46,13 +47,13 @@ async function silentPredictions(name: string, tasks: readonly Task[], options: 
       ]),
     ),
   });
-  const predictions = await program.predict({
-    rows: 1,
-    ids: new Map([['id', Uint32Array.of(1)]]),
-    bags: new Map(),
-    numbers: new Map([['x', Float32Array.of(0.3)]]),
-    labels: new Map(),
-  });
+  const predictions = await program.predict(
+    toBatch({
+      rows: 1,
+      ids: new Map([['id', Uint32Array.of(1)]]),
+      numbers: new Map([['x', Float32Array.of(0.3)]]),
+    }),
+  );
   program.dispose();
   return (of: string) => predictions.get(of)![0]!;
 }

@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { buildModel, models } from '../../src/models/models.js';
@@ -11,13 +12,11 @@ import { engines } from '../support/engines.js';
 const ROWS = 32;
 const random = randomStream(2, 'rows');
 const spend = Float32Array.from({ length: ROWS }, (_, row) => (row === 0 ? 0 : 300 * random.uniform() ** 3));
-const batch: Batch = {
+const batch: Batch = toBatch({
   rows: ROWS,
-  ids: new Map(),
-  bags: new Map(),
   numbers: new Map([['a', spend.map((y) => Math.log1p(y) + 0.1 * random.normal())]]),
   labels: new Map([['spend', spend]]),
-};
+});
 const adam = denseOptimizers.schema.parse({ learningRate: 0.05 });
 
 describe.each(engines)('$name', ({ create }) => {

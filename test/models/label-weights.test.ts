@@ -1,3 +1,4 @@
+import { mapsOf, toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
@@ -48,10 +49,9 @@ function batchOf(): Batch {
   const click = floats((row) => Number(row % 3 > 0));
   const known = floats((row) => Number(row % 5 > 0));
   const purchase = floats((row) => click[row]! * known[row]! * (row % 2));
-  return {
+  return toBatch({
     rows: ROWS,
     ids: new Map([['item', Uint32Array.from({ length: ROWS }, () => random.below(5))]]),
-    bags: new Map(),
     numbers: new Map([['price', floats(() => random.normal())]]),
     labels: new Map([
       ['click', click],
@@ -62,17 +62,18 @@ function batchOf(): Batch {
       ['tasks.cvr.mask', floats((row) => known[row]! * click[row]!)],
       ['tasks.cvr.chainKnown', floats((row) => Math.max(known[row]!, 1 - click[row]!))],
     ]),
-  };
+  });
 }
 
 /** Computes the mean of weight times log loss over the rows of a mask, and their number. */
 function weighted(
-  { labels }: Batch,
+  batch: Batch,
   label: string,
   mask: string,
   positives: number,
   predictions: Float32Array,
 ): { readonly mean: number; readonly rows: number } {
+  const { labels } = mapsOf(batch);
   let [sum, rows] = [0, 0];
   for (let row = 0; row < ROWS; row++) {
     if (labels.get(mask)![row] !== 1) continue;

@@ -1,5 +1,7 @@
+import { mapsOf, withMaps } from '../support/batches.js';
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/core/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Graph } from '../../src/graph/graph.js';
@@ -42,20 +44,19 @@ function batchOf(rows: number, seed = 1): Batch {
   const ids = (count: number): Uint32Array => Uint32Array.from({ length: rows }, () => random.below(count));
   const [user, item] = [ids(6), ids(5)];
   const click = Float32Array.from({ length: rows }, (_, b) => Number((user[b]! + item[b]!) % 2 === 0));
-  return {
+  return toBatch({
     rows,
     ids: new Map([
       ['user', user],
       ['item', item],
     ]),
-    bags: new Map(),
     numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
     labels: new Map([
       ['click', click],
       ['purchase', click.map((y, b) => y * Number(item[b]! < 2))],
       ['spend', Float32Array.from({ length: rows }, (_, b) => item[b]! * 2)],
     ]),
-  };
+  });
 }
 
 const compile = (plan: Plan): Program => createCpuEngine().compile(plan);
@@ -127,13 +128,12 @@ describe('every model', () => {
 describe('esmm', () => {
   it('trains cvr through ctcvr only: rows without a click move the conversion tower', async () => {
     const batch = batchOf(32);
-    const unclicked = {
-      ...batch,
+    const unclicked = withMaps(batch, {
       labels: new Map([
         ['click', new Float32Array(32)],
         ['purchase', new Float32Array(32)],
       ]),
-    };
+    });
     const { losses, gradients } = await compile(planOf({ name: 'esmm' })).inspect(unclicked);
     expect([...losses.keys()]).toEqual(['ctr', 'ctcvr']);
     expect(gradients.get('towers.cvr.out.weight')!.data.some((g) => g !== 0)).toBe(true);
@@ -159,13 +159,13 @@ describe('esmm', () => {
     ];
     const batch = batchOf(16);
     const labels = new Map([
-      ...batch.labels,
-      ['cart', batch.labels.get('purchase')!],
-      ['pay', batch.labels.get('purchase')!.map((y, b) => y * (b % 2))],
+      ...mapsOf(batch).labels,
+      ['cart', column(batch, 'purchase', 'f32').data],
+      ['pay', column(batch, 'purchase', 'f32').data.map((y, b) => y * (b % 2))],
     ]);
     const { losses, predictions } = await compile(
       planOf({ name: 'esmm', towers: { pay: { hidden: [4] } } }, tasks),
-    ).inspect({ ...batch, labels });
+    ).inspect(withMaps(batch, { labels }));
     expect([...losses.keys()]).toEqual(['ctr', 'ctcart', 'ctpay', 'ctlike']);
     const joint = (...names: string[]) =>
       names.map((name) => predictions.get(name)!).reduce((a, b) => a.map((p, row) => p * b[row]!));
@@ -225,8 +225,8 @@ describe('models that correct selection bias', () => {
     const [ctr, cvr, click, purchase] = [
       predictions.get('ctr')!,
       predictions.get('cvr')!,
-      batch.labels.get('click')!,
-      batch.labels.get('purchase')!,
+      column(batch, 'click', 'f32').data,
+      column(batch, 'purchase', 'f32').data,
     ];
     const rows = [...ctr].map((p, b) => ({
       p,
@@ -320,7 +320,7 @@ describe('mmoe', () => {
   it('trains cvr on clicked rows only', async () => {
     const batch = batchOf(32);
     const { losses } = await compile(planOf({ name: 'mmoe' })).inspect(batch);
-    const clicks = batch.labels.get('click')!.reduce((sum, y) => sum + y, 0);
+    const clicks = column(batch, 'click', 'f32').data.reduce((sum, y) => sum + y, 0);
     expect(losses.get('cvr')!.rows).toBe(clicks);
     expect(losses.get('ctr')!.rows).toBe(32);
   });
@@ -349,7 +349,7 @@ describe('mmoe', () => {
     for (let step = 0; step < 300; step++) await program.trainStep(batchOf(64, step));
     const batch = batchOf(64);
     const spend = (await program.predict(batch)).get('spend')!;
-    const worst = Math.max(...spend.map((value, b) => Math.abs(value - batch.labels.get('spend')![b]!)));
+    const worst = Math.max(...spend.map((value, b) => Math.abs(value - column(batch, 'spend', 'f32').data[b]!)));
     expect(worst).toBeLessThan(2);
     expect((await program.predict(batch)).get('again')!.every((p) => p > 0 && p < 1)).toBe(true);
   });

@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { toBatch } from '../support/batches.js';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -45,16 +46,15 @@ function batchOf(): Batch {
   const random = randomStream(1, 'rows');
   const floats = (value: () => number): Float32Array => Float32Array.from({ length: 40 }, value);
   const click = floats(() => random.below(2));
-  return {
+  return toBatch({
     rows: 40,
     ids: new Map([['a', Uint32Array.from({ length: 40 }, () => random.below(4))]]),
-    bags: new Map(),
     numbers: new Map([['b', floats(() => random.normal())]]),
     labels: new Map([
       ['click', click],
       ['purchase', click.map((y) => y * random.below(2))],
     ]),
-  };
+  });
 }
 
 describe.each(engines)('$name engine', ({ create }) => {

@@ -1,6 +1,7 @@
 /** @module-tag long */
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/core/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { featureReaders } from '../../src/graph/feature-readers.js';
@@ -48,7 +49,12 @@ describe.each(models.names)('wide part of %s', (name) => {
     const ofCtr = await wide.predict(batch);
     for (let row = 0; row < batch.rows; row++) {
       const added =
-        0.1 * (1 + batch.ids.get('user')![row]! + 1 + batch.ids.get('item')![row]! + batch.numbers.get('price')![row]!);
+        0.1 *
+        (1 +
+          column(batch, 'user', 'u32').data[row]! +
+          1 +
+          column(batch, 'item', 'u32').data[row]! +
+          column(batch, 'price', 'f32').data[row]!);
       expect(logit(ofCtr.get('ctr')![row]!) - logit(before.get('ctr')![row]!)).toBeCloseTo(added, 4);
     }
     withWeightsOf(wide, plain, (name, i) => (isOf('cvr', name, i) ? -1 : 0));
@@ -131,11 +137,11 @@ describe('wide part', () => {
     const predicted = (await model.program.predict(model.batch)).get('ctr')!;
     const of = (name: string): readonly number[] => [...model.program.state().weights.get(name)!.data];
     for (let row = 0; row < model.batch.rows; row++) {
-      const x = [1, 1, 1, model.batch.numbers.get('price')![row]!];
+      const x = [1, 1, 1, column(model.batch, 'price', 'f32').data[row]!];
       const w = [
         of('towers.ctr.out.bias')[0]!,
-        of('embeddings.wide.user')[model.batch.ids.get('user')![row]!]!,
-        of('embeddings.wide.item')[model.batch.ids.get('item')![row]!]!,
+        of('embeddings.wide.user')[column(model.batch, 'user', 'u32').data[row]!]!,
+        of('embeddings.wide.item')[column(model.batch, 'item', 'u32').data[row]!]!,
         of('wide.ctr.weight')[0]!,
       ];
       expect(logit(predicted[row]!)).toBeCloseTo(dot(x, w), 4);
@@ -199,7 +205,7 @@ function batchOf(rows: number): Batch {
     };
   };
   const click = Float32Array.from({ length: rows }, () => random.below(2));
-  return {
+  return toBatch({
     rows,
     ids: new Map([
       ['user', Uint32Array.from({ length: rows }, () => random.below(40))],
@@ -211,7 +217,7 @@ function batchOf(rows: number): Batch {
       ['click', click],
       ['purchase', click.map((y) => y * random.below(2))],
     ]),
-  };
+  });
 }
 
 describe.each(engines)('wide part of every kind of field on the $name engine', ({ create }) => {
@@ -243,7 +249,7 @@ describe.each(engines)('separate wide optimizer on the $name engine', ({ create 
     const batch = batchOf(300);
     for (let step = 0; step < 3; step++) await program.trainStep(batch);
     const { weights, optimizer } = program.state();
-    const touched = new Set(batch.ids.get('item'));
+    const touched = new Set(column(batch, 'item', 'u32').data);
     const wide = weights.get('embeddings.wide.item')!.data;
     for (let row = 0; row < 30; row++) for (const t of [0, 1]) expect(wide[2 * row + t] === 0).toBe(touched.has(row));
     expect(weights.get('embeddings.item')!.data.some((w, i) => w !== first.get('embeddings.item')![i] && w !== 0)).toBe(

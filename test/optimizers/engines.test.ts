@@ -1,9 +1,10 @@
 /** @module-tag long */
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { lookUp } from '../../src/graph/lookups.js';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
-import type { Batch } from '../../src/core/batch.js';
+import { idsOf, type Batch } from '../../src/core/batch.js';
 import type { Engine, Inspection, Plan, Program, ProgramState } from '../../src/engines/engine.js';
 import { tableTensor } from '../../src/engines/engine.js';
 import { planSize } from '../../src/engines/plan-size.js';
@@ -68,9 +69,7 @@ function hostBeside(plan: Plan, program: Program): Host {
 function applyBeside(host: Host, plan: Plan, batch: Batch, gradients: Inspection['gradients'], step: number): void {
   const { tables } = plan.layout;
   const { width } = work;
-  const touched = tables.map(({ name }) => [
-    ...new Set(batch.ids.get(name) ?? batch.bags.get(name)!.ids.subarray(0, batch.bags.get(name)!.offsets[batch.rows])),
-  ]);
+  const touched = tables.map(({ name }) => [...new Set(idsOf(batch, name).ids.subarray(0, idsOf(batch, name).count))]);
   const rows = Math.max(...touched.map(({ length }) => length));
   const inputGradient_BI = new Float32Array(rows * tables.length * width);
   touched.forEach((ids, t) => {
@@ -86,7 +85,7 @@ function applyBeside(host: Host, plan: Plan, batch: Batch, gradients: Inspection
       Uint32Array.from({ length: rows }, (_, b) => touched[t]![b] ?? touched[t]![0]!),
     ]),
   );
-  const looked = host.lookup({ rows, ids, bags: new Map(), numbers: new Map(), labels: new Map() });
+  const looked = host.lookup(toBatch({ rows, ids }));
   host.add(gradientOf(looked, inputGradient_BI), new Map([...gradients].map(([name, { data }]) => [name, data])), {
     area: 0,
     isFirst: true,

@@ -1,3 +1,4 @@
+import { mapsOf } from '../support/batches.js';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -130,7 +131,7 @@ for (const { name: engineName, create } of engines) {
           const taskLosses = translation.losses.map((loss, t) =>
             'term' in loss
               ? losses.get(loss.term)!.mean
-              : logLoss(batch.labels.get(c.labels[t]!)!, ours[loss.measured]!),
+              : logLoss(mapsOf(batch).labels.get(c.labels[t]!)!, ours[loss.measured]!),
           );
           expect(distance(taskLosses, c.losses[step]!.tasks).worst, `losses of step ${step}`).toBeLessThanOrEqual(1e-5);
           const total = planOf(c, translation, sizes).graph.terms.reduce(

@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { Batch } from '../../src/core/batch.js';
@@ -252,10 +253,9 @@ function layoutOf(fields: readonly string[], sizes: ReadonlyMap<string, number>,
 export function batchOf(tensors: ReadonlyMap<string, StoredTensor>, prefix: string, c: RechubCase): Batch {
   const labels = tensors.get(`${prefix}.y`)!;
   const [rows, numLabels] = labels.shape as [number, number];
-  return {
+  return toBatch({
     rows,
     ids: new Map(c.sparse.map(([field]) => [field, Uint32Array.from(tensors.get(`${prefix}.x.${field}`)!.data)])),
-    bags: new Map(),
     numbers: new Map(c.dense.map((field) => [field, Float32Array.from(tensors.get(`${prefix}.x.${field}`)!.data)])),
     labels: new Map(
       c.labels.map((label, t) => [
@@ -263,7 +263,7 @@ export function batchOf(tensors: ReadonlyMap<string, StoredTensor>, prefix: stri
         Float32Array.from({ length: rows }, (_, b) => labels.data[b * numLabels + t]!),
       ]),
     ),
-  };
+  });
 }
 
 /** The tensors of `prefix` (`init`, `final`, `step0.grad`) under our names and in our layout. */

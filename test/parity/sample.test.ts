@@ -132,7 +132,7 @@ async function predictAll(program: Program, dataset: Dataset, { predictions }: T
   for await (const { batch } of dataset.batches(1000)) {
     const found = predictions(await program.predict(batch));
     columns.forEach((into, t) => {
-      into.labels.push(...column(batch.labels, into.label).subarray(0, batch.rows));
+      into.labels.push(...column(batch, into.label, 'f32').data.subarray(0, batch.rows));
       into.predictions.push(...found[t]!);
     });
   }
@@ -217,7 +217,7 @@ for (const { engineName, isKernels, create } of ENGINES)
               sums[t]! +=
                 'term' in loss
                   ? stepLosses.get(loss.term)!.mean
-                  : logLoss(column(batch.labels, 'purchase').subarray(0, batch.rows), measured[loss.measured]!);
+                  : logLoss(column(batch, 'purchase', 'f32').data.subarray(0, batch.rows), measured[loss.measured]!);
             });
             batches++;
           }

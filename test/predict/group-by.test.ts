@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { mapsOf, withMaps } from '../support/batches.js';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -150,15 +151,15 @@ describe('a grouped predictor', () => {
 
   /** Rows whose history and price are those of the first row of a group. */
   function groupedBatch(): Batch {
-    const { bags, numbers, ...batch } = batchOf(KEYS.length, 5);
+    const batch = batchOf(KEYS.length, 5);
+    const { bags, numbers } = mapsOf(batch);
     const clicked = bags.get('clicked')!;
     const firsts = KEYS.map((key) => KEYS.indexOf(key));
     const itemsOf = (data: Float32Array | Uint32Array): number[] =>
       firsts.flatMap((row) => [...data.subarray(clicked.offsets[row], clicked.offsets[row + 1])]);
     const offsets = [0];
     for (const row of firsts) offsets.push(offsets.at(-1)! + clicked.offsets[row + 1]! - clicked.offsets[row]!);
-    return {
-      ...batch,
+    return withMaps(batch, {
       numbers: new Map([['price', Float32Array.from(firsts, (row) => numbers.get('price')![row]!)]]),
       bags: new Map([
         [
@@ -170,7 +171,7 @@ describe('a grouped predictor', () => {
           },
         ],
       ]),
-    };
+    });
   }
 
   it('computes fields once that are equal in each group, and reads others per row', async () => {
@@ -192,7 +193,7 @@ describe('a grouped predictor', () => {
       for (const [row, value] of expected.entries()) expect(Math.abs(found[row]! - value)).toBeLessThan(TOLERANCE);
     };
     await expectPredicted(same);
-    await expectPredicted({ ...same, numbers: batchOf(KEYS.length, 6).numbers });
+    await expectPredicted(withMaps(same, { numbers: mapsOf(batchOf(KEYS.length, 6)).numbers }));
     await expectPredicted(same);
     expect(created).toEqual([['target'], ['target', 'price']]);
     program.dispose();

@@ -1,3 +1,5 @@
+import { mapsOf } from '../support/batches.js';
+import { column } from '../../src/core/batch.js';
 import { rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -16,10 +18,10 @@ const columns = fields.flatMap(fieldColumns);
 
 /** Lists the values of a row. */
 const valuesOf = (block: RowBlock, row: number): readonly (readonly number[])[] => [
-  ...['101', '508'].map((name) => [block.ids.get(name)![row]!]),
-  [block.numbers.get('D508')![row]!],
+  ...['101', '508'].map((name) => [column(block, name, 'u32').data[row]!]),
+  [column(block, 'D508', 'f32').data[row]!],
   ...['110_14', '210'].flatMap((name) => {
-    const { offsets, ids, weights } = block.bags.get(name)!;
+    const { offsets, ids, weights } = column(block, name, 'list');
     return [ids, weights].map((data) => [...data.subarray(offsets[row], offsets[row + 1])]);
   }),
 ];
@@ -33,9 +35,10 @@ function someSessions(): SessionFiles & { readonly sessions: readonly unknown[] 
   for (const count of [300, 1, 0, 250]) {
     const block = createRowBlock(columns, count);
     for (let row = 0; row < count; row++) {
-      for (const ids of block.ids.values()) ids[row] = random.uint32();
-      block.numbers.get('D508')![row] = random.uniform();
-      for (const bag of block.bags.values()) {
+      for (const ids of mapsOf(block).ids.values()) ids[row] = random.uint32();
+      column(block, 'D508', 'f32').data[row] = random.uniform();
+      for (const bag of block.columns.values()) {
+        if (bag.type !== 'list') continue;
         bag.open(row);
         const size = [0, 2, random.below(30), random.below(30), 700][random.below(5)]!;
         for (let i = 0; i < size; i++) bag.add(random.uint32() >>> 1, random.uniform());

@@ -1,6 +1,7 @@
 /** @module-tag long */
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
-import { sliceRows, type Batch } from '../../src/core/batch.js';
+import { column, sliceRows, type Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
@@ -38,13 +39,12 @@ function plantRows(rows: number, seed: number, rule: Rule): Batch {
     const items = [...ids.subarray(offsets[b], offsets[b + 1])].map((item) => item % CATEGORIES);
     return Number(random.uniform() < (rule(items, candidate % CATEGORIES) ? 0.8 : 0.05));
   });
-  return {
+  return toBatch({
     rows,
     ids: new Map([['candidate', candidates]]),
     bags: new Map([['clicked', { offsets, ids, weights: new Float32Array(ids.length).fill(1) }]]),
-    numbers: new Map(),
     labels: new Map([['y', clicks]]),
-  };
+  });
 }
 
 function planWith(spec: { readonly name: string } & Readonly<Record<string, unknown>>): Plan {
@@ -89,7 +89,7 @@ async function trainAndMeasure(spec: Spec, rule = isMatch, epochs = 4): Promise<
   const test = plantRows(5000, 2, rule);
   const predictions = (await program.predict(test)).get('p')!;
   program.dispose();
-  return reportOf({ metrics: [{ name: 'auc' }] }, { labels: test.labels.get('y')!, predictions })['y']![
+  return reportOf({ metrics: [{ name: 'auc' }] }, { labels: column(test, 'y', 'f32').data, predictions })['y']![
     'auc'
   ] as number;
 }
@@ -115,9 +115,9 @@ describe('in a world in which recent items of the category of the candidate matt
       const rows = plantRows(256, 3, isMatch);
       const [weights] = program.attendSync!(rows).attention;
       program.dispose();
-      const { offsets, ids } = rows.bags.get('clicked')!;
+      const { offsets, ids } = column(rows, 'clicked', 'list');
       const sums = { match: { weight: 0, items: 0 }, other: { weight: 0, items: 0 } };
-      for (const [b, candidate] of rows.ids.get('candidate')!.entries())
+      for (const [b, candidate] of column(rows, 'candidate', 'u32').data.entries())
         for (let i = offsets[b]!; i < offsets[b + 1]!; i++) {
           const isNewest = i >= offsets[b + 1]! - NEWEST;
           const isMatch = ids[i]! % CATEGORIES === candidate % CATEGORIES;

@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'vitest';
@@ -28,14 +29,14 @@ function listsOf(
 ): BagColumn {
   const offsets = Uint32Array.from([0, ...counts]);
   for (let i = 0; i < counts.length; i++) offsets[i + 1]! += offsets[i]!;
-  return { offsets, ids: Uint32Array.from(ids), weights: Float32Array.from(weights) };
+  return { type: 'list', offsets, ids: Uint32Array.from(ids), weights: Float32Array.from(weights) };
 }
 
 function readBatch(): Batch {
   const { counts, items, tagCounts, tags, item, ownCounts, ownTags, labels } = given;
   let end = 0;
   const perRow = counts.map((count) => tagCounts.slice(end, (end += count)).reduce((sum, each) => sum + each, 0));
-  return {
+  return toBatch({
     rows: counts.length,
     ids: new Map([['item', Uint32Array.from(item)]]),
     bags: new Map([
@@ -51,9 +52,8 @@ function readBatch(): Batch {
         ),
       ],
     ]),
-    numbers: new Map(),
     labels: new Map([['y', Float32Array.from(labels)]]),
-  };
+  });
 }
 
 describe.each(PYTORCH_ENGINES)('on the %s engine', (_, create) => {

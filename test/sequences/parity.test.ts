@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -30,22 +31,21 @@ function readBatch(): Batch {
   const offsets = Uint32Array.from([0, ...given.counts]);
   for (let b = 0; b < given.counts.length; b++) offsets[b + 1]! += offsets[b]!;
   const weights = Float32Array.from(given.weights);
-  return {
+  return toBatch({
     rows: given.counts.length,
     ids: new Map(Object.entries(given.targets).map(([field, ids]) => [field, Uint32Array.from(ids)])),
     bags: new Map([
       ...Object.entries(given.items).map(([table, ids]): [string, BagColumn] => [
         `clicked ${table}`,
-        { offsets, ids: Uint32Array.from(ids), weights },
+        { type: 'list', offsets, ids: Uint32Array.from(ids), weights },
       ]),
       [
         'clicked ages',
-        { offsets, ids: new Uint32Array(weights.length), weights: Float32Array.from(given.ages) },
-      ] as const,
+        { type: 'list', offsets, ids: new Uint32Array(weights.length), weights: Float32Array.from(given.ages) },
+      ],
     ]),
-    numbers: new Map(),
     labels: new Map([['y', Float32Array.from(given.labels)]]),
-  };
+  });
 }
 
 /** Expects equal weights of the same items; others have none. */

@@ -1,4 +1,5 @@
-import type { Batch } from '../../src/core/batch.js';
+import { toBatch } from './batches.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { buildModel, listLookups, models } from '../../src/models/models.js';
@@ -75,13 +76,12 @@ export function smallBatch(rows = 12): Batch {
   const click = labels();
   const below = (label: Float32Array): Float32Array => label.map((y) => y * random.below(2));
   const cart = below(click);
-  return {
+  return toBatch({
     rows,
     ids: new Map([
       ['user', Uint32Array.from({ length: rows }, () => random.below(4))],
       ['item', Uint32Array.from({ length: rows }, () => random.below(3))],
     ]),
-    bags: new Map(),
     numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
     labels: new Map([
       ['click', click],
@@ -90,7 +90,7 @@ export function smallBatch(rows = 12): Batch {
       ['pay', below(cart)],
       ['spend', Float32Array.from({ length: rows }, () => 3 * random.uniform())],
     ]),
-  };
+  });
 }
 
 /** A model with random weights, and the building blocks of its formulas for a row of its batch. */
@@ -147,10 +147,10 @@ export function byHand(spec: unknown, tasks: readonly Task[] = funnel, itemWidth
     },
     features(row, part = 0, parts = 1) {
       const embedding = (field: string, width: number): Row => {
-        const begin = batch.ids.get(field)![row]! * width * parts + part * width;
+        const begin = column(batch, field, 'u32').data[row]! * width * parts + part * width;
         return weight(`embeddings.${field}`).slice(begin, begin + width);
       };
-      return [...embedding('user', 2), ...embedding('item', itemWidth), batch.numbers.get('price')![row]!];
+      return [...embedding('user', 2), ...embedding('item', itemWidth), column(batch, 'price', 'f32').data[row]!];
     },
   };
 }

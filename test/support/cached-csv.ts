@@ -1,3 +1,4 @@
+import { column } from '../../src/core/batch.js';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -28,7 +29,8 @@ export async function runCached(
   const fitted = await source.fit(format, all);
   const dataset = await source.dataset(encodedFormat(format, fitted), all);
   const ids: number[] = [];
-  for await (const { batch } of dataset.batches(100)) ids.push(...batch.ids.get('id')!.subarray(0, batch.rows));
+  for await (const { batch } of dataset.batches(100))
+    ids.push(...column(batch, 'id', 'u32').data.subarray(0, batch.rows));
   expect(ids).toHaveLength(dataset.rows);
   return { ids, fitted, told: [...new Set(told)] };
 }

@@ -1,3 +1,4 @@
+import { toBatch } from './batches.js';
 import type { BagColumn, Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
 import type { Plan } from '../../src/engines/engine.js';
@@ -110,19 +111,18 @@ export function batchWith(counts: readonly number[], seed: number): Batch {
     const { rows } = TABLES.find(({ name }) => name === table)!;
     return Uint32Array.from({ length }, () => random.below(rows));
   };
-  return {
+  return toBatch({
     rows: counts.length,
     ids: new Map((['item', 'shop'] as const).map((table) => [table, draw(table, counts.length)])),
     bags: new Map([
       ...TABLES.map(({ name }): [string, BagColumn] => [
         sequenceOf(name).field,
-        { offsets, ids: draw(name, weights.length), weights },
+        { type: 'list', offsets, ids: draw(name, weights.length), weights },
       ]),
-      [AGES, { offsets, ids: new Uint32Array(ages.length), weights: ages }] as const,
+      [AGES, { type: 'list', offsets, ids: new Uint32Array(ages.length), weights: ages }],
     ]),
-    numbers: new Map(),
     labels: new Map([['y', Float32Array.from(counts, () => Number(random.uniform() < 0.4))]]),
-  };
+  });
 }
 
 /** Random rows with 0 to `MAX_ITEMS` items, every fourth without any. */

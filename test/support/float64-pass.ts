@@ -1,3 +1,4 @@
+import { mapsOf } from './batches.js';
 import { column, type BagColumn, type Batch } from '../../src/core/batch.js';
 import { tableTensor, type Plan } from '../../src/engines/engine.js';
 import {
@@ -160,7 +161,7 @@ function segmentsOf({ rows: domain }: { readonly rows: Domain }, { rows, batch }
   if (domain.kind === 'batch' || domain.kind === 'shared') throw new Error(`rows of ${domain.kind} have no items`);
   if (domain.kind === 'blocks')
     return Array.from({ length: rows }, (_, b) => [b * domain.count, (b + 1) * domain.count] as const);
-  const { offsets } = column(batch.bags, domain.field);
+  const { offsets } = column(batch, domain.field, 'list');
   if (domain.kind === 'items' && domain.parent !== undefined) return valuesOf(domain.parent, batch);
   const all = Array.from({ length: rows }, (_, b) => [offsets[b]!, offsets[b + 1]!] as const);
   if (domain.kind === 'items') return all;
@@ -169,10 +170,10 @@ function segmentsOf({ rows: domain }: { readonly rows: Domain }, { rows, batch }
 }
 
 /** Begin and end of the values of each item. */
-function valuesOf({ counts }: ParentItems, { bags, rows }: Batch): (readonly [number, number])[] {
-  const { offsets, weights } = column(bags, counts);
+function valuesOf({ counts }: ParentItems, batch: Batch): (readonly [number, number])[] {
+  const { offsets, weights } = column(batch, counts, 'list');
   let end = 0;
-  return Array.from(weights.subarray(0, offsets[rows]), (count) => [end, (end += count)] as const);
+  return Array.from(weights.subarray(0, offsets[batch.rows]), (count) => [end, (end += count)] as const);
 }
 
 /** The product of parts of two matrices. */
@@ -680,8 +681,8 @@ export function float64Pass(
   const batch = interpolateRows(layout)(given);
   const { rows } = batch;
   const itemsOf = (field: string): BagColumn => {
-    const { offsets, ids, weights } = column(batch.bags, field);
-    return { offsets, ids: ids.subarray(0, offsets[rows]), weights: weights.subarray(0, offsets[rows]) };
+    const { offsets, ids, weights } = column(batch, field, 'list');
+    return { type: 'list', offsets, ids: ids.subarray(0, offsets[rows]), weights: weights.subarray(0, offsets[rows]) };
   };
   /** w, w / Σ w or w / √Σ w², or 0 if the divisor is 0. */
   const factorsOf = ({
@@ -706,14 +707,11 @@ export function float64Pass(
   const parameters = new Map(
     graph.parameters.map(({ name, shape }) => [
       name,
-      tape.node(shape.length === 2 ? shape[0]! : 1, shape.at(-1)!, column(weights, name)),
+      tape.node(shape.length === 2 ? shape[0]! : 1, shape.at(-1)!, weights.get(name)!),
     ]),
   );
   const tables = new Map(
-    layout.tables.map(({ name, rows: size, width }) => [
-      name,
-      tape.node(size, width, column(weights, tableTensor(name))),
-    ]),
+    layout.tables.map(({ name, rows: size, width }) => [name, tape.node(size, width, weights.get(tableTensor(name))!)]),
   );
   const nodes = new Map<Value, Node>();
   const run: Run = {
@@ -726,7 +724,7 @@ export function float64Pass(
     parameter: ({ name }) => parameters.get(name)!,
     input({ source, width }) {
       if (source.kind === 'label')
-        return tape.node(rows, 1, batch.labels.get(source.column)?.subarray(0, rows) ?? new Float32Array(rows));
+        return tape.node(rows, 1, mapsOf(batch).labels.get(source.column)?.subarray(0, rows) ?? new Float32Array(rows));
       if (source.kind === 'factors') return tape.node(itemsOf(source.field).ids.length, 1, factorsOf(source));
       if (source.kind === 'items') {
         const moves = [...itemsOf(source.field).ids].map((from, to) => ({ from, to, factor: 1 }));
@@ -738,10 +736,11 @@ export function float64Pass(
         const offset = columns.offset - source.begin;
         for (let b = 0; b < (offset >= 0 && offset < width ? rows : 0); b++) {
           const to = b * width + offset;
-          if (columns.kind === 'number') y[to] = column(batch.numbers, columns.field)[b]!;
+          if (columns.kind === 'number') y[to] = column(batch, columns.field, 'f32').data[b]!;
           else if (columns.kind === 'vector')
-            y.set(batch.vectors!.get(columns.field)!.data.subarray(b * columns.width, (b + 1) * columns.width), to);
-          else looked.push({ table: tables.get(columns.table)!, row: column(batch.ids, columns.field)[b]!, to });
+            y.set(column(batch, columns.field, 'f32').data.subarray(b * columns.width, (b + 1) * columns.width), to);
+          else
+            looked.push({ table: tables.get(columns.table)!, row: column(batch, columns.field, 'u32').data[b]!, to });
         }
       }
       for (const { table, row, to } of looked)

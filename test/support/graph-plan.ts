@@ -1,3 +1,4 @@
+import { toBatch } from './batches.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
@@ -53,15 +54,13 @@ export function numericBatch(rows: number, width: number, seed = 1): Batch {
   const random = randomStream(seed, 'batch');
   const draw = (): Float32Array => Float32Array.from({ length: rows }, () => random.normal());
   const classes = (): Float32Array => Float32Array.from({ length: rows }, () => Number(random.uniform() < 0.5));
-  return {
+  return toBatch({
     rows,
-    ids: new Map(),
-    bags: new Map(),
     numbers: new Map(Array.from({ length: width }, (_, i) => [`x${i}`, draw()])),
     labels: new Map([
       ['y', classes()],
       ['mask', classes()],
       ['weight', Float32Array.from({ length: rows }, () => random.uniform() * 2)],
     ]),
-  };
+  });
 }

@@ -1,3 +1,4 @@
+import { toBatch } from './batches.js';
 import type { Batch } from '../../src/core/batch.js';
 import { createHost } from '../../src/engines/cpu/host.js';
 import type { Host, LookedUp } from '../../src/engines/host.js';
@@ -85,10 +86,7 @@ export const NO_TABLES: InputLayout = {
   tables: [],
   columns: [{ field: 'x', offset: 0, width: 1, kind: 'number' }],
 };
-const NO_ROWS: Batch = {
+const NO_ROWS: Batch = toBatch({
   rows: 0,
-  ids: new Map(),
-  bags: new Map(),
   numbers: new Map([['x', new Float32Array(0)]]),
-  labels: new Map(),
-};
+});

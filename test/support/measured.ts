@@ -1,3 +1,4 @@
+import { toBatch } from './batches.js';
 import type { Batch } from '../../src/core/batch.js';
 import { createCollector, type OutputReport } from '../../src/evaluation/evaluation.js';
 import { evaluationSection, resolveMeasuring, type Measuring } from '../../src/evaluation/options.js';
@@ -21,14 +22,11 @@ export function batchOf({ labels, columns = {} }: MeasuredRows, begin = 0, end =
     Uint32Array.from({ length: KEY_WORDS * (end - begin) }, (_, i) =>
       i % KEY_WORDS === 0 ? cells[begin + i / KEY_WORDS]! : 0,
     );
-  return {
+  return toBatch({
     rows: end - begin,
-    ids: new Map(),
-    numbers: new Map(),
-    bags: new Map(),
     labels: new Map([['y', Float32Array.from(Array.from(labels).slice(begin, end))]]),
     keys: new Map(Object.entries(columns).map(([name, cells]) => [keyColumn(name), words(cells)])),
-  };
+  });
 }
 
 /** The outputs of the task. */

@@ -1,3 +1,4 @@
+import { toBatch } from './batches.js';
 import type { BagColumn, Batch } from '../../src/core/batch.js';
 import { randomStream, type Random } from '../../src/core/random.js';
 import type { Plan } from '../../src/engines/engine.js';
@@ -74,7 +75,7 @@ function listsOf(lengths: readonly number[], ids: number, random: Random): BagCo
   const offsets = Uint32Array.from([0, ...lengths]);
   for (let i = 0; i < lengths.length; i++) offsets[i + 1]! += offsets[i]!;
   const all = Uint32Array.from({ length: offsets.at(-1)! }, () => random.below(ids));
-  return { offsets, ids: all, weights: new Float32Array(all.length).fill(1) };
+  return { type: 'list', offsets, ids: all, weights: new Float32Array(all.length).fill(1) };
 }
 
 /** Random rows: every fourth has no items, and every third item has no tags. */
@@ -86,7 +87,7 @@ export function nestedBatch(rows: number, seed: number): Batch {
   const perRow = lengths.map((_, b) =>
     counts.subarray(items.offsets[b], items.offsets[b + 1]).reduce((sum, count) => sum + count, 0),
   );
-  return {
+  return toBatch({
     rows,
     ids: new Map([['item', Uint32Array.from(lengths, () => random.below(30))]]),
     bags: new Map<string, BagColumn>([
@@ -102,7 +103,6 @@ export function nestedBatch(rows: number, seed: number): Batch {
       ['clicked tags', listsOf(perRow, 8, random)],
       ['clicked tags.counts', { ...items, ids: new Uint32Array(counts.length), weights: counts }],
     ]),
-    numbers: new Map(),
     labels: new Map([['y', Float32Array.from(lengths, () => Number(random.uniform() < 0.4))]]),
-  };
+  });
 }

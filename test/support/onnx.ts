@@ -1,3 +1,4 @@
+import { mapsOf } from './batches.js';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { expect } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
@@ -79,7 +80,8 @@ const int64 = (data: Uint32Array, dims: readonly number[] = [data.length]): Tens
   new Tensor('int64', BigInt64Array.from(data, BigInt), dims);
 
 /** Converts a batch to inputs of an exported model. */
-export function feedsOf({ rows, ids, numbers, bags }: Batch, form: BagForm = 'offsets'): Record<string, Tensor> {
+export function feedsOf(batch: Batch, form: BagForm = 'offsets'): Record<string, Tensor> {
+  const { rows, ids, numbers, bags } = mapsOf(batch);
   const feeds: Record<string, Tensor> = {};
   for (const [name, data] of ids) feeds[name] = int64(data);
   for (const [name, data] of numbers) feeds[name] = new Tensor('float32', data, [rows]);

@@ -1,3 +1,4 @@
+import { toBatch } from './batches.js';
 import type { Batch } from '../../src/core/batch.js';
 import type { Host } from '../../src/engines/host.js';
 import type { KernelModule } from '../../src/engines/cpu/module.js';
@@ -52,13 +53,10 @@ export function trainedTable(optimizer: object, { initial, width, kernels }: Tra
     ...readers(host, `embeddings.${TABLE}`),
     step(gradient, touched, step, factor = 1) {
       const ids = Uint32Array.from([...touched, ...touched]);
-      const batch: Batch = {
+      const batch: Batch = toBatch({
         rows: ids.length,
         ids: new Map([['id', ids]]),
-        numbers: new Map(),
-        bags: new Map(),
-        labels: new Map(),
-      };
+      });
       const looked = host.lookup(batch);
       const halves = Float32Array.from(
         [...ids].flatMap((row) => gradient.slice(row * width, (row + 1) * width).map((g) => g / 2)),

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import type { BagColumn, Batch } from '../../src/core/batch.js';
+import { selectRows } from '../../src/chunks/row-block.js';
+import { withColumns, type Batch } from '../../src/core/batch.js';
 import type { Program } from '../../src/engines/engine.js';
 
 /** Maximum difference of predictions by rankers and by rows. */
@@ -7,31 +8,8 @@ const TOLERANCE = 1e-6;
 
 /** Returns rows of a batch by their indices, of some fields only. */
 export function takeRows(batch: Batch, rows: readonly number[], isTaken: (field: string) => boolean): Batch {
-  const pick = <Data extends Uint32Array | Float32Array>(data: Data, width = 1): Data => {
-    const picked = rows.flatMap((row) => [...data.subarray(row * width, (row + 1) * width)]);
-    return (data instanceof Uint32Array ? Uint32Array.from(picked) : Float32Array.from(picked)) as Data;
-  };
-  const bagOf = ({ offsets, ids, weights }: BagColumn): BagColumn => {
-    const items = rows.map((row) =>
-      Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i),
-    );
-    const ends = items.map(({ length }, r) => length + items.slice(0, r).reduce((sum, each) => sum + each.length, 0));
-    return {
-      offsets: Uint32Array.of(0, ...ends),
-      ids: Uint32Array.from(items.flat(), (i) => ids[i]!),
-      weights: Float32Array.from(items.flat(), (i) => weights[i]!),
-    };
-  };
-  const taken = <Data>(columns: ReadonlyMap<string, Data> | undefined, of: (data: Data) => Data): Map<string, Data> =>
-    new Map([...(columns ?? [])].filter(([field]) => isTaken(field)).map(([field, data]) => [field, of(data)]));
-  return {
-    rows: rows.length,
-    ids: taken(batch.ids, pick),
-    numbers: taken(batch.numbers, pick),
-    vectors: taken(batch.vectors, ({ width, data }) => ({ width, data: pick(data, width) })),
-    bags: taken(batch.bags, bagOf),
-    labels: new Map(),
-  };
+  const columns = new Map([...batch.columns].filter(([field]) => isTaken(field)));
+  return selectRows({ rows: batch.rows, columns }, rows);
 }
 
 /**
@@ -53,14 +31,7 @@ export function expectRanked(
     (field) => !candidateFields.has(field),
   );
   const ofCandidates = takeRows(batch, candidates, (field) => candidateFields.has(field));
-  const whole: Batch = {
-    rows: candidates.length,
-    ids: new Map([...ofUser.ids, ...ofCandidates.ids]),
-    numbers: new Map([...ofUser.numbers, ...ofCandidates.numbers]),
-    vectors: new Map([...ofUser.vectors!, ...ofCandidates.vectors!]),
-    bags: new Map([...ofUser.bags, ...ofCandidates.bags]),
-    labels: new Map(),
-  };
+  const whole = withColumns(ofUser, ofCandidates.columns);
   const every = candidates.map((_, row) => row);
   ranker.setUser(takeRows(batch, [user], (field) => !ranker.candidateFields.has(field)));
   const found = ranker.predict(takeRows(whole, every, (field) => ranker.candidateFields.has(field)));

@@ -35,7 +35,7 @@ function readCells(field: EncodedField, texts: readonly string[]): RowBlock {
  * @throws InvalidValueError of the first invalid value
  */
 export function readBags(field: EncodedField, texts: readonly string[]): [number, number][][] {
-  const { offsets, ids, weights } = column(readCells(field, texts).bags, field.name);
+  const { offsets, ids, weights } = column(readCells(field, texts), field.name, 'list');
   return texts.map((_, row) =>
     Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_item, i) => [
       ids[offsets[row]! + i]!,

@@ -1,5 +1,7 @@
+import { withMaps } from './batches.js';
+import { toBatch } from './batches.js';
 import { expect } from 'vitest';
-import { sliceRows, type BagColumn, type Batch } from '../../src/core/batch.js';
+import { column, sliceRows, type BagColumn, type Batch } from '../../src/core/batch.js';
 import { randomStream, type Random } from '../../src/core/random.js';
 import type { Engine, Plan } from '../../src/engines/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
@@ -43,7 +45,7 @@ export function sequenceOf(counts: readonly number[], random: Random): BagColumn
   const offsets = new Uint32Array(counts.length + 1);
   for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
   const ids = Uint32Array.from({ length: offsets.at(-1)! }, () => random.below(TABLE_ROWS));
-  return { offsets, ids, weights: Float32Array.from(ids, (_, i) => 0.5 * (i % 4)) };
+  return { type: 'list', offsets, ids, weights: Float32Array.from(ids, (_, i) => 0.5 * (i % 4)) };
 }
 
 /** Random rows; every third row has no items, and the last has as many as allowed. */
@@ -52,13 +54,13 @@ export function batchOf(rows: number, seed: number): Batch {
   const counts = Array.from({ length: rows }, (_, b) => (b % 3 === 0 ? 0 : 1 + random.below(MAX_ITEMS)));
   counts[rows - 1] = MAX_ITEMS;
   const clicked = sequenceOf(counts, random);
-  return {
+  return toBatch({
     rows,
     ids: new Map([['target', Uint32Array.from({ length: rows }, () => random.below(TABLE_ROWS))]]),
     bags: new Map([['clicked', clicked]]),
     numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
     labels: new Map([['y', Float32Array.from({ length: rows }, () => Number(random.uniform() < 0.4))]]),
-  };
+  });
 }
 
 /** Random rows without any item. */
@@ -68,14 +70,15 @@ export function batchWithoutItems(rows: number, seed: number): Batch {
 
 /** Removes the items of rows `begin` to `end`. */
 export function withoutItems(batch: Batch, begin: number, end: number): Batch {
-  const { offsets, ids, weights } = batch.bags.get('clicked')!;
+  const { offsets, ids, weights } = column(batch, 'clicked', 'list');
   const [first, last] = [offsets[begin]!, offsets[end]!];
   const clicked: BagColumn = {
+    type: 'list',
     offsets: offsets.map((offset, b) => (b <= begin ? offset : b <= end ? first : offset - (last - first))),
     ids: Uint32Array.of(...ids.subarray(0, first), ...ids.subarray(last)),
     weights: weights.subarray(last - first),
   };
-  return { ...batch, bags: new Map([...batch.bags, ['clicked', clicked]]) };
+  return withMaps(batch, { bags: new Map([['clicked', clicked]]) });
 }
 
 /** Pools the items of a row, by its input. */
@@ -129,10 +132,15 @@ export const ALIGNED_LAYOUT: InputLayout = {
 
 /** Adds the shop and the age of each item to a batch. */
 export function withAligned(batch: Batch, seed: number): Batch {
-  const { offsets } = batch.bags.get('clicked')!;
+  const { offsets } = column(batch, 'clicked', 'list');
   const counts = Array.from({ length: batch.rows }, (_, b) => offsets[b + 1]! - offsets[b]!);
   const [shops, ages] = ['shops', 'ages'].map((name) => sequenceOf(counts, randomStream(seed, name)));
-  return { ...batch, bags: new Map([...batch.bags, ['shops', shops!], ['ages', ages!]]) };
+  return withMaps(batch, {
+    bags: new Map([
+      ['shops', shops!],
+      ['ages', ages!],
+    ]),
+  });
 }
 
 /**

@@ -1,3 +1,4 @@
+import { withMaps } from './batches.js';
 import type { Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
 import type { Plan } from '../../src/engines/engine.js';
@@ -41,11 +42,10 @@ export function sharedTablePlan(width: number, step: Plan['step'], batchRows: nu
 export function sharedTableBatch(rows: number, seed: number): Batch {
   const random = randomStream(seed, 'gather');
   const draw = (): number => Math.floor(400 * random.uniform() ** 3);
-  return {
-    ...numericBatch(rows, 0, seed),
+  return withMaps(numericBatch(rows, 0, seed), {
     ids: new Map([
       ...FIELDS.map((field) => [field, Uint32Array.from({ length: rows }, draw)] as const),
       ['day', Uint32Array.from({ length: rows }, () => random.below(7))],
     ]),
-  };
+  });
 }

@@ -1,3 +1,4 @@
+import { toBatch } from './batches.js';
 import type { Batch } from '../../src/core/batch.js';
 import type { Plan, Program, StepPlan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
@@ -89,7 +90,7 @@ export function twoTermBatch(rows: number, seed = 1): Batch {
   for (let b = 0; b < rows; b++) offsets[b + 1] = offsets[b]! + random.below(4);
   const items = offsets[rows]!;
   const labels = (): Float32Array => Float32Array.from({ length: rows }, () => random.below(2));
-  return {
+  return toBatch({
     rows,
     ids: new Map([
       ['seen', ids()],
@@ -110,5 +111,5 @@ export function twoTermBatch(rows: number, seed = 1): Batch {
       ['click', labels()],
       ['buy', labels()],
     ]),
-  };
+  });
 }

@@ -1,3 +1,4 @@
+import { withMaps } from './batches.js';
 import type { Workload } from '../../bench/workloads.js';
 import type { Batch } from '../../src/core/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
@@ -33,12 +34,11 @@ export function withGroups(batch: Batch, seed: number): Batch {
   const click = column(() => Number(random.below(3) === 0));
   const purchase = click.map((y) => y * random.below(2));
   const groups = column(() => (random.below(10) === 0 ? -1 : random.below(Math.ceil(batch.rows / 7))));
-  return {
-    ...batch,
+  return withMaps(batch, {
     labels: new Map([
       ['click', click],
       ['purchase', purchase],
       [groupColumn(BY), groups],
     ]),
-  };
+  });
 }

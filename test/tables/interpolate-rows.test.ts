@@ -1,5 +1,6 @@
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/core/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import { interpolateRows } from '../../src/tables/interpolate-rows.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { engines } from '../support/engines.js';
@@ -19,17 +20,16 @@ const layout: InputLayout = {
   ],
 };
 const PLACES = [0, 1, 1.25, 2.75, 4, 3.5, 4, 0];
-const batch: Batch = {
+const batch: Batch = toBatch({
   rows: PLACES.length,
   ids: new Map([['item', Uint32Array.from(PLACES, (_, b) => b % 3)]]),
-  bags: new Map(),
   numbers: new Map([['price', Float32Array.from(PLACES)]]),
   labels: new Map([['y', Float32Array.from(PLACES, (_, b) => b % 2)]]),
-};
+});
 
 describe('number interpolated between table rows', () => {
   it('is a bag of the two nearest rows, weighted by distance, or of one row', () => {
-    const { offsets, ids, weights } = interpolateRows(layout)(batch).bags.get('price')!;
+    const { offsets, ids, weights } = column(interpolateRows(layout)(batch), 'price', 'list');
     const items = PLACES.map((_, b) =>
       Array.from(ids.subarray(offsets[b], offsets[b + 1]), (id, i) => [id, weights[offsets[b]! + i]!]),
     );

@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
@@ -39,7 +40,7 @@ const layout: InputLayout = {
 const NO_ROWS = { item: [], user: [], 'wide user': [], age: [], frozen: [], unread: [] };
 
 /** A batch of two rows; its arrays have stale elements after them. */
-const batch: Batch = {
+const batch: Batch = toBatch({
   rows: 2,
   ids: new Map([
     ['item', Uint32Array.of(64, 0, 13)],
@@ -57,8 +58,7 @@ const batch: Batch = {
     ['age', Float32Array.of(3.25, 8, 5)],
     ['price', Float32Array.of(1, 2, 3)],
   ]),
-  labels: new Map(),
-};
+});
 const rowsOf = (journal: ReturnType<typeof createRowJournal>): object =>
   Object.fromEntries(Array.from(journal.rows(), ([table, rows]) => [table, [...rows]]));
 
@@ -88,7 +88,7 @@ describe('a journal of rows', () => {
           columns: [{ field: 't', table: 't', ...id }],
         });
         for (const each of batches)
-          journal.mark({ ...batch, rows: each.length, ids: new Map([['t', Uint32Array.from(each)]]) });
+          journal.mark(toBatch({ rows: each.length, ids: new Map([['t', Uint32Array.from(each)]]) }));
         expect([...journal.rows().get('t')!]).toEqual([...new Set(batches.flat())].sort((a, b) => a - b));
       }),
     );

@@ -1,3 +1,5 @@
+import { mapsOf, withMaps } from '../support/batches.js';
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import type { InputLayout } from '../../src/tables/layout.js';
@@ -17,17 +19,15 @@ const layout: InputLayout = {
     { field: 'item', offset: 5, width: 2, kind: 'id', table: 'item' },
   ],
 };
-const batch: Batch = {
+const batch: Batch = toBatch({
   rows: 3,
   ids: new Map([
     ['seen', Uint32Array.of(4, 0, 4, 99)],
     ['user', Uint32Array.of(2, 2, 1, 99)],
     ['item', Uint32Array.of(0, 3, 4, 99)],
   ]),
-  bags: new Map(),
   numbers: new Map([['price', Float32Array.of(10, 20, 30, 99)]]),
-  labels: new Map(),
-};
+});
 const FIRST = { area: 0, isFirst: true };
 
 describe('embedding tables', () => {
@@ -41,10 +41,11 @@ describe('embedding tables', () => {
 
   it('sum the gradients of all lookups of a row, with stale slots of previous batches', () => {
     const host = hostOf(layout);
-    const before = host.lookup({
-      ...batch,
-      ids: new Map([...batch.ids].map(([name, ids]) => [name, ids.map((id) => (id === 99 ? 0 : id) % 3)])),
-    });
+    const before = host.lookup(
+      withMaps(batch, {
+        ids: new Map([...mapsOf(batch).ids].map(([name, ids]) => [name, ids.map((id) => (id === 99 ? 0 : id) % 3)])),
+      }),
+    );
     host.add(gradientOf(before, new Float32Array(21).fill(5)), new Map(), FIRST);
     const looked = host.lookup(batch);
     host.add(

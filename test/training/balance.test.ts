@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { column, type Batch } from '../../src/core/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
@@ -60,16 +61,14 @@ function rowsOf(count: number, seed: number): Batch {
     { length: count },
     (_, b) => UNITS * (Math.tanh(at(5, b) - at(6, b)) * 0.5 + random.normal()),
   );
-  return {
+  return toBatch({
     rows: count,
-    ids: new Map(),
-    bags: new Map(),
     numbers: new Map(fields.map((field, i) => [field, columns[i]!])),
     labels: new Map([
       ['click', click],
       ['price', price],
     ]),
-  };
+  });
 }
 
 /** The loss of each task on rows that were not trained on. */
@@ -134,7 +133,9 @@ describe.each(SEEDS)('a click task with a price task whose loss is 100 times as 
     lossesOf('fixed', ['click', 'price'], seed),
     lossesOf('fixed', ['price'], seed),
   ]);
-  const unlearned = mean([...column(rowsOf(TEST_ROWS, testSeed(seed)).labels, 'price')].map((price) => price ** 2));
+  const unlearned = mean(
+    [...column(rowsOf(TEST_ROWS, testSeed(seed)), 'price', 'f32').data].map((price) => price ** 2),
+  );
 
   it('performs clearly worse than alone under fixed weights', () => {
     expect(drowned['price']! / drowned['click']!).toBeGreaterThan(100);

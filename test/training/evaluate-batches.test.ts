@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Batch, BatchRead } from '../../src/core/batch.js';
+import { column, type Batch, type BatchRead } from '../../src/core/batch.js';
 import type { Engine, Plan } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { listOutputs } from '../../src/evaluation/outputs.js';
@@ -54,7 +54,7 @@ describe('the loss of an evaluation', () => {
 
     const predicted = await Promise.all(batches.map(async (batch) => ({ batch, found: await program.predict(batch) })));
     const of = (name: string) => predicted.map(({ batch, found }) => ({ batch, values: found.get(name)! }));
-    const labelOf = (batch: Batch, label: string, b: number): number => batch.labels.get(label)![b]!;
+    const labelOf = (batch: Batch, label: string, b: number): number => column(batch, label, 'f32').data[b]!;
     const ctr = mean(
       of('ctr'),
       (z, batch, b) => Math.log1p(Math.exp(z)) - labelOf(batch, 'click', b) * z,

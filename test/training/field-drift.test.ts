@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
@@ -18,13 +19,13 @@ interface Columns {
 function batchOf({ user, price, tags, click }: Columns): Batch {
   const offsets = Uint32Array.from([0, ...(tags ?? []).map((_, row) => tags!.slice(0, row + 1).flat().length)]);
   const ids = Uint32Array.from((tags ?? []).flat());
-  return {
+  return toBatch({
     rows: (user ?? price ?? tags ?? []).length,
     ids: new Map(user && [['user', Uint32Array.from(user)]]),
     numbers: new Map(price && [['price', Float32Array.from(price)]]),
     bags: new Map(tags && [['tags', { offsets, ids, weights: new Float32Array(ids.length).fill(1) }]]),
     labels: new Map(click && [['click', Float32Array.from(click)]]),
-  };
+  });
 }
 
 const below = (count: number, end: number, name: string): number[] => {
@@ -42,7 +43,7 @@ it('computes the index by its definition', () => {
 
 it('groups ids, numbers and lists', () => {
   const fields: Record<string, FieldGroups> = {};
-  const drift = new FieldDrift(fields);
+  const drift = new FieldDrift(fields, ['user', 'price', 'tags']);
   drift.add(batchOf({ user: [0, 31, 32, 96, 97], price: [0, -0, 1, -1.99, 1e9], tags: [[5, 5], [], [64], [], []] }));
   const groupsOf = (field: string): Record<number, number> =>
     Object.fromEntries([...fields[field]!.window.entries()].filter(([, count]) => count > 0));
@@ -53,7 +54,7 @@ it('groups ids, numbers and lists', () => {
 });
 
 it('has its expectation as noise if nothing changes', () => {
-  const drift = new FieldDrift({});
+  const drift = new FieldDrift({}, ['user']);
   const found: number[] = [];
   const expected: number[] = [];
   for (let window = 0; window < 200; window++) {
@@ -74,14 +75,14 @@ it('reports the drift of a window, also if it was interrupted, and an alarm beyo
   const run = (isResumed: boolean): unknown => {
     let state = firstProgressiveState();
     const limits = { aucDrop: 1, lossRise: Infinity, drift: 0.25 };
-    let progressive = new ProgressiveValidation([OUTPUT], 1000, limits, state);
+    let progressive = new ProgressiveValidation([OUTPUT], ['user'], 1000, limits, state);
     return Array.from({ length: 9 }, (_, part) => {
       const user = below(500, 10, `part ${part}`).map((id) => (part < 6 ? id : id % 3));
       const click = below(500, 2, `clicks ${part}`);
       const windows = progressive.add(batchOf({ user, click }), new Map([['ctr', new Float32Array(500).fill(0.5)]]));
       const rows = progressive.full();
       if (isResumed) state = structuredClone(state);
-      if (isResumed) progressive = new ProgressiveValidation([OUTPUT], 1000, limits, state, rows);
+      if (isResumed) progressive = new ProgressiveValidation([OUTPUT], ['user'], 1000, limits, state, rows);
       return windows.map(({ drift, alarms }) => ({ drift, alarms }));
     }).flat();
   };
@@ -95,7 +96,7 @@ it('reports the drift of a window, also if it was interrupted, and an alarm beyo
 
 it('raises an alarm if the PCOC moves', () => {
   const limits = { aucDrop: 1, lossRise: Infinity, pcocShift: 0.2 };
-  const progressive = new ProgressiveValidation([OUTPUT], 1000, limits, firstProgressiveState());
+  const progressive = new ProgressiveValidation([OUTPUT], ['user'], 1000, limits, firstProgressiveState());
   const alarms = [500, 510, 490, 340, 500].flatMap((clicks) => {
     const click = Array.from({ length: 1000 }, (_, row) => Number(row < clicks));
     const predictions = new Map([['ctr', new Float32Array(1000).fill(0.5)]]);

@@ -1,3 +1,4 @@
+import { toBatch } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
@@ -27,13 +28,13 @@ function rowsOf(count: number, quality: (row: number) => number): { labels: numb
 
 function batchOf(labels: readonly number[]): Batch {
   const none = new Map<string, never>();
-  return {
+  return toBatch({
     rows: labels.length,
     ids: none,
     numbers: none,
     bags: none,
     labels: new Map([['click', Float32Array.from(labels)]]),
-  };
+  });
 }
 
 /** Computes the metrics of some rows in float64 by their definitions. */
@@ -57,7 +58,7 @@ function measure(
   { batchRows, isResumed = false }: { batchRows: number; isResumed?: boolean },
 ): { readonly windows: readonly WindowReport[]; readonly state: ProgressiveState; readonly rows: WindowRows } {
   let state = firstProgressiveState();
-  let progressive = new ProgressiveValidation([OUTPUT], 100, LIMITS, state);
+  let progressive = new ProgressiveValidation([OUTPUT], [], 100, LIMITS, state);
   let saved: WindowRows = new Map();
   const windows: WindowReport[] = [];
   for (let begin = 0; begin < labels.length; begin += batchRows) {
@@ -67,7 +68,7 @@ function measure(
     // A delta has the rows since the checkpoint before.
     saved = appendWindow(saved, progressive.changes());
     state = progressiveSection.schema.parse(JSON.parse(JSON.stringify(state)));
-    progressive = new ProgressiveValidation([OUTPUT], 100, LIMITS, state, saved);
+    progressive = new ProgressiveValidation([OUTPUT], [], 100, LIMITS, state, saved);
     progressive.markSaved();
   }
   return { windows, state, rows: progressive.full() };
@@ -99,7 +100,7 @@ describe('progressive validation', () => {
 
   it('has the new rows of a window in a delta, and all rows in a full checkpoint', () => {
     const state = firstProgressiveState();
-    const progressive = new ProgressiveValidation([OUTPUT], 100, LIMITS, state);
+    const progressive = new ProgressiveValidation([OUTPUT], [], 100, LIMITS, state);
     const add = (begin: number, end: number): unknown =>
       progressive.add(
         batchOf(rows.labels.slice(begin, end)),
@@ -131,7 +132,7 @@ describe('progressive validation', () => {
     expect(() => appendWindow(new Map(), later)).toThrow(
       'expected the rows of a window after row 0, found those after 20',
     );
-    expect(() => new ProgressiveValidation([OUTPUT], 100, LIMITS, state)).toThrow(
+    expect(() => new ProgressiveValidation([OUTPUT], [], 100, LIMITS, state)).toThrow(
       'expected 50 rows of the current window, found 0',
     );
   });
@@ -148,7 +149,7 @@ describe('progressive validation', () => {
 
   it('raises an alarm for a skipped batch', () => {
     const state = firstProgressiveState();
-    const progressive = new ProgressiveValidation([OUTPUT], 2, LIMITS, state);
+    const progressive = new ProgressiveValidation([OUTPUT], [], 2, LIMITS, state);
     progressive.countSkipped();
     const [window] = progressive.add(batchOf([0, 1]), new Map([['ctr', Float32Array.of(0.2, 0.7)]]));
     expect(window!.alarms).toEqual(['1 batches were skipped: a loss was not finite']);

@@ -1,5 +1,6 @@
+import { withMaps } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/core/batch.js';
+import { column, type Batch } from '../../src/core/batch.js';
 import type { Engine, Program, StepResult } from '../../src/engines/engine.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
@@ -92,8 +93,8 @@ describe.each(weightings.names)('steps with the weighting %s', (name) => {
       const batch = twoTermBatch(ROWS, step);
       for (const { stepper } of [stepping, sparedStepping]) stepper.observe(0.5, 'lower');
       const before = held();
-      const price = batch.numbers.get('price')!.with(7, Infinity);
-      const { losses } = await stepping.take({ ...batch, numbers: new Map([['price', price]]) }, step);
+      const price = column(batch, 'price', 'f32').data.with(7, Infinity);
+      const { losses } = await stepping.take(withMaps(batch, { numbers: new Map([['price', price]]) }), step);
       expect([...losses.values()].filter(({ mean }) => Number.isFinite(mean))).toEqual([]);
       expect(held()).toEqual(before);
       await stepping.take(batch, step);

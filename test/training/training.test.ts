@@ -75,7 +75,7 @@ function fakeProgram(lossOf: (step: number) => number): Program {
 async function* batches(...rows: number[]): AsyncGenerator<BatchRead> {
   for (const count of rows)
     yield await Promise.resolve({
-      batch: { rows: count, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map() },
+      batch: { rows: count, columns: new Map() },
       totalRows: 0,
     });
 }

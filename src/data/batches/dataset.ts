@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { column, sliceRows, type Batch, type BatchRead } from '../../core/batch.js';
+import { column, numberColumn, sliceRows, withColumns, type Batch, type BatchRead } from '../../core/batch.js';
 import { numberGroups } from '../../core/key-index.js';
 import { groupColumn, keyColumn, type KeyTexts } from '../../core/row-key.js';
 import { fewerThreads } from '../../system/thread.js';
@@ -34,18 +34,15 @@ export interface Dataset {
   /** Yields each usable row once; all batches are full except the last. */
   batches(batchSize: number, shuffle?: Shuffle, range?: BatchRange): AsyncGenerator<BatchRead>;
   /** Yields the labels of all rows, reading little else. They are valid until the next ones are yielded. */
-  labels(): AsyncGenerator<Labels>;
+  labels(): AsyncGenerator<Batch>;
   /** Ends the thread that shuffles rows, if any. No batches may follow. */
   close(): Promise<void>;
 }
 
 /** Labels of rows, in memory or of a data set. */
 export interface LabeledRows extends Pick<Dataset, 'rows' | 'labelCounts'> {
-  labels(): Iterable<Labels> | AsyncIterable<Labels>;
+  labels(): Iterable<Batch> | AsyncIterable<Batch>;
 }
-
-/** Labels of some rows. */
-export type Labels = Pick<Batch, 'rows' | 'labels'>;
 
 /** Rows that are read together without shuffling; fewer if they are wide. */
 const READ_AHEAD_ROWS = 1 << 14;
@@ -148,7 +145,7 @@ class ShardDataset implements Dataset {
     }
   }
 
-  async *labels(): AsyncGenerator<Labels> {
+  async *labels(): AsyncGenerator<Batch> {
     const columns = this.#view.columns.filter(({ kind }) => kind === 'label');
     const pass = passOf(this.#shards.manifest, READ_AHEAD_ROWS, undefined);
     const block = createRowBlock(columns, Math.min(this.rows, READ_AHEAD_ROWS));
@@ -206,11 +203,12 @@ class ShardDataset implements Dataset {
 /** Adds a label per key column: the number of each row's group, which has the same key. */
 export function withGroups(batch: Batch, lossKeys: readonly string[]): Batch {
   if (lossKeys.length === 0) return batch;
-  const labels = new Map(batch.labels);
-  for (const name of lossKeys) {
-    const groups = new Float32Array(batch.rows);
-    numberGroups(column(batch.keys ?? new Map<string, Uint32Array>(), keyColumn(name)), batch.rows, groups);
-    labels.set(groupColumn(name), groups);
-  }
-  return { ...batch, labels };
+  return withColumns(
+    batch,
+    lossKeys.map((name) => {
+      const groups = new Float32Array(batch.rows);
+      numberGroups(column(batch, keyColumn(name), 'u32').data, batch.rows, groups);
+      return [groupColumn(name), numberColumn(groups)];
+    }),
+  );
 }

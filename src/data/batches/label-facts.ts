@@ -59,17 +59,12 @@ export function labelScales(tasks: readonly Task[], learned: LearnedScales): Lab
  * Calls a function with the label of each row on which a task is defined.
  * @returns the number of these rows
  */
-export function visitLabels(
-  { rows, labels }: Pick<Batch, 'rows' | 'labels'>,
-  task: Task,
-  tasks: readonly Task[],
-  visit: (label: number) => void,
-): number {
+export function visitLabels(batch: Batch, task: Task, tasks: readonly Task[], visit: (label: number) => void): number {
   const { label, mask } = taskColumns(task, tasks);
-  const values = column(labels, label);
-  const isDefined = mask === undefined ? undefined : column(labels, mask);
+  const values = column(batch, label, 'f32').data;
+  const isDefined = mask === undefined ? undefined : column(batch, mask, 'f32').data;
   let count = 0;
-  for (let row = 0; row < rows; row++) {
+  for (let row = 0; row < batch.rows; row++) {
     if (isDefined !== undefined && isDefined[row] !== 1) continue;
     visit(values[row]!);
     count++;
@@ -125,13 +120,13 @@ async function readSums(
     own: { weight: 0, sum: 0 },
     chain: { weight: 0, sum: 0 },
   }));
-  for await (const { rows, labels } of dataset.labels()) {
+  for await (const batch of dataset.labels()) {
     for (const { label, mask, chainKnown, sampleWeight, scale, own, chain } of sums) {
-      const values = column(labels, label);
-      const weights = sampleWeight === undefined ? undefined : column(labels, sampleWeight);
+      const values = column(batch, label, 'f32').data;
+      const weights = sampleWeight === undefined ? undefined : column(batch, sampleWeight, 'f32').data;
       const add = (to: { weight: number; sum: number }, included: string | undefined): void => {
-        const isIncluded = included === undefined ? undefined : column(labels, included);
-        for (let row = 0; row < rows; row++) {
+        const isIncluded = included === undefined ? undefined : column(batch, included, 'f32').data;
+        for (let row = 0; row < batch.rows; row++) {
           if (isIncluded !== undefined && isIncluded[row] !== 1) continue;
           const weight = weights?.[row] ?? 1;
           to.weight += weight;

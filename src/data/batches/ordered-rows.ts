@@ -1,16 +1,14 @@
 import { allocatePlainly, allocateShared, BagBuffer } from '../../chunks/bag-buffer.js';
 import {
+  columnOn,
   createRowBlock,
   gatherRows,
   hasWords,
-  setWords,
-  wordArray,
   type BlockColumn,
   type RowBlock,
   type WordBlockColumn,
-  type WordColumn,
 } from '../../chunks/row-block.js';
-import type { BagColumn, Batch } from '../../core/batch.js';
+import { withColumns, type ArrayColumn, type BagColumn, type Batch } from '../../core/batch.js';
 import { MemoryLayout, WORD_BYTES } from '../readers/memory-layout.js';
 import { createRowMemory, type RowMemory } from '../rows/row-kernels.js';
 
@@ -47,8 +45,8 @@ export function createOrderedRows(
   const others = columns.filter((each) => hasWords(each) && !isSingleWord(each));
   const words = createOrderedWords(single, capacity);
   const raw = createRowBlock(others, rows);
-  for (const [c, column] of single.entries()) setWords(raw, column, words.raw[c]!);
-  for (const [name, bag] of bags) raw.bags.set(name, bag.raw);
+  for (const [c, { name }] of single.entries()) raw.columns.set(name, words.raw[c]!);
+  for (const [name, bag] of bags) raw.columns.set(name, bag.raw);
   const blocks = Array.from({ length: slots }, () => createRowBlock(others, gathered, SharedArrayBuffer));
   return {
     raw,
@@ -56,8 +54,10 @@ export function createOrderedRows(
       const block = blocks[slot]!;
       gatherRows(raw, others, order, order.length, block);
       const found = words.put(order, slot);
-      for (const [c, column] of single.entries()) setWords(block, column, found[c]!);
-      return { ...block, bags: new Map(bags.map(([name, bag]) => [name, bag.put(order, slot)])) };
+      return withColumns(block, [
+        ...single.map(({ name }, c) => [name, found[c]!] as const),
+        ...bags.map(([name, bag]) => [name, bag.put(order, slot)] as const),
+      ]);
     },
   };
 }
@@ -73,10 +73,10 @@ const MAX_WORD_BYTES = 2 ** 30;
 
 /** Columns of one word per row, gathered by kernels: several times as fast as one column at a time. */
 interface OrderedWords {
-  /** Words that are read, by column. */
-  readonly raw: readonly WordColumn['data'][];
-  /** Gathers rows by index into a slot; the words by column are valid until the slot is reused. */
-  put(order: Uint32Array, slot: number): readonly WordColumn['data'][];
+  /** Columns that are read. */
+  readonly raw: readonly ArrayColumn[];
+  /** Gathers rows by index into a slot; the columns are valid until the slot is reused. */
+  put(order: Uint32Array, slot: number): readonly ArrayColumn[];
 }
 
 /** Creates memory for columns of one word per row. */
@@ -93,7 +93,7 @@ export function createOrderedWords(columns: readonly WordBlockColumn[], capacity
 
 /** Columns of words in one memory. */
 class WordPart implements OrderedWords {
-  readonly raw: readonly WordColumn['data'][];
+  readonly raw: readonly ArrayColumn[];
   readonly #columns: readonly WordBlockColumn[];
   readonly #memory: RowMemory;
   /** Addresses of the row indices, of joined columns, and of columns. */
@@ -118,7 +118,7 @@ class WordPart implements OrderedWords {
     this.raw = this.#read(this.#rawColumns, rows);
   }
 
-  put(order: Uint32Array, slot: number): readonly WordColumn['data'][] {
+  put(order: Uint32Array, slot: number): readonly ArrayColumn[] {
     const { kernels, words } = this.#memory;
     const begin = this.#order / WORD_BYTES;
     words.set(order, begin);
@@ -131,11 +131,8 @@ class WordPart implements OrderedWords {
     return this.#read(this.#slots[slot]!, order.length);
   }
 
-  #read(addresses: readonly number[], length: number): readonly WordColumn['data'][] {
-    return this.#columns.map((column, c) => {
-      const Words: new (buffer: ArrayBufferLike, at: number, length: number) => WordColumn['data'] = wordArray(column);
-      return new Words(this.#memory.buffer, addresses[c]!, length);
-    });
+  #read(addresses: readonly number[], rows: number): readonly ArrayColumn[] {
+    return this.#columns.map((each, c) => columnOn(each, this.#memory.buffer, addresses[c], rows));
   }
 }
 
@@ -207,7 +204,7 @@ export class OrderedBags {
     into.gather(this.raw, order, 0, order.length);
     // Only arrays can be sent to another thread.
     const { offsets, ids, weights } = into;
-    return { offsets, ids, weights };
+    return { type: 'list', offsets, ids, weights };
   }
 }
 
@@ -241,6 +238,7 @@ function readBags(
   items: number,
 ): BagColumn {
   return {
+    type: 'list',
     offsets: new Uint32Array(buffer, offsets, rows + 1),
     ids: new Uint32Array(buffer, ids, items),
     weights: new Float32Array(buffer, weights, items),

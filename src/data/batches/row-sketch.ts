@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { wordsOf } from '../../chunks/row-block.js';
+import { wordsOf, type Words } from '../../chunks/row-block.js';
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { mix } from '../../core/random.js';
 import { taskColumns } from '../../core/tasks.js';
@@ -176,10 +176,13 @@ class RowHasher {
       const hashed = fieldHash(batch, name);
       for (let row = 0; row < rows; row++) selections[row] = hashed(row, selections[row]!);
     }
-    const ids = tokens.flatMap((name) => batch.ids.get(name) ?? []);
+    const ids = tokens.flatMap((name) => {
+      const found = batch.columns.get(name);
+      return found?.type === 'u32' ? [found.data] : [];
+    });
     const columns = [
       ...fields.map((name) => fieldHash(batch, name)),
-      ...labels.map((name) => wordsHash(column(batch.labels, name), 1)),
+      ...labels.map((name) => wordsHash(column(batch, name, 'f32').data, 1)),
     ];
     for (let row = 0; row < rows; row++) {
       const selection = mix(selections[row]!) / 2 ** 32;
@@ -191,14 +194,12 @@ class RowHasher {
   }
 }
 
-function fieldHash({ ids, numbers, vectors, bags }: Batch, name: string): HashedColumn {
-  const words = ids.get(name) ?? numbers.get(name);
-  if (words !== undefined) return wordsHash(words, 1);
-  const vector = vectors?.get(name);
-  return vector === undefined ? bagHash(column(bags, name)) : wordsHash(vector.data, vector.width);
+function fieldHash({ columns }: Batch, name: string): HashedColumn {
+  const field = columns.get(name)!;
+  return field.type === 'list' ? bagHash(field) : wordsHash(field.data, field.width);
 }
 
-function wordsHash(data: Uint32Array | Float32Array, width: number): HashedColumn {
+function wordsHash(data: Words, width: number): HashedColumn {
   const words = wordsOf(data);
   return (row, hash) => {
     let result = hash;

@@ -110,7 +110,7 @@ function textWriter({ name, isNumber }: RawColumn, counter: TextCounter, dialect
   const takesBytes = !isNumber || dialect?.decimal !== ',';
   const numberColumns = isNumber ? [name] : [];
   const reading = { encode, numberColumns, takesLists: true, direct: takesBytes ? direct : undefined };
-  return oneValueReader([name], reading, ({ ids }) => columnOf(ids, name));
+  return oneValueReader([name], reading, (block) => columnOf(block, name, 'u32').data);
 }
 
 /** Numbers texts in the order of their appearance. */
@@ -130,7 +130,7 @@ function numberWriter({ name, cells }: RawColumn): ReadColumns {
   const cleaners = cells.map((each) => createCleaner(each) ?? ((text: string) => text));
   const encode = (text: string): number => (cleaners.some((clean) => clean(text) === '') ? NaN : Number(text));
   const reading = { encode, direct: { cell: 'number' as const }, numberColumns: [name] };
-  return oneValueReader([name], reading, ({ doubles }) => columnOf(doubles, name));
+  return oneValueReader([name], reading, (block) => columnOf(block, name, 'f64').data);
 }
 
 /** Creates a writer of lists: of texts, which `counter` numbers, or of numbers. */
@@ -141,7 +141,7 @@ function listWriter({ name, lists: reading }: RawColumn, counter?: TextCounter):
     const lists = toLists(rows);
     const ids = readItems?.(itemRows(lists, rows.count));
     const { offsets, weights } = lists;
-    const bag = columnOf(block.bags, name);
+    const bag = columnOf(block, name, 'list');
     for (let row = 0; row < rows.count; row++) {
       bag.open(block.rows + row);
       for (let item = offsets[row]!; rows.isKept(row) && item < offsets[row + 1]!; item++)
@@ -221,23 +221,23 @@ function readColumn(
   const type = 'string';
   switch (form) {
     case 'text': {
-      const column = dictionaryColumn(columnOf(block.ids, name), dictionaries.get(name)!);
+      const column = dictionaryColumn(columnOf(block, name, 'u32').data, dictionaries.get(name)!);
       return { ...column, ...numberTextOf(isNumber ? undefined : dialect?.decimal, column.text) };
     }
     case 'number': {
-      const values = columnOf(block.doubles, name);
+      const values = columnOf(block, name, 'f64').data;
       const text = (row: number): string => (Number.isNaN(values[row]) ? '' : String(values[row]));
       return { type, text, numbers: { values, isWhole: true } };
     }
     case 'list': {
-      const { ids, weights, offsets: all } = columnOf(block.bags, name);
+      const { ids, weights, offsets: all } = columnOf(block, name, 'list');
       const offsets = all.subarray(0, block.rows + 1);
       const items = dictionaryColumn(ids, dictionaries.get(name)!);
       const lists = { offsets, items, weights, areLists: reading?.areLists };
       return { type, text: (row) => itemsJson(itemsOf(lists, row)), lists };
     }
     case 'vector': {
-      const { offsets, weights } = columnOf(block.bags, name);
+      const { offsets, weights } = columnOf(block, name, 'list');
       const numbersAt = (row: number): Float32Array => weights.subarray(offsets[row], offsets[row + 1]);
       return { type, text: (row) => JSON.stringify([...numbersAt(row)]), numbersAt };
     }

@@ -1,6 +1,6 @@
 import type { Chunk, ChunkRows } from '../../chunks/chunk.js';
 import { createRowBlock, reserveRows, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
-import type { Batch } from '../../core/batch.js';
+import { column } from '../../core/batch.js';
 import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
 import type { Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
@@ -119,9 +119,9 @@ export class RowFitter {
     return this.#count;
   }
 
-  /** Labels of the chunk that was observed last. */
-  get labels(): Batch['labels'] {
-    return this.#readers.block.labels;
+  /** Returns a label of the rows of the chunk that was observed last. */
+  label(name: string): Float32Array {
+    return column(this.#readers.block, name, 'f32').data;
   }
 
   /** Starts another file: sampling numbers its rows. */
@@ -141,7 +141,7 @@ export class RowFitter {
     for (const row of invalidRows(rows, chunk, file, line)) this.#policy.reject(row);
     const isChosen = this.#isChosen;
     for (let row = 0; isChosen !== undefined && row < rows.count; row++)
-      if (rows.isKept(row) && !isChosen(block.labels, row)) rows.exclude(row, SAMPLED_AWAY);
+      if (rows.isKept(row) && !isChosen(block, row)) rows.exclude(row, SAMPLED_AWAY);
     if (rows.count > 0) for (const fitter of fitters) fitter.observe(rows);
     this.#count += rows.numKept;
     countLeftOut(this.#leftOut, rows.excluded);

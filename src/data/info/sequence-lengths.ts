@@ -42,7 +42,7 @@ export class LengthCounts {
       if (first.has(name)) continue;
       const { logged } = field;
       const countAll = (batch: Batch): ArrayLike<number> =>
-        logged === undefined ? column(batch.numbers, countName(name)) : eventCounts(batch, logged);
+        logged === undefined ? column(batch, countName(name), 'f32').data : eventCounts(batch, logged);
       first.set(name, { name, field: field.name, maxItems, tally: new Tally(), countAll, numTruncated: 0 });
     }
     this.#sequences = [...first.values()];
@@ -56,7 +56,7 @@ export class LengthCounts {
   /** @param batch rows with the fields of `itemCountFields` */
   add(batch: Batch): void {
     for (const sequence of this.#sequences) {
-      const { offsets } = column(batch.bags, sequence.field);
+      const { offsets } = column(batch, sequence.field, 'list');
       const counts = sequence.countAll(batch);
       for (let row = 0; row < batch.rows; row++) {
         const length = offsets[row + 1]! - offsets[row]!;

@@ -32,22 +32,22 @@ export class FieldTallies {
     this.#numbers = new Set(fields.filter(holdsNumbers).map(({ name }) => name));
   }
 
-  add({ rows, labels, ids, numbers, bags }: Batch): void {
+  add(batch: Batch): void {
     const classes = this.#classes.map(({ label, mask }) => ({
-      values: column(labels, label),
-      mask: mask === undefined ? undefined : column(labels, mask),
+      values: column(batch, label, 'f32').data,
+      mask: mask === undefined ? undefined : column(batch, mask, 'f32').data,
     }));
     const amounts = new Array<number>(2 * classes.length).fill(0);
-    for (let r = 0; r < rows; r++) {
+    for (let r = 0; r < batch.rows; r++) {
       for (const [c, { values, mask }] of classes.entries()) {
         const isMeasured = mask === undefined || mask[r] === 1;
         amounts[2 * c] = isMeasured ? 1 : 0;
         amounts[2 * c + 1] = isMeasured ? values[r]! : 0;
       }
       for (const [name, tally] of this.byField) {
-        const bag = bags.get(name);
-        if (bag !== undefined) addItems(tally, bag, r, this.#numbers.has(name));
-        else tally.add(ids.get(name)?.[r] ?? binOf(numbers.get(name)![r]!), amounts);
+        const field = batch.columns.get(name)!;
+        if (field.type === 'list') addItems(tally, field, r, this.#numbers.has(name));
+        else tally.add(field.type === 'u32' ? field.data[r]! : binOf(field.data[r]!), amounts);
       }
     }
   }
@@ -116,7 +116,7 @@ export class SplitCounts {
       const numNull = kept[index]!.filter((text, i) => isNull(text) && !isSkipped.has(i)).length;
       this.nulls.set(name, (this.nulls.get(name) ?? 0) + numNull);
     }
-    for (const [name, vectors] of this.vectors) vectors.add(column(batch.vectors!, name), batch.rows);
+    for (const [name, vectors] of this.vectors) vectors.add(column(batch, name, 'f32'), batch.rows);
     for (const [name, numbers] of this.numbers) numbers.add(...numbersOf(batch, name));
     this.lengths.add(batch);
     this.#tallies.add(batch);
@@ -124,7 +124,8 @@ export class SplitCounts {
 }
 
 /** Returns the numbers of a field, one per row or per item, and how many there are. */
-function numbersOf({ rows, numbers, bags }: Batch, name: string): readonly [values: Float32Array, count: number] {
-  const bag = bags.get(name);
-  return bag === undefined ? [column(numbers, name), rows] : [bag.weights, bag.offsets[rows]!];
+function numbersOf(batch: Batch, name: string): readonly [values: Float32Array, count: number] {
+  const found = batch.columns.get(name);
+  if (found?.type === 'list') return [found.weights, found.offsets[batch.rows]!];
+  return [column(batch, name, 'f32').data, batch.rows];
 }

@@ -1,4 +1,4 @@
-import type { VectorColumn } from '../../core/batch.js';
+import type { ArrayColumn } from '../../core/batch.js';
 import { grown } from '../../core/grown.js';
 
 /** Counts by key, with sums per key. */
@@ -96,7 +96,7 @@ export class VectorTally {
   }
 
   /** Adds the first `rows` vectors. */
-  add({ width, data }: VectorColumn, rows: number): void {
+  add({ width, data }: ArrayColumn<'f32'>, rows: number): void {
     for (let r = 0; r < rows; r++) {
       let squares = 0;
       for (let i = r * width; i < r * width + this.#length; i++) {

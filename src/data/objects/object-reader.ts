@@ -7,7 +7,7 @@ import {
   wordColumn,
   type RowBlock,
 } from '../../chunks/row-block.js';
-import { column, type Batch } from '../../core/batch.js';
+import { column, idsOf, type Batch } from '../../core/batch.js';
 import { hasTable, type EncodedField } from '../../features/feature.js';
 import { fieldColumn, fieldReader } from '../../features/kinds/kinds.js';
 import type { DialectOptions } from '../dialect.js';
@@ -106,7 +106,7 @@ export class ObjectReader {
     }
     for (const field of cleared.size === 0 ? [] : this.#fields) {
       const rows = 'sequence' in field ? cleared.get(field.sequence.name) : undefined;
-      if (rows !== undefined) column(this.#block.bags, field.name).clearRows(rows, this.#block.rows);
+      if (rows !== undefined) column(this.#block, field.name, 'list').clearRows(rows, this.#block.rows);
     }
   }
 
@@ -168,13 +168,9 @@ function hasVocabulary(field: EncodedField): boolean {
  * Counts the out-of-vocabulary ids of a batch; those of missing and invalid values do not count.
  * @param numInvalid number of the field's invalid values
  */
-function countOov(
-  { ids, bags, rows }: Batch,
-  { name, rule }: EncodedField,
-  numNull: number,
-  numInvalid: number,
-): number {
-  const bag = bags.get(name);
-  if (bag !== undefined) return countZeros(bag.ids, bag.offsets[rows]!);
-  return countZeros(ids.get(name)!, rows) - numInvalid - (rule?.empty === 0 ? numNull : 0);
+function countOov(batch: Batch, { name, rule }: EncodedField, numNull: number, numInvalid: number): number {
+  const { ids, count } = idsOf(batch, name);
+  const numZeros = countZeros(ids, count);
+  if (batch.columns.get(name)!.type === 'list') return numZeros;
+  return numZeros - numInvalid - (rule?.empty === 0 ? numNull : 0);
 }

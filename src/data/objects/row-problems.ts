@@ -139,14 +139,16 @@ function nonFiniteProblem(
  * that is not finite.
  */
 export function findLargestNumber(
-  { numbers, vectors }: Batch,
+  batch: Batch,
   row: number,
   fields: readonly EncodedField[],
 ): readonly string[] | undefined {
   let found: readonly string[] | undefined;
   let largest = MIN_SUSPECT;
   for (const { name, columns } of fields) {
-    const { data, width } = vectors?.get(name) ?? { data: numbers.get(name) ?? [], width: 1 };
+    const each = batch.columns.get(name);
+    if (each?.type !== 'f32') continue;
+    const { data, width } = each;
     for (const value of data.slice(row * width, (row + 1) * width)) {
       if (!(Math.abs(value) >= largest)) continue;
       [largest, found] = [Math.abs(value), columns];

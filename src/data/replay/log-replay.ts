@@ -1,5 +1,6 @@
 import {
   appendRows,
+  batchStorage,
   compactRows,
   createRowBlock,
   gatherRows,
@@ -58,7 +59,7 @@ export class LogReplay {
    * @throws UserError (data) for a row that is earlier than the one before it, or cannot be replayed
    */
   add(batch: Batch): void {
-    if (this.#block === undefined) this.#columns = listColumns(batch);
+    if (this.#block === undefined) this.#columns = batchStorage(batch);
     const block = (this.#block ??= createRowBlock(this.#columns, batch.rows));
     const begin = block.rows;
     reserveRows(block, this.#columns, begin + batch.rows);
@@ -116,18 +117,4 @@ export class LogReplay {
     this.#left = Array.from(kept, (place) => this.#left[place]!);
     this.#numDone = 0;
   }
-}
-
-/** Lists the columns of a batch. */
-function listColumns({ ids, numbers, labels, bags, vectors, keys }: Batch): readonly BlockColumn[] {
-  const of = (kind: BlockColumn['kind'], columns: ReadonlyMap<string, unknown> | undefined): BlockColumn[] =>
-    [...(columns?.keys() ?? [])].map((name) => ({ name, kind }));
-  return [
-    ...of('id', ids),
-    ...of('number', numbers),
-    ...of('label', labels),
-    ...of('bag', bags),
-    ...of('key', keys),
-    ...Array.from(vectors ?? [], ([name, { width }]): BlockColumn => ({ name, kind: 'vector', width })),
-  ];
 }

@@ -1,4 +1,4 @@
-import { column, type Batch } from '../../core/batch.js';
+import { column, numberColumn, withColumns, type Batch } from '../../core/batch.js';
 import type { Condition } from '../../core/conditions.js';
 import { labelColumn, type Task } from '../../core/tasks.js';
 import { FIRST_COLUMN, SAMPLE_COLUMN } from '../../delay/columns.js';
@@ -42,15 +42,14 @@ export function sampleWriter({ spec: { tasks } }: RowFormat): (batch: Batch) => 
   const plain = tasks.filter(({ delay }) => delay === undefined);
   const masks = [...new Set(plain.flatMap((task) => listMasks(task, tasks)))];
   return (batch) => {
-    const { rows, labels } = batch;
-    const numbers = column(labels, SAMPLE_COLUMN);
+    const numbers = column(batch, SAMPLE_COLUMN, 'f32').data;
     const [reader, write] = [samples.reader(batch), samples.writer(batch)];
-    for (let row = 0; row < rows; row++) write(reader.list(row)[numbers[row]!]!, row);
-    const firstMasks = masks.map((name): [string, Float32Array] => {
-      const [mask, first] = [column(labels, name), column(labels, FIRST_COLUMN)];
-      return [formatFirstMask(name), mask.map((value, row) => value * first[row]!)];
+    for (let row = 0; row < batch.rows; row++) write(reader.list(row)[numbers[row]!]!, row);
+    const firstMasks = masks.map((name) => {
+      const [mask, first] = [column(batch, name, 'f32').data, column(batch, FIRST_COLUMN, 'f32').data];
+      return [formatFirstMask(name), numberColumn(mask.map((value, row) => value * first[row]!))] as const;
     });
-    return { ...batch, labels: new Map([...labels, ...firstMasks]) };
+    return withColumns(batch, firstMasks);
   };
 }
 

@@ -67,16 +67,17 @@ export class RowSamples {
   }
 
   /** Reads the samples of the rows of a block, whose memory stays the same. */
-  reader({ labels }: Pick<Batch, 'labels'>): SampleReader {
+  reader(batch: Batch): SampleReader {
+    const labelOf = (name: string): Float32Array => column(batch, name, 'f32').data;
     const timesOf = ({ day, second }: TimeColumns): SampleReader['timeOf'] => {
-      const [days, seconds] = [column(labels, day), column(labels, second)];
+      const [days, seconds] = [labelOf(day), labelOf(second)];
       return (row) => joinTime(days[row]!, seconds[row]!);
     };
     const timeOf = timesOf(timeColumns(this.#delayed[0]!.task.name, 'from'));
     const readers = this.#delayed.map((delayed) => {
       const given = givenColumn(delayed.task, this.#tasks);
       const eventTime = timesOf(timeColumns(delayed.task.name, 'event'));
-      return { delayed, eventTime, given: given === undefined ? undefined : column(labels, given) };
+      return { delayed, eventTime, given: given === undefined ? undefined : labelOf(given) };
     });
     /** Conversions of a row, which each row overwrites. */
     const delays: Delay[] = readers.map(() => undefined);
@@ -93,8 +94,8 @@ export class RowSamples {
   }
 
   /** Writes samples to the rows of a block, whose memory stays the same. */
-  writer({ labels }: Pick<Batch, 'labels'>): WriteSample {
-    const of = (name: string): Float32Array => column(labels, name);
+  writer(batch: Batch): WriteSample {
+    const of = (name: string): Float32Array => column(batch, name, 'f32').data;
     const first = this.hasPlain ? of(FIRST_COLUMN) : undefined;
     const writers = this.#delayed.map(({ task, columns }) => ({
       label: of(labelColumn(task)),

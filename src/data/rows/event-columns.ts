@@ -1,7 +1,7 @@
 import { ChunkRows } from '../../chunks/chunk.js';
 import type { Lists } from '../../chunks/column.js';
 import { createRowBlock, reserveRows, type BlockColumn } from '../../chunks/row-block.js';
-import { column, type BagColumn, type Batch } from '../../core/batch.js';
+import { column, withColumns, type BagColumn, type Batch } from '../../core/batch.js';
 import type { CellOptions } from '../../features/cells.js';
 import { listColumn } from '../../features/computed.js';
 import type { EventLog, LoggedItems } from '../../features/event-log.js';
@@ -64,16 +64,16 @@ export function eventReaders(fields: readonly Field[], cells: CellOptions = {}):
     const { user, length, time } = storedNames(name);
     return (rows, block) => {
       const found = find(rows);
-      column(block.ids, user).set(found.users, block.rows);
-      column(block.ids, length).set(found.lengths, block.rows);
-      column(block.doubles, time).set(found.times, block.rows);
+      column(block, user, 'u32').data.set(found.users, block.rows);
+      column(block, length, 'u32').data.set(found.lengths, block.rows);
+      column(block, time, 'f64').data.set(found.times, block.rows);
     };
   });
 }
 
 /** Returns the number of events of each row of a batch before `keep` limits them. */
-export function eventCounts({ ids }: Batch, { name }: LoggedItems): Uint32Array {
-  return column(ids, storedNames(name).length);
+export function eventCounts(batch: Batch, { name }: LoggedItems): Uint32Array {
+  return column(batch, storedNames(name).length, 'u32').data;
 }
 
 /** Adds the items of event logs to a batch, valid until the next call. */
@@ -95,7 +95,7 @@ export function itemAdder(fields: readonly EncodedField[]): AddItems | undefined
       found.set(key, events);
       return [name, read(batch, events)];
     });
-    return { ...batch, bags: new Map([...batch.bags, ...bags]) };
+    return withColumns(batch, bags);
   };
 }
 
@@ -105,17 +105,22 @@ function itemsReader(field: EncodedField, logged: LoggedItems): (batch: Batch, e
   const encode = listEncoder(field);
   const { time } = storedNames(logged.name);
   const times = eventColumn(log, items).numbers!.values as Float64Array;
-  return (batch, events) => encode(gatherAges({ items: times, rows: column(batch.doubles!, time) }, events));
+  return (batch, events) => encode(gatherAges({ items: times, rows: column(batch, time, 'f64').data }, events));
 }
 
 function findEvents(batch: Batch, { name, log, last }: LoggedItems): NewestEvents {
   const { user, length } = storedNames(name);
-  const rowEvents = { users: column(batch.ids, user), lengths: column(batch.ids, length) };
+  const rowEvents = { users: column(batch, user, 'u32').data, lengths: column(batch, length, 'u32').data };
   return newestEvents(log, rowEvents, batch.rows, last);
 }
 
 function gatherBag({ ids, weights }: BagColumn, { offsets, items }: NewestEvents): BagColumn {
-  const gathered = { offsets, ids: new Uint32Array(items.length), weights: new Float32Array(items.length) };
+  const gathered = {
+    type: 'list',
+    offsets,
+    ids: new Uint32Array(items.length),
+    weights: new Float32Array(items.length),
+  } as const;
   for (let i = 0; i < items.length; i++) {
     gathered.ids[i] = ids[items[i]!]!;
     gathered.weights[i] = weights[items[i]!]!;
@@ -148,6 +153,6 @@ function listEncoder(field: EncodedField): (lists: Lists) => BagColumn {
     const [problem] = all.problems();
     // The events were checked when they were read.
     if (problem !== undefined) throw problem[1].error;
-    return column(block.bags, field.name);
+    return column(block, field.name, 'list');
   };
 }

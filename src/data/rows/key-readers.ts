@@ -1,3 +1,4 @@
+import { column } from '../../core/batch.js';
 import { eachText } from '../../chunks/encode-texts.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
 import { murmur3 } from '../../core/murmur.js';
@@ -69,16 +70,16 @@ export function createKeyReaders(columns: readonly string[], cells: CellOptions 
   const clean = createCleaner(cells);
   const write = createKeyWriter();
   const texts = new Map<string, KeyTexts>(columns.map((column) => [column, new Map()]));
-  const readers = columns.map((column): ReadColumns => {
+  const readers = columns.map((name): ReadColumns => {
     const seen = new Set<string>();
     return (rows, block) => {
-      const into = block.keys.get(keyColumn(column))!;
-      eachText(rows, { columns: [column], takesLists: true }, (raw, row) => {
+      const into = column(block, keyColumn(name), 'u32').data;
+      eachText(rows, { columns: [name], takesLists: true }, (raw, row) => {
         const text = clean === undefined ? raw : clean(raw);
         const at = KEY_WORDS * (block.rows + row);
         if (!write(text, into, at) || seen.size > MAX_KEY_TEXTS || seen.has(text)) return;
         seen.add(text);
-        texts.set(column, joinKeyTexts(texts.get(column)!, new Map([[keyDigits(into[at]!, into[at + 1]!), text]])));
+        texts.set(name, joinKeyTexts(texts.get(name)!, new Map([[keyDigits(into[at]!, into[at + 1]!), text]])));
       });
     };
   });

@@ -18,6 +18,7 @@ import { CELL_SEPARATOR } from '../../features/feature.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 import { oneValueReader } from '../../features/kinds/one-value.js';
 import { parseClass, parseNumber } from '../../features/parse.js';
+import { column } from '../../core/batch.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 import { compileCondition } from './compile-condition.js';
 
@@ -56,9 +57,11 @@ export interface LabelColumn {
 function labelReader(label: LabelColumn): ReadColumns {
   const { name, columns, numberColumns, isCondition, constant, parse } = label;
   if (constant !== undefined)
-    return ({ count }, { labels, rows }) => void labels.get(name)!.fill(constant, rows, rows + count);
-  return oneValueReader(columns, { numberColumns, isCondition, encode: parse, direct: castOf(label) }, ({ labels }) =>
-    labels.get(name)!,
+    return ({ count }, block) => void column(block, name, 'f32').data.fill(constant, block.rows, block.rows + count);
+  return oneValueReader(
+    columns,
+    { numberColumns, isCondition, encode: parse, direct: castOf(label) },
+    (block) => column(block, name, 'f32').data,
   );
 }
 

@@ -1,3 +1,4 @@
+import { column } from '../../core/batch.js';
 import type { ChunkRows } from '../../chunks/chunk.js';
 import type { RowBlock } from '../../chunks/row-block.js';
 import { BadValue } from '../../features/feature.js';
@@ -33,13 +34,13 @@ export function startLabelRule(tasks: readonly Task[]): LabelRule {
   let links: readonly TaskRule[] = [];
   let memory: Float32Array | undefined;
   return (rows, block) => {
-    const [own] = block.labels.values();
+    const own = settled[0] && column(block, labelColumn(settled[0]), 'f32').data;
     if (own !== memory) links = settled.map((task) => taskRule(task, tasks, block));
     memory = own;
     const first = block.rows;
     const isWhole = rows.numKept === rows.count;
     if (isWhole && links.every((link) => link.keepsAll(first, first + rows.count))) return;
-    const blankLabels = blankNames.map((name) => block.labels.get(name)!);
+    const blankLabels = blankNames.map((name) => column(block, name, 'f32').data);
     for (let row = 0; row < rows.count; row++)
       if (rows.isKept(row)) settleRow(rows, row, links, blankLabels, first + row);
   };
@@ -112,14 +113,14 @@ interface TaskRule {
   settle(row: number): string | undefined;
 }
 
-function taskRule(task: Task, tasks: readonly Task[], { labels }: RowBlock): TaskRule {
+function taskRule(task: Task, tasks: readonly Task[], block: RowBlock): TaskRule {
   const { onMissing } = task;
   const violations = violationsOf(task);
-  const own = labels.get(labelColumn(task))!;
-  const parent = normalizeGiven(task) && labels.get(givenColumn(task, tasks)!)!;
+  const own = column(block, labelColumn(task), 'f32').data;
+  const parent = normalizeGiven(task) && column(block, givenColumn(task, tasks)!, 'f32').data;
   const isParentKnown = tasksGiven(task, tasks)[0]?.onMissing !== 'mask';
   const check = labelCheck(task);
-  const { knowns, masks, chainKnowns, chain } = masksOf(task, tasks, labels);
+  const { knowns, masks, chainKnowns, chain } = masksOf(task, tasks, block);
   const { missing, violation, reasonMissing, reasonViolation } = labelErrors(task);
   // Whether a label of 0 is valid, and nothing depends on it.
   const isZeroSettled = [knowns, chainKnowns, check].every((each) => each === undefined);
@@ -160,17 +161,17 @@ function taskRule(task: Task, tasks: readonly Task[], { labels }: RowBlock): Tas
 }
 
 /** Returns the masks that the rule of a task writes, and the chain that one of them depends on. */
-function masksOf(task: Task, tasks: readonly Task[], labels: RowBlock['labels']) {
+function masksOf(task: Task, tasks: readonly Task[], block: RowBlock) {
   const { mask, known, chainKnown } = taskColumns(task, tasks);
   const ownChain = chainKnown === known ? undefined : chainKnown;
-  const column = (name: string | undefined): Float32Array | undefined =>
-    name === undefined ? undefined : labels.get(name);
+  const maskOf = (name: string | undefined): Float32Array | undefined =>
+    name === undefined || !block.columns.has(name) ? undefined : column(block, name, 'f32').data;
   return {
-    knowns: column(known),
-    masks: known === undefined || normalizeGiven(task) === undefined ? undefined : column(mask),
-    chainKnowns: column(ownChain),
+    knowns: maskOf(known),
+    masks: known === undefined || normalizeGiven(task) === undefined ? undefined : maskOf(mask),
+    chainKnowns: maskOf(ownChain),
     chain: (ownChain === undefined ? [] : findChain(task, tasks)!).map((link): ChainLink => ({
-      values: labels.get(labelColumn(link))!,
+      values: column(block, labelColumn(link), 'f32').data,
       onMissing: link.onMissing,
     })),
   };

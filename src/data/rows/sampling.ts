@@ -8,7 +8,7 @@ import type { Sampling } from '../sampling-options.js';
 export const SAMPLED_AWAY = 'negatives beyond the sample';
 
 /** Returns whether the next valid row of a file is kept. */
-export type Chooser = (labels: ReadonlyMap<string, Float32Array>, row: number) => boolean;
+export type Chooser = (batch: Batch, row: number) => boolean;
 
 /**
  * Creates a function that decides whether to keep a row; it is called for each valid row of a file, in order. The
@@ -20,12 +20,12 @@ export function createChooser({ rate, seed }: Sampling, tasks: readonly Task[]):
   const knowns = rootTasks(tasks).flatMap((task) => taskColumns(task, tasks).known ?? []);
   const key = streamKey(seed, 'negatives');
   let number = 0;
-  return (labels, row) => {
+  return (batch, row) => {
     const draw = mix(mix(number++) ^ key) / 2 ** 32;
     return (
       draw < rate ||
-      names.some((name) => column(labels, name)[row] === 1) ||
-      knowns.some((name) => column(labels, name)[row] !== 1)
+      names.some((name) => column(batch, name, 'f32').data[row] === 1) ||
+      knowns.some((name) => column(batch, name, 'f32').data[row] !== 1)
     );
   };
 }
@@ -56,7 +56,7 @@ export function createSampler(sampling: Sampling, tasks: readonly Task[], column
       const keptBegins: number[] = [];
       for (let row = 0; row <= batch.rows; row++) {
         for (; begins[keptBegins.length] === row; isKept = createChooser(sampling, tasks)) keptBegins.push(count);
-        if (row < batch.rows && isKept(batch.labels, row)) order[count++] = row;
+        if (row < batch.rows && isKept(batch, row)) order[count++] = row;
       }
       if (count < batch.rows) leftOut.set(SAMPLED_AWAY, (leftOut.get(SAMPLED_AWAY) ?? 0) + batch.rows - count);
       gatherRows(batch, columns, order, count, block);

@@ -1,4 +1,5 @@
 import { wordsOf, type RowBlock } from '../../chunks/row-block.js';
+import { column, idsOf } from '../../core/batch.js';
 import type { UserError } from '../../core/errors.js';
 import { labelCheck, labelColumn } from '../../core/tasks.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
@@ -32,26 +33,27 @@ export function checkRows(
  * @throws UserError (data)
  */
 export function checkIds(block: RowBlock, columns: readonly ShardColumn[], placeOf: PlaceOf): void {
-  const sizes = new Map(columns.flatMap((column) => ('size' in column ? [[column.name, column.size] as const] : [])));
-  const check = (name: string, ids: Uint32Array, end: number, rowOf: (index: number) => number): void => {
-    const size = sizes.get(name)!;
-    if (maxWord(ids, end) < size) return;
+  for (const each of columns) {
+    const found = block.columns.get(each.name);
+    if (!('size' in each) || found === undefined || found.type === 'f32') continue;
+    const { name, size } = each;
+    const { ids, count } = idsOf(block, name);
+    if (maxWord(ids, count) < size) continue;
     const index = ids.findIndex((id) => id >= size);
-    const message = `expected an id below ${size} as in the manifest, found ${ids[index]}`;
-    throw badRow(placeOf(rowOf(index)), name, message);
-  };
-  for (const [name, ids] of block.ids) check(name, ids, block.rows, (row) => row);
-  for (const [name, { offsets, ids }] of block.bags)
-    check(name, ids, offsets[block.rows]!, (item) => rowOfItem(offsets, item));
+    const row = found.type === 'list' ? rowOfItem(found.offsets, index) : index;
+    throw badRow(placeOf(row), name, `expected an id below ${size} as in the manifest, found ${ids[index]}`);
+  }
 }
 
 /**
  * Checks that labels are valid for their tasks, and that the parent of a label 1 is 1.
  * @throws UserError (data)
  */
-function checkLabels({ rows, labels }: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
+function checkLabels(block: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
+  const { rows } = block;
+  const labelOf = (name: string): Float32Array => column(block, name, 'f32').data;
   for (const { name, type } of format.labels) {
-    const data = labels.get(name)!;
+    const data = labelOf(name);
     for (let r = 0; r < rows; r++) {
       const isValid = type === 'class' ? data[r] === 0 || data[r] === 1 : Number.isFinite(data[r]);
       if (!isValid)
@@ -62,7 +64,7 @@ function checkLabels({ rows, labels }: RowBlock, format: RowFormat, placeOf: Pla
     const check = labelCheck(task);
     const name = labelColumn(task);
     for (let r = 0; check !== undefined && r < rows; r++) {
-      const label = labels.get(name)![r]!;
+      const label = labelOf(name)[r]!;
       try {
         check(label);
       } catch (error) {
@@ -72,8 +74,8 @@ function checkLabels({ rows, labels }: RowBlock, format: RowFormat, placeOf: Pla
     }
   }
   for (const { label, given } of format.funnels) {
-    const labelData = labels.get(label)!;
-    const givenData = labels.get(given)!;
+    const labelData = labelOf(label);
+    const givenData = labelOf(given);
     for (let r = 0; r < rows; r++)
       if (labelData[r] === 1 && givenData[r] !== 1)
         throw badRow(placeOf(r), label, `expected ${given} to be 1 if ${label} is 1`);
@@ -84,18 +86,18 @@ function checkLabels({ rows, labels }: RowBlock, format: RowFormat, placeOf: Pla
  * Checks that numbers, vectors and weights of bags are finite, and that weights are not negative for mean pooling.
  * @throws UserError (data)
  */
-export function checkNumbers({ rows, numbers, bags, vectors }: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
-  for (const [name, data] of numbers) {
-    if (areFinite(data, rows)) continue;
-    const row = data.findIndex((value) => !Number.isFinite(value));
-    throw badRow(placeOf(row), name, `expected a finite number, found ${data[row]}`);
-  }
-  for (const [name, { width, data }] of vectors) {
+export function checkNumbers({ rows, columns }: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
+  for (const [name, each] of columns) {
+    if (each.type !== 'f32') continue;
+    const { data, width } = each;
     if (areFinite(data, rows * width)) continue;
     const index = data.findIndex((value) => !Number.isFinite(value));
-    throw badRow(placeOf(Math.floor(index / width)), name, `expected finite numbers, found ${data[index]}`);
+    const expected = width === 1 ? 'a finite number' : 'finite numbers';
+    throw badRow(placeOf(Math.floor(index / width)), name, `expected ${expected}, found ${data[index]}`);
   }
-  for (const [name, { offsets, weights }] of bags) {
+  for (const [name, each] of columns) {
+    if (each.type !== 'list') continue;
+    const { offsets, weights } = each;
     const isMean = format.fields.some(
       (field) => 'pooling' in field && field.pooling === 'mean' && field.columns.includes(name),
     );

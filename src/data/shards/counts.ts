@@ -1,4 +1,5 @@
-import { countZeros, type RowBlock } from '../../chunks/row-block.js';
+import { countZeros, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
+import { column, idsOf } from '../../core/batch.js';
 import type { KeyTexts } from '../../core/row-key.js';
 import { addKeyTexts } from '../rows/key-readers.js';
 import { countLeftOut, type LeftOut } from '../rows/rejects.js';
@@ -11,11 +12,12 @@ export interface IdCount {
 }
 
 /** Adds the ids of a block's rows to counts by column. */
-export function countIds({ rows, ids, bags }: RowBlock, counts: Map<string, IdCount>): void {
-  const count = (name: string, data: Uint32Array, end: number): void =>
-    addIdCount(counts, name, { ids: end, unknown: countZeros(data, end) });
-  for (const [name, data] of ids) count(name, data, rows);
-  for (const [name, { ids: items, offsets }] of bags) count(name, items, offsets[rows]!);
+export function countIds(block: RowBlock, columns: readonly BlockColumn[], counts: Map<string, IdCount>): void {
+  for (const { name, kind } of columns) {
+    if (kind !== 'id' && kind !== 'bag') continue;
+    const { ids, count } = idsOf(block, name);
+    addIdCount(counts, name, { ids: count, unknown: countZeros(ids, count) });
+  }
 }
 
 function addIdCount(counts: Map<string, IdCount>, name: string, { ids, unknown }: IdCount): void {
@@ -24,10 +26,12 @@ function addIdCount(counts: Map<string, IdCount>, name: string, { ids, unknown }
 }
 
 /** Adds the number of a block's rows with label 1 to counts by column. */
-export function countLabels({ rows, labels }: RowBlock, counts: Map<string, number>): void {
-  for (const [name, values] of labels) {
+export function countLabels(block: RowBlock, columns: readonly BlockColumn[], counts: Map<string, number>): void {
+  for (const { name, kind } of columns) {
+    if (kind !== 'label') continue;
+    const values = column(block, name, 'f32').data;
     let ones = 0;
-    for (let row = 0; row < rows; row++) if (values[row] === 1) ones++;
+    for (let row = 0; row < block.rows; row++) if (values[row] === 1) ones++;
     counts.set(name, (counts.get(name) ?? 0) + ones);
   }
 }

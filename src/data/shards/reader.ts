@@ -1,3 +1,4 @@
+import { column } from '../../core/batch.js';
 import { isAbsolute, join } from 'node:path';
 import { quoted, type UserError } from '../../core/errors.js';
 import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../io/safetensors.js';
@@ -164,7 +165,7 @@ function offsetRead(part: Part, name: string): TensorRead {
 async function readItems(parts: readonly Part[], bags: readonly BlockColumn[], block: RowBlock): Promise<void> {
   const reads = parts.map((): TensorRead[] => []);
   for (const { name } of bags) {
-    const bag = block.bags.get(name)!;
+    const bag = column(block, name, 'list');
     const tensors = bagTensors(name);
     let row = block.rows;
     for (const part of parts) {

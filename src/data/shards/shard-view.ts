@@ -1,14 +1,7 @@
 import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
 import { itemsOf, type Column, type DictionaryValues, type Lists } from '../../chunks/column.js';
-import {
-  createRowBlock,
-  hasWords,
-  setWords,
-  wordColumn,
-  type BlockColumn,
-  type RowBlock,
-} from '../../chunks/row-block.js';
-import { column as columnOf, type BagColumn, type Batch } from '../../core/batch.js';
+import { createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
+import { column as columnOf, withColumns, type Batch } from '../../core/batch.js';
 import { joinKeyTexts, KEY_WORDS, keyColumn, keyDigits, MAX_KEY_TEXTS, type KeyTexts } from '../../core/row-key.js';
 import type { EncodedField } from '../../features/feature.js';
 import { fieldColumn, fieldReader, takesStored } from '../../features/kinds/kinds.js';
@@ -69,19 +62,26 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
   );
   const keys = format.keys.map((column) => ({ column, ...vocabularyKeys(source.vocabularies.get(column)) }));
   const createFinish = (rows: number): Finish => {
-    const ready = createRowBlock(format.fields.filter((field) => !isShared(field, source)).map(fieldColumn), rows);
+    const shared = format.fields.filter((field) => isShared(field, source));
+    const encoded = format.fields.filter((field) => !shared.includes(field));
+    const ready = createRowBlock(encoded.map(fieldColumn), rows);
     const texts = columnSource(source);
     const ids = columnSource({ ...source, vocabularies: new Map() });
     // Keys come first, since fields may change ids in place.
     const steps = [
-      ...keys.map((each) => keyStep(each.column, each.keys, ready.keys, rows)),
-      ...format.fields.map((field) => fieldStep(field, source, ready)),
+      ...keys.map((each) => keyStep(each.column, each.keys, ready, rows)),
+      ...encoded.map((field) => fieldStep(field, ready)),
     ];
     return (raw, placeOf) => {
       // Fields that are computed together share a chunk.
       const chunks = { ids: shardChunk(raw, ids), texts: shardChunk(raw, texts) };
       for (const step of steps) step(raw, placeOf, chunks);
-      return { ...ready, labels: raw.labels, rows: raw.rows };
+      const stored = [...labels].map((name) => [name, name] as const);
+      for (const { name, columns } of shared) stored.push([name, columns[0]!]);
+      return withColumns(
+        { ...ready, rows: raw.rows },
+        stored.map(([name, column]) => [name, raw.columns.get(column)!]),
+      );
     };
   };
   return {
@@ -125,11 +125,11 @@ function vocabularyKeys(vocabulary: StringPool | undefined): {
 }
 
 /** Creates the step that computes the keys of rows from the ids of a column. */
-function keyStep(column: string, keys: Uint32Array, ready: Map<string, Uint32Array>, capacity: number): Step {
+function keyStep(column: string, keys: Uint32Array, ready: RowBlock, capacity: number): Step {
   const to = new Uint32Array(KEY_WORDS * capacity);
-  ready.set(keyColumn(column), to);
+  ready.columns.set(keyColumn(column), { type: 'u32', width: KEY_WORDS, data: to });
   return (raw, placeOf) => {
-    const ids = columnOf(raw.ids, column);
+    const ids = columnOf(raw, column, 'u32').data;
     for (let row = 0; row < raw.rows; row++) {
       const id = ids[row]!;
       if (id === 0)
@@ -150,15 +150,7 @@ function isShared(field: EncodedField, { columns }: ShardColumns): boolean {
   return takesStored(field, columns.get(field.columns[0]!)!);
 }
 
-function fieldStep(field: EncodedField, source: ShardColumns, ready: RowBlock): Step {
-  const each = fieldColumn(field);
-  const stored = storedColumn(source.columns.get(field.columns[0]!)!);
-  if (isShared(field, source)) {
-    return (raw) => {
-      if (hasWords(each) && hasWords(stored)) setWords(ready, each, wordColumn(raw, stored).data);
-      else (ready.bags as Map<string, BagColumn>).set(field.name, columnOf(raw.bags, stored.name));
-    };
-  }
+function fieldStep(field: EncodedField, ready: RowBlock): Step {
   const read = fieldReader(field);
   return (_, placeOf, { ids, texts }) => {
     const rows = new ChunkRows(field.direct?.cell === 'id' ? ids : texts);
@@ -186,10 +178,12 @@ export function columnSource({ columns, vocabularies }: ShardColumns): ColumnSou
 
 /** Returns stored rows as a chunk of the columns that were read. */
 export function shardChunk(raw: Batch, source: ColumnSource): Chunk {
-  const names = [raw.ids, raw.numbers, raw.bags, raw.vectors ?? new Map<string, never>()].flatMap((map) => [
-    ...map.keys(),
-  ]);
-  const columns = new Map(names.map((name) => [name, source.get(name)!(raw)]));
+  const columns = new Map(
+    [...raw.columns.keys()].flatMap((name) => {
+      const read = source.get(name);
+      return read === undefined ? [] : [[name, read(raw)] as const];
+    }),
+  );
   return { rows: raw.rows, numLines: raw.rows, columns, cellsOf: () => [] };
 }
 
@@ -202,19 +196,19 @@ export function dictionaryOf(vocabulary: StringPool): DictionaryValues {
 
 function readColumn(raw: Batch, column: ShardColumn, values: DictionaryValues | undefined): Column {
   const { name, kind } = column;
-  if (kind === 'id') return idColumn(columnOf(raw.ids, name), column.size, values);
+  if (kind === 'id') return idColumn(columnOf(raw, name, 'u32').data, column.size, values);
   if (kind === 'bag') {
-    const { offsets: all, ids, weights } = columnOf(raw.bags, name);
+    const { offsets: all, ids, weights } = columnOf(raw, name, 'list');
     const offsets = all.subarray(0, raw.rows + 1);
     const lists = { offsets, items: idColumn(ids, column.size, values), weights };
     return { type: 'bag', text: (row) => listText(lists, row), lists };
   }
   if (kind === 'vector') {
-    const { width, data } = columnOf(raw.vectors!, name);
+    const { width, data } = columnOf(raw, name, 'f32');
     const numbersAt = (row: number): Float32Array => data.subarray(row * width, (row + 1) * width);
     return { type: 'vector', text: (row) => `[${Array.from(numbersAt(row), floatText).join(', ')}]`, numbersAt };
   }
-  const numbers = columnOf(raw.numbers, name);
+  const numbers = columnOf(raw, name, 'f32').data;
   return { type: kind, text: (row) => String(numbers[row]), numbers: { values: numbers, isWhole: false } };
 }
 

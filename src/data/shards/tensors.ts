@@ -48,7 +48,7 @@ export function tensorsOf(block: Batch, columns: readonly BlockColumn[]): Map<st
       add(each.name, data.subarray(0, width * block.rows), wide === undefined ? undefined : [block.rows, wide]);
       continue;
     }
-    const { offsets, ids, weights } = column(block.bags, each.name);
+    const { offsets, ids, weights } = column(block, each.name, 'list');
     const names = bagTensors(each.name);
     add(names.offsets, offsets.subarray(0, block.rows + 1));
     add(names.ids, ids.subarray(0, offsets[block.rows]));

@@ -188,15 +188,15 @@ class ShardFolder {
     const itemsPerRow = this.#block.rows > 0 ? itemsPerRowOf(this.#block) : this.#itemsPerRow;
     reserveRows(this.#block, this.#columns, this.#capacity);
     for (const [name, items] of itemsPerRow)
-      column(this.#block.bags, name).reserve(Math.ceil(SPARE_ITEMS * items * this.#capacity));
+      column(this.#block, name, 'list').reserve(Math.ceil(SPARE_ITEMS * items * this.#capacity));
   }
 
   /** Starts to write the block as one file of shards, and replaces it. */
   async #flush(): Promise<void> {
     await this.#waitForWrites(MAX_WRITING - 1);
     await this.#syncs.at(-MAX_UNSYNCED);
-    countIds(this.#block, this.#idCounts);
-    countLabels(this.#block, this.#labelCounts);
+    countIds(this.#block, this.#columns, this.#idCounts);
+    countLabels(this.#block, this.#columns, this.#labelCounts);
     this.#itemsPerRow = itemsPerRowOf(this.#block);
     const writing = this.#write(this.#block, this.#begins);
     this.#begins = [0];
@@ -230,8 +230,10 @@ class ShardFolder {
   }
 }
 
-function itemsPerRowOf({ bags, rows }: RowBlock): ReadonlyMap<string, number> {
-  return new Map([...bags].map(([name, { offsets }]) => [name, offsets[rows]! / rows]));
+function itemsPerRowOf({ columns, rows }: RowBlock): ReadonlyMap<string, number> {
+  return new Map(
+    [...columns].flatMap(([name, each]) => (each.type === 'list' ? [[name, each.offsets[rows]! / rows] as const] : [])),
+  );
 }
 
 /** Describes a column for the manifest. */

@@ -240,23 +240,22 @@ function missingColumns(missing: readonly string[], names: readonly string[], wh
 }
 
 /** Returns the numbers or labels of a column by row; undefined for other kinds. */
-function floatsOf(name: string, { rows, numbers, labels }: Batch): readonly number[] | undefined {
-  const floats = numbers.get(name) ?? labels.get(name);
-  return floats && Array.from(floats.subarray(0, rows));
+function floatsOf(name: string, { rows, columns }: Batch): readonly number[] | undefined {
+  const floats = columns.get(name);
+  return floats?.type === 'f32' && floats.width === 1 ? Array.from(floats.data.subarray(0, rows)) : undefined;
 }
 
 /** Returns the texts of a stored column by row; numbers have the shortest text of a 32-bit float. */
 function textsOf(name: string, source: ColumnSource, raw: Batch, keepsItems: boolean): readonly string[] {
-  const offsets = raw.bags.get(name)?.offsets;
-  if (!keepsItems && offsets !== undefined)
-    return Array.from({ length: raw.rows }, (_, row) => (offsets[row] === offsets[row + 1] ? '[]' : '[1]'));
-  const keys = raw.keys?.get(name);
-  const floats = raw.numbers.get(name) ?? raw.labels.get(name);
-  const column = keys === undefined && floats === undefined ? source.get(name)!(raw) : undefined;
-  return Array.from({ length: raw.rows }, (_, row) => {
-    if (keys !== undefined) return textOfKey(keys[KEY_WORDS * row]!, keys[KEY_WORDS * row + 1]!);
-    return column?.text(row) ?? floatText(floats![row]!);
-  });
+  const rows = Array.from({ length: raw.rows }, (_, row) => row);
+  const stored = raw.columns.get(name)!;
+  if (!keepsItems && stored.type === 'list')
+    return rows.map((row) => (stored.offsets[row] === stored.offsets[row + 1] ? '[]' : '[1]'));
+  if (stored.type === 'u32' && stored.width === KEY_WORDS)
+    return rows.map((row) => textOfKey(stored.data[KEY_WORDS * row]!, stored.data[KEY_WORDS * row + 1]!));
+  if (stored.type === 'f32' && stored.width === 1) return rows.map((row) => floatText(stored.data[row]!));
+  const column = source.get(name)!(raw);
+  return rows.map((row) => column.text(row));
 }
 
 /**

@@ -1,7 +1,7 @@
+import { column, numberColumn, type Batch } from '../../core/batch.js';
 import type { Chunk } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
-import { createRowBlock, emptyBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
-import type { Batch } from '../../core/batch.js';
+import { createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import { userError } from '../../core/errors.js';
 import type { Paths } from '../options.js';
 import { openShards, type Shards } from '../shards/reader.js';
@@ -18,7 +18,7 @@ export function valueStorage(names: readonly string[]): readonly BlockColumn[] {
 
 /** Returns the values of rows and invalid lines as a batch to store. */
 export function valueBatch(names: readonly string[], values: readonly Float32Array[], rows: number): Batch {
-  return { ...emptyBlock(), rows, numbers: new Map(names.map((name, i) => [name, values[i]!])) };
+  return { rows, columns: new Map(names.map((name, i) => [name, numberColumn(values[i]!)])) };
 }
 
 /** Returns the values of the rows of a chunk as a batch to store, with NaN for each line that is not a row. */
@@ -76,7 +76,7 @@ class StoredValues {
       if (this.#taken === this.#block.rows && !(await this.#nextBlock())) throw this.#changed();
       const end = Math.min(this.#block.rows, this.#taken + all - done);
       for (const [i, { name }] of this.#columns.entries())
-        this.#values[i]!.set(this.#block.numbers.get(name)!.subarray(this.#taken, end), done);
+        this.#values[i]!.set(column(this.#block, name, 'f32').data.subarray(this.#taken, end), done);
       done += end - this.#taken;
       this.#taken = end;
     }

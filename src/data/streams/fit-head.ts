@@ -1,5 +1,6 @@
 import type { Fitted } from '../../features/feature-types.js';
 import { labelStorage, type RowFormat } from '../rows/row-format.js';
+import { numberColumn } from '../../core/batch.js';
 import type { LabeledRows } from '../batches/dataset.js';
 import { RowFitter } from '../encoding/row-fitter.js';
 import { skipBadRows } from '../rows/rejects.js';
@@ -51,8 +52,8 @@ export async function fitHead(
     const rows = fitter.observe(extendRows(states, first, columns), columns, line);
     for (const state of states) state.move(each.cursorAfter(end, true));
     for (const [name, values] of labels) {
-      const column = fitter.labels.get(name)!;
-      for (let row = 0; row < rows.count; row++) if (rows.isKept(row)) values.push(column[row]!);
+      const own = fitter.label(name);
+      for (let row = 0; row < rows.count; row++) if (rows.isKept(row)) values.push(own[row]!);
     }
     records += end;
     onShare(records / fitRows);
@@ -61,7 +62,7 @@ export async function fitHead(
   const fitted = fitter.finish([stream.name]);
   const block = {
     rows: fitter.count,
-    labels: new Map([...labels].map(([name, each]) => [name, Float32Array.from(each)])),
+    columns: new Map([...labels].map(([name, each]) => [name, numberColumn(Float32Array.from(each))])),
   };
   return {
     fitted,

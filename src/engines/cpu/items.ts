@@ -55,7 +55,7 @@ export function createItemLoader(
   return {
     load(batch, from, rows) {
       let at = Math.ceil(begin / WORD);
-      const sizes = stored.map((field) => itemsOf(column(batch.bags, field), from, rows));
+      const sizes = stored.map((field) => itemsOf(column(batch, field, 'list'), from, rows));
       reserve(
         sizes.reduce((end, size) => end + size * WORD, at * WORD),
         batch,
@@ -75,14 +75,17 @@ export function createItemLoader(
       }
       for (const { field, bag } of numbered) {
         words[bag + 1] = words[factorsOf.get(field)!]!;
-        words[bag] = store(itemsOf(column(batch.bags, field), from, rows)) * WORD;
+        words[bag] = store(itemsOf(column(batch, field, 'list'), from, rows)) * WORD;
       }
     },
   };
 }
 
-function tooManyItems({ rows, bags }: Batch, missing: number): Error {
-  const counts = [...bags].map(([field, bag]) => [field, itemsOf(bag, 0, rows)] as const).sort(([, a], [, b]) => b - a);
+function tooManyItems({ rows, columns }: Batch, missing: number): Error {
+  const counts = [...columns].flatMap(([field, each]) =>
+    each.type === 'list' ? [[field, itemsOf(each, 0, rows)] as const] : [],
+  );
+  counts.sort(([, a], [, b]) => b - a);
   const list = counts.slice(0, 3).map(([field, count]) => `'${field}' with ${count}`);
   return userError('data', {
     key: 'features',

@@ -40,7 +40,7 @@ export function createLoader(of: Layout, { memory, plan, mover, image: { words, 
     // One hash table contains the distinct rows of a step, for all its passes.
     for (const { at, most, numIds, ofItems } of first === undefined ? [] : keyCounts) {
       let keys = numIds * first!;
-      for (const field of ofItems) keys += itemsOf(column(batch.bags, field), 0, batch.rows);
+      for (const field of ofItems) keys += itemsOf(column(batch, field, 'list'), 0, batch.rows);
       words[at] = Math.min(most, keys);
     }
     return domains.slice(1).map((domain) => domainRows(domain, batch, begin, rows));

@@ -88,7 +88,7 @@ export class ShardedTables {
   #find(batch: Batch, parts: readonly Part[]): void {
     for (const [t, { lookups }] of this.#tables.entries()) {
       const columns = lookups.map(({ kind, field }) =>
-        kind === 'id' ? { ids: column(batch.ids, field) } : column(batch.bags, field),
+        kind === 'id' ? { ids: column(batch, field, 'u32').data } : column(batch, field, 'list'),
       );
       this.#finders[t]!.find(columns, parts);
     }

@@ -1,10 +1,8 @@
-import { column, type Batch, type VectorColumn } from '../../core/batch.js';
+import { column, type Batch } from '../../core/batch.js';
 import { BATCH } from '../../graph/domain.js';
 import type { Ref } from '../compile/buffers.js';
 import { takeRowOffsets } from '../compile/items.js';
 import type { Layout } from '../compile/layout.js';
-
-const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
 
 /**
  * Copies ids, numbers, vectors and labels of rows `begin` to `begin + rows` of a batch to a plan's buffers.
@@ -61,13 +59,14 @@ export function createColumnLoader(
   }
   return (batch, begin, rows) => {
     if (rows > maxRows) throw new Error(`a batch has ${rows} rows; at most ${maxRows} were planned`);
-    for (const { field, at } of idFields) words.set(part(column(batch.ids, field), begin, begin + rows), at);
-    for (const { field, at } of numberFields) floats.set(part(column(batch.numbers, field), begin, begin + rows), at);
+    for (const { field, at } of idFields) words.set(part(column(batch, field, 'u32').data, begin, begin + rows), at);
+    for (const { field, at } of numberFields)
+      floats.set(part(column(batch, field, 'f32').data, begin, begin + rows), at);
     for (const { field, width, at } of vectorFields)
-      floats.set(column(batch.vectors ?? NO_VECTORS, field).data.subarray(begin * width, (begin + rows) * width), at);
+      floats.set(column(batch, field, 'f32').data.subarray(begin * width, (begin + rows) * width), at);
     for (const { name, at } of labels) {
-      const values = batch.labels.get(name);
-      if (values !== undefined) floats.set(part(values, begin, begin + rows), at);
+      const values = batch.columns.get(name);
+      if (values?.type === 'f32') floats.set(part(values.data, begin, begin + rows), at);
     }
   };
 }

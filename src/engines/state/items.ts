@@ -47,11 +47,11 @@ export function loadOffsets(
   rows: number,
   words: Uint32Array,
 ): { readonly of: BagColumn; readonly first: number; readonly end: number } {
-  const of = column(batch.bags, field);
+  const of = column(batch, field, 'list');
   const [first, end] = [of.offsets[begin]!, of.offsets[begin + rows]!];
   if (end - first > rows * maxItems) throw new Error(`'${field}' has rows with more than ${maxItems} items`);
   if (counts === undefined) for (let b = 0; b <= rows; b++) words[offsets + b] = of.offsets[begin + b]! - first;
-  else if (first + sumCounts(column(batch.bags, counts), begin, rows, words, offsets) !== end)
+  else if (first + sumCounts(column(batch, counts, 'list'), begin, rows, words, offsets) !== end)
     throw new Error(`'${counts}' differs from the number of values of '${field}'`);
   for (const { count, offsets: at } of selected)
     words.set(selectedOffsets(of.offsets.subarray(begin, begin + rows + 1), count), at);
@@ -74,10 +74,10 @@ function sumCounts(
 }
 
 /** Returns the number of rows that a domain has for `rows` rows of a batch from `begin` on. */
-export function domainRows(domain: Domain, { bags }: Batch, begin: number, rows: number): number {
-  if (domain.kind === 'items') return itemsOf(column(bags, domain.field), begin, rows);
+export function domainRows(domain: Domain, batch: Batch, begin: number, rows: number): number {
+  if (domain.kind === 'items') return itemsOf(column(batch, domain.field, 'list'), begin, rows);
   if (domain.kind === 'selected') {
-    const { offsets } = column(bags, domain.field);
+    const { offsets } = column(batch, domain.field, 'list');
     return selectedOffsets(offsets.subarray(begin, begin + rows + 1), domain.count)[rows]!;
   }
   if (domain.kind === 'shared') return domain.count;

@@ -66,17 +66,12 @@ export function readAttention(
  * Scatters elements of selected items to all items of their rows; others are NaN.
  * @param positions number of later items of the row, for each selected item
  */
-function scatterSelected(
-  elements: Float32Array,
-  positions: Float32Array,
-  domain: Domain,
-  { rows, bags }: Batch,
-): Float32Array {
+function scatterSelected(elements: Float32Array, positions: Float32Array, domain: Domain, batch: Batch): Float32Array {
   if (domain.kind !== 'selected') throw new Error(`rows of ${domainName(domain)} are not selected`);
-  const { offsets } = column(bags, domain.field);
-  const own = selectedOffsets(offsets.subarray(0, rows + 1), domain.count);
-  const all = new Float32Array(offsets[rows]!).fill(NaN);
-  for (let b = 0; b < rows; b++)
+  const { offsets } = column(batch, domain.field, 'list');
+  const own = selectedOffsets(offsets.subarray(0, batch.rows + 1), domain.count);
+  const all = new Float32Array(offsets[batch.rows]!).fill(NaN);
+  for (let b = 0; b < batch.rows; b++)
     for (let i = own[b]!; i < own[b + 1]!; i++) all[offsets[b + 1]! - 1 - positions[i]!] = elements[i]!;
   return all;
 }

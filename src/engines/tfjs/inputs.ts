@@ -14,9 +14,9 @@ export interface Input {
 }
 
 /** Returns the labels of a batch on the device, by column. */
-export function uploadLabel(tf: TensorFlow, { rows, labels }: Batch, name: string): Tensor {
+export function uploadLabel(tf: TensorFlow, batch: Batch, name: string): Tensor {
   // A copy: labels may be in shared memory, which not every backend accepts.
-  return tf.tensor2d(column(labels, name).slice(0, rows), [rows, 1]);
+  return tf.tensor2d(column(batch, name, 'f32').data.slice(0, batch.rows), [batch.rows, 1]);
 }
 
 /** Uploads looked-up values. */
@@ -29,7 +29,7 @@ export function uploadInputs(tf: TensorFlow, lookedUp: LookedUp): ReadonlyMap<Va
 /** Runs `work` with the operations on the items of a batch, and frees what they uploaded. */
 export async function withSegments<Result>(
   tf: TensorFlow,
-  { rows, bags }: Batch,
+  batch: Batch,
   work: (segments: Execution['segments']) => Promise<Result>,
 ): Promise<Result> {
   const created = new Map<string, Segments>();
@@ -37,7 +37,7 @@ export async function withSegments<Result>(
     return await work((domain) => {
       if (domain.kind === 'batch') throw new Error('the rows of the batch have no items');
       const name = domainName(domain);
-      const known = created.get(name) ?? new Segments(tf, offsetsOf(domain, rows, bags));
+      const known = created.get(name) ?? new Segments(tf, offsetsOf(domain, batch));
       created.set(name, known);
       return known;
     });
@@ -47,8 +47,9 @@ export async function withSegments<Result>(
 }
 
 /** Returns where the items or blocks of each row begin. */
-function offsetsOf(domain: Exclude<Domain, { kind: 'batch' }>, rows: number, bags: Batch['bags']): Uint32Array {
+function offsetsOf(domain: Exclude<Domain, { kind: 'batch' }>, batch: Batch): Uint32Array {
+  const { rows } = batch;
   if (!isOfItems(domain)) return Uint32Array.from({ length: rows + 1 }, (_, b) => b * domain.count);
-  const offsets = column(bags, domain.field).offsets.subarray(0, rows + 1);
+  const offsets = column(batch, domain.field, 'list').offsets.subarray(0, rows + 1);
   return domain.kind === 'items' ? offsets : selectedOffsets(offsets, domain.count);
 }

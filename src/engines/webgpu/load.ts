@@ -133,7 +133,7 @@ export class Loader {
     const batch = this.#withBags(given);
     const factors = this.#bags.map(
       ({ field, pooling, counts }) =>
-        [field, factorsOf(column(batch.bags, field), pooling!, listEnds(batch, field, counts))] as const,
+        [field, factorsOf(column(batch, field, 'list'), pooling!, listEnds(batch, field, counts))] as const,
     );
     this.#last = { of: given, batch, factors: new Map(factors) };
     return this.#last;
@@ -163,11 +163,11 @@ function loadItems(
  * Returns where the items of each row end, or the values of each item.
  * @param counts field with the number of values of each item
  */
-function listEnds({ bags, rows }: Batch, field: string, counts: string | undefined): Uint32Array {
-  if (counts === undefined) return column(bags, field).offsets.subarray(1, rows + 1);
-  const { offsets, weights } = column(bags, counts);
+function listEnds(batch: Batch, field: string, counts: string | undefined): Uint32Array {
+  if (counts === undefined) return column(batch, field, 'list').offsets.subarray(1, batch.rows + 1);
+  const { offsets, weights } = column(batch, counts, 'list');
   let sum = 0;
-  return Uint32Array.from(weights.subarray(0, offsets[rows]), (count) => (sum += count));
+  return Uint32Array.from(weights.subarray(0, offsets[batch.rows]), (count) => (sum += count));
 }
 
 /** Returns a bag's weights as factors: w, w / Σ w or w / √Σ w²; 0 if the divisor is 0. */

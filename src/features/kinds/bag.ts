@@ -58,7 +58,7 @@ export function listReader<Encoded extends Uint32Array | Float32Array>(
     const lists = read(rows);
     const items = itemRows(lists, rows.count);
     const { ids, weights } = store(encodeItems(items), lists);
-    const into = columnOf(block.bags, field.name);
+    const into = columnOf(block, field.name, 'list');
     if (takesAll(rows, field, lists, items))
       return into.append({ offsets: lists.offsets, ids, weights }, 0, rows.count, block.rows);
     into.reserve(into.offsets[block.rows]! + items.count);

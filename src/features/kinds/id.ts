@@ -4,7 +4,7 @@ import { oneValueKind } from './one-value.js';
 
 /** One id per row. */
 export const id: Kind<'id'> = {
-  ...oneValueKind(({ ids }, name) => column(ids, name)),
+  ...oneValueKind((block, name) => column(block, name, 'u32').data),
   name: 'id',
   holdsNumbers: false,
   column: ({ name }) => ({ name, kind: 'id' }),

@@ -4,7 +4,7 @@ import { oneValueKind } from './one-value.js';
 
 /** One number per row. A number between the rows of a table is a bag of both in the model input. */
 export const number: Kind<'number'> = {
-  ...oneValueKind(({ numbers }, name) => column(numbers, name)),
+  ...oneValueKind((block, name) => column(block, name, 'f32').data),
   name: 'number',
   holdsNumbers: true,
   column: ({ name }) => ({ name, kind: 'number' }),

@@ -17,7 +17,7 @@ export const vector: Kind<'vector'> = {
   inputSource: () => ({ kind: 'vector' }),
 
   reader: (field) => (rows, block) => {
-    const { width, data } = columnOf(block.vectors, field.name);
+    const { width, data } = columnOf(block, field.name, 'f32');
     eachVector(rows, field, (values, row) => field.vector!(values, data, (block.rows + row) * width));
   },
 

@@ -1,5 +1,6 @@
 import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
-import { createRowBlock, type RowBlock } from '../../chunks/row-block.js';
+import { createRowBlock } from '../../chunks/row-block.js';
+import type { Batch } from '../../core/batch.js';
 import { quoted, UserError, type Problem } from '../../core/errors.js';
 import type { Task } from '../../core/tasks.js';
 import type { DialectOptions } from '../../data/dialect.js';
@@ -12,7 +13,7 @@ import type { ReadColumns } from '../../features/kinds/kind.js';
 
 /** Labels of rows, and masks of the rows on which tasks are measured. */
 export interface ReadLabels {
-  readonly labels: RowBlock['labels'];
+  readonly labels: Batch;
   /** Whether a rule of a task excludes a row. */
   isExcluded(row: number): boolean;
 }
@@ -68,6 +69,6 @@ export class LabelReader {
       };
     });
     if (problems.length > 0) throw new UserError('data', problems);
-    return { labels: block.labels, isExcluded: (row) => !rows.isKept(row) };
+    return { labels: block, isExcluded: (row) => !rows.isKept(row) };
   }
 }

@@ -1,4 +1,5 @@
-import { emptyBlock } from '../../chunks/row-block.js';
+import { selectRows } from '../../chunks/row-block.js';
+import { column } from '../../core/batch.js';
 import type { Task } from '../../core/tasks.js';
 import type { Row } from '../../data/objects/given-rows.js';
 import type { DialectOptions } from '../../data/dialect.js';
@@ -162,14 +163,17 @@ export class LiveComparison {
     { labels }: ReadLabels,
     predictions: ReadonlyMap<string, Float32Array>,
   ): number {
-    const pick = (columns: ReadonlyMap<string, Float32Array>): Map<string, Float32Array> =>
-      new Map(Array.from(columns, ([name, values]) => [name, Float32Array.from(rows, (row) => values[row]!)]));
-    const picked = pick(labels);
+    const picked = selectRows(labels, rows);
+    const predicted = Array.from(
+      predictions,
+      ([name, values]) => [name, Float32Array.from(rows, (row) => values[row]!)] as const,
+    );
     const store = this.#stores[side];
-    store.append({ ...emptyBlock(), rows: rows.length, labels: picked }, pick(predictions));
+    store.append(picked, new Map(predicted));
     while (store.blocks.length > MAX_BLOCKS) store.dropFirst();
     if (this.#ruled !== undefined) {
-      const mask = this.#ruled.where === undefined ? undefined : picked.get(this.#ruled.where);
+      const { where } = this.#ruled;
+      const mask = where === undefined ? undefined : column(picked, where, 'f32').data;
       this.#numRuled[side] += mask === undefined ? rows.length : mask.reduce((sum, value) => sum + value, 0);
     }
     return rows.length;

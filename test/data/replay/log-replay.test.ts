@@ -1,3 +1,4 @@
+import { mapsOf, toBatch } from '../../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../../src/core/batch.js';
 import { taskOptions, type Task } from '../../../src/core/tasks.js';
@@ -44,10 +45,9 @@ function encode(rows: readonly Row[], first = 0): Batch {
   const items = rows.map((_, i) => Array.from({ length: (first + i) % 3 }, (_item, k) => 100 * (first + i) + k));
   const offsets = [0];
   for (const each of items) offsets.push(offsets.at(-1)! + each.length);
-  return {
+  return toBatch({
     rows: rows.length,
     ids: new Map([['number', Uint32Array.from(rows, (_, i) => first + i)]]),
-    numbers: new Map(),
     bags: new Map([
       [
         'items',
@@ -59,11 +59,12 @@ function encode(rows: readonly Row[], first = 0): Batch {
       ],
     ]),
     labels,
-  };
+  });
 }
 
 /** A sample as text: number of the row, items, first, label, mask, main, auxiliary and early. */
-function describeSamples({ rows, ids, bags, labels }: Batch): string[] {
+function describeSamples(batch: Batch): string[] {
+  const { rows, ids, bags, labels } = mapsOf(batch);
   const { offsets, ids: items } = bags.get('items')!;
   return Array.from({ length: rows }, (_, row) => {
     const values = ['delay.first', 'buy', 'tasks.cvr.mask'].map((name) => labels.get(name)![row]);

@@ -1,3 +1,4 @@
+import { column } from '../../../src/core/batch.js';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -74,7 +75,8 @@ async function follow({ data: keys, options = counters(), batchRows = 1, resumeA
     let batches = 0;
     for await (const read of followed.batches(reading)) {
       const { batch } = read;
-      for (let row = 0; row < batch.rows; row++) values.push(NAMES.map((name) => batch.numbers.get(name)![row]!));
+      for (let row = 0; row < batch.rows; row++)
+        values.push(NAMES.map((name) => column(batch, name, 'f32').data[row]!));
       followed.moveAfter(read);
       if (!isResumed && ++batches === resumeAfter) break;
     }

@@ -1,3 +1,4 @@
+import { toBatch } from '../../support/batches.js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -74,16 +75,15 @@ function batchOf(counts: readonly number[], idOf: (item: number) => number): Bat
   for (const [b, count] of counts.entries()) offsets[b + 1] = offsets[b]! + count;
   const ids = Uint32Array.from({ length: offsets.at(-1)! }, (_, item) => idOf(item));
   const ages = Float32Array.from(counts.flatMap(agesOf));
-  return {
+  return toBatch({
     rows: counts.length,
-    ids: new Map(),
     bags: new Map([
       ['clicked', { offsets, ids, weights: new Float32Array(ids.length).fill(1) }],
       ['ages', { offsets, ids, weights: ages }],
     ]),
     numbers: new Map([['price', new Float32Array(counts.length)]]),
     labels: new Map([['y', Float32Array.from(counts, (_, b) => b % 3)]]),
-  };
+  });
 }
 
 /** Elements that make_cases.py computes as well. */

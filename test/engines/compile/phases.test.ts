@@ -1,3 +1,4 @@
+import { toBatch } from '../../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Plan } from '../../../src/engines/engine.js';
 import { BY_COLUMNS, BY_ROWS, inPhases } from '../../../src/engines/compile/phases.js';
@@ -59,9 +60,7 @@ describe('prediction', () => {
       ['x0', Float32Array.of(1, 0)],
       ['x1', Float32Array.of(0, 1)],
     ]);
-    const predicted = (
-      await program.predict({ rows: 2, ids: new Map(), numbers, bags: new Map(), labels: new Map() })
-    ).get('main')!;
+    const predicted = (await program.predict(toBatch({ rows: 2, numbers }))).get('main')!;
     const { weights } = program.state();
     const [weight, bias] = [weights.get('main.weight')!.data, weights.get('main.bias')!.data[0]!];
     expect([...predicted]).toEqual([Math.fround(weight[0]! + bias), Math.fround(weight[1]! + bias)]);

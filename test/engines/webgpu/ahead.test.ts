@@ -1,7 +1,8 @@
 /** @module-tag long */
+import { mapsOf, withMaps } from '../../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../../bench/workloads.js';
-import type { Batch } from '../../../src/core/batch.js';
+import { column, type Batch } from '../../../src/core/batch.js';
 import { createWebGpuEngine } from '../../../src/engines/webgpu/engine.js';
 import type { Program, StepResult } from '../../../src/engines/engine.js';
 import { gpu } from '../../support/webgpu.js';
@@ -66,10 +67,9 @@ describe.skipIf(gpu === undefined)('prefetched steps on WebGPU', () => {
       const [ahead, alone] = [compiled(), compiled()];
       const poisoned = batches.map((batch, i) =>
         i === at
-          ? {
-              ...batch,
-              numbers: new Map([['D0', batch.numbers.get('D0')!.map((value, b) => (b === 7 ? 3e38 : value))]]),
-            }
+          ? withMaps(batch, {
+              numbers: new Map([['D0', column(batch, 'D0', 'f32').data.map((value, b) => (b === 7 ? 3e38 : value))]]),
+            })
           : batch,
       );
       const isFinite = ({ losses }: StepResult): boolean =>
@@ -98,7 +98,7 @@ describe.skipIf(gpu === undefined)('prefetched steps on WebGPU', () => {
   it('complete if the next one cannot start', async () => {
     const program = compiled();
     const first = program.trainStep(batches[0]!, { isAhead: true });
-    await expect(program.trainStep({ ...batches[1]!, ids: new Map() }, { isAhead: true })).rejects.toThrow();
+    await expect(program.trainStep({ ...batches[1]!, columns: new Map() }, { isAhead: true })).rejects.toThrow();
     await program.catchUp!();
     expect(Number.isFinite((await first).losses.values().next().value!.mean)).toBe(true);
     program.dispose();
@@ -107,14 +107,13 @@ describe.skipIf(gpu === undefined)('prefetched steps on WebGPU', () => {
   it('allow changes to their batch once started', async () => {
     const [ahead, alone] = [compiled(), compiled()];
     const batch = batches[0]!;
-    const copy = {
-      ...batch,
-      ids: new Map([...batch.ids].map(([name, data]) => [name, data.slice()])),
-      numbers: new Map([...batch.numbers].map(([name, data]) => [name, data.slice()])),
-    };
+    const copy = withMaps(batch, {
+      ids: new Map([...mapsOf(batch).ids].map(([name, data]) => [name, data.slice()])),
+      numbers: new Map([...mapsOf(batch).numbers].map(([name, data]) => [name, data.slice()])),
+    });
     const result = ahead.trainStep(copy, { isAhead: true });
-    for (const data of copy.ids.values()) data.fill(0);
-    for (const data of copy.numbers.values()) data.fill(0);
+    for (const data of mapsOf(copy).ids.values()) data.fill(0);
+    for (const data of mapsOf(copy).numbers.values()) data.fill(0);
     await ahead.catchUp!();
     await alone.trainStep(batch);
     expect((await result).losses.size).toBe(2);

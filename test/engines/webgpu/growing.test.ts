@@ -26,8 +26,8 @@ interface StreamStep {
 const listSteps = (count: number, poisoned = -1): readonly StreamStep[] =>
   Array.from({ length: count }, (_, s) => {
     const batch = twoTermBatch(40, s);
-    column(batch.ids, 'item').set([40 + s, 40 + s, s % 7], 3);
-    if (s === poisoned) column(batch.numbers, 'price')[7] = NaN;
+    column(batch, 'item', 'u32').data.set([40 + s, 40 + s, s % 7], 3);
+    if (s === poisoned) column(batch, 'price', 'f32').data[7] = NaN;
     return { batch, admitted: [s % 7, 40 + s], cleared: [10 + (s % 5)] };
   });
 

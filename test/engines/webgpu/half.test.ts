@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { column } from '../../../src/core/batch.js';
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../../bench/workloads.js';
 import type { Program } from '../../../src/engines/engine.js';
@@ -48,7 +49,7 @@ describe.skipIf(gpu?.about.hasHalf !== true)('products in half precision on WebG
     const [half, whole] = [compiled('f16'), compiled('f32')];
     const large = {
       ...batch,
-      numbers: new Map([['D0', batch.numbers.get('D0')!.map((value, b) => (b === 3 ? 1e5 : value))]]),
+      numbers: new Map([['D0', column(batch, 'D0', 'f32').data.map((value, b) => (b === 3 ? 1e5 : value))]]),
     };
     const isTaken = async (program: Program): Promise<boolean> =>
       [...(await program.trainStep(large)).losses.values()].every(({ mean }) => Number.isFinite(mean));

@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { mapsOf, withMaps } from '../../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../../src/core/batch.js';
 import { numericBatch, planOf } from '../../support/graph-plan.js';
@@ -19,7 +20,9 @@ const plan = planOf(INPUTS, (g, x, y) => {
 /** All of one sign, so that each sum grows monotonically. */
 function positiveBatch(): Batch {
   const batch = numericBatch(ROWS, INPUTS);
-  return { ...batch, numbers: new Map([...batch.numbers].map(([name, values]) => [name, values.map(Math.abs)])) };
+  return withMaps(batch, {
+    numbers: new Map([...mapsOf(batch).numbers].map(([name, values]) => [name, values.map(Math.abs)])),
+  });
 }
 
 describe.skipIf(gpu === undefined)('long products on WebGPU', () => {
@@ -33,7 +36,7 @@ describe.skipIf(gpu === undefined)('long products on WebGPU', () => {
     );
     program.restore({ step: 0, weights, optimizer: new Map() });
     const batch = positiveBatch();
-    const columns = [...batch.numbers.values()];
+    const columns = [...mapsOf(batch).numbers.values()];
     const predictions = await program.predict(batch);
     for (const [name, outputs] of [
       ['wide', WIDE],

@@ -1,6 +1,7 @@
 /** @module-tag long */
+import { mapsOf, withMaps } from '../../support/batches.js';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../../src/core/batch.js';
+import { column, type Batch } from '../../../src/core/batch.js';
 import { createCpuEngine } from '../../../src/engines/cpu/engine.js';
 import type { Plan, Program } from '../../../src/engines/engine.js';
 import { createWebGpuEngine } from '../../../src/engines/webgpu/engine.js';
@@ -36,7 +37,7 @@ function enlargeEmbeddings(program: Program): void {
 /** Returns a batch without any item. */
 function withoutItems(batch: Batch): Batch {
   const none = { offsets: new Uint32Array(batch.rows + 1), ids: new Uint32Array(0), weights: new Float32Array(0) };
-  return { ...batch, bags: new Map([...batch.bags.keys()].map((field) => [field, none])) };
+  return withMaps(batch, { bags: new Map([...mapsOf(batch).bags.keys()].map((field) => [field, none])) });
 }
 
 type Tensors = ReadonlyMap<string, Float32Array>;
@@ -147,7 +148,7 @@ describe.skipIf(gpu === undefined)('sequences on WebGPU', () => {
     });
     const batch = batchOf(9, 2);
     const predictions = await createTestEngine().compile(plan).predict(batch);
-    const { offsets } = batch.bags.get('clicked')!;
+    const { offsets } = column(batch, 'clicked', 'list');
     const counts = Array.from({ length: 9 }, (_, b) => offsets[b + 1]! - offsets[b]!);
     expect([...predictions.get('sum')!]).toEqual(counts);
     for (const of of ['mean', 'max']) expect([...predictions.get(of)!]).toEqual(counts.map((n) => Math.min(n, 1)));
@@ -195,7 +196,7 @@ describe.skipIf(gpu === undefined)('sequences on WebGPU', () => {
   ])('train two sequences of one table as on the CPU, backward from %s', async (_, step) => {
     const batches = [1, 2, 3].map((seed): Batch => {
       const [batch, other] = [batchOf(90, seed), batchOf(90, seed + 10)];
-      return { ...batch, bags: new Map([...batch.bags, ['bought', other.bags.get('clicked')!]]) };
+      return withMaps(batch, { bags: new Map([['bought', column(other, 'clicked', 'list')]]) });
     });
     const programs = await trainBoth(twoSequences(step), batches);
     expectNear(weightsOf(programs[0]), weightsOf(programs[1]), 1e-4);
