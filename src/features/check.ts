@@ -33,6 +33,8 @@ export function* checkFeatures(
     const { field, group, index } = one;
     const path = ['features', group, 'fields', index];
     const other = byName.get(field.name);
+    if (!leaks.includes(one) && labels.includes(field.name))
+      yield { path, message: `its name '${field.name}' is that of a label column; set another name` };
     if (!leaks.includes(one) && other !== undefined)
       yield { path, message: `${formatName(field)} is already a feature, in group '${other.group}'; remove one` };
     byName.set(field.name, one);

@@ -153,9 +153,16 @@ function messageOf(error: unknown): string {
 function rowsOf(batch: Batch, tasks: readonly Task[]): OracleRow[] {
   const { rows, ids, numbers, vectors, bags, labels, keys } = mapsOf(batch);
   const labelAt = (name: string | undefined, row: number): number => (name === undefined ? 1 : labels.get(name)![row]!);
+  const labelNames = new Set(
+    tasks.flatMap((task) => {
+      const { teacher, ...own } = taskColumns(task, tasks);
+      const group = task.lossKey === undefined ? [] : [groupColumn(task.lossKey)];
+      return [...Object.values(own), teacher?.logit, teacher?.known, ...group];
+    }),
+  );
   return Array.from({ length: rows }, (_, r) => {
     const features: Record<string, Value> = {};
-    for (const [name, data] of [...ids, ...numbers]) features[name] = data[r]!;
+    for (const [name, data] of [...ids, ...numbers]) if (!labelNames.has(name)) features[name] = data[r]!;
     for (const [name, { width, data }] of vectors) features[name] = [...data.subarray(r * width, (r + 1) * width)];
     for (const [name, bag] of bags)
       features[name] = Array.from(bag.ids.subarray(bag.offsets[r], bag.offsets[r + 1]), (id, i) => [

@@ -159,6 +159,11 @@ export const brokenConfigs: readonly BrokenConfig[] = [
     '[101, 121, 122]',
     '[101, 121, click]',
   ]),
+  one(
+    'a feature with the name of a label',
+    "features.b.fields.0: its name 'click' is that of a label column; set another name",
+    group("b: { type: expression, fields: [{ name: click, expression: 'x + 1', encoding: numeric }] }"),
+  ),
   one('a given task that is misspelled', 'tasks.cvr.given: expected the label of another classification task', [
     'given: click',
     'given: clik',
