@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { writeKernelSignatures } from './kernel-signatures.js';
 import { kernelsDigest, readKernelSources } from './kernel-sources.js';
+import { writeScalarFunctions } from './scalar-functions.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const target = join(root, 'src', 'kernels', 'wasm');
@@ -110,6 +111,7 @@ async function compileModule(run, sources, [directory, compileOptions, linkOptio
   return linked['module.wasm'];
 }
 
+await writeScalarFunctions();
 writeKernelSignatures();
 const args = process.argv.slice(2);
 const isCheck = args.includes('--check');

@@ -8,10 +8,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { bundle, compileModules } from './bundle.js';
 import { writeKernelSignatures } from './kernel-signatures.js';
 import { kernelsDigest } from './kernel-sources.js';
+import { writeScalarFunctions } from './scalar-functions.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = resolve(root, process.argv[2] ?? 'dist');
 
+await writeScalarFunctions();
 writeKernelSignatures();
 const begin = new Date();
 // C sources are compiled on the machine that runs them.

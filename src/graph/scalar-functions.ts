@@ -1,9 +1,11 @@
-/** What formulas are written with: numbers or the text of a shader. A form that lacks a member does not compile. */
+/** What formulas are written with: numbers, tensors or text. A form that lacks a member does not compile. */
 export interface Arithmetic<T> {
   number(value: number): T;
   add(a: T, b: T): T;
   subtract(a: T, b: T): T;
   multiply(a: T, b: T): T;
+  /** a b + c, rounded once where an instruction does that. */
+  multiplyAdd(a: T, b: T, c: T): T;
   /** 1 / x, infinity for 0. */
   reciprocal(x: T): T;
   /** 1 if x > 0, otherwise `below`. */
@@ -33,15 +35,15 @@ type Formula = <T>(of: Arithmetic<T>, x: T) => T;
 /** A function of a number. */
 export interface ScalarFunction {
   readonly value: Formula;
-  /** The derivative: a formula of the operand x or of the result y. */
-  readonly slope: { readonly x: Formula } | { readonly y: Formula };
+  /** The derivative: a formula of the operand x or of the result y, or 1 if that is positive and `below` if not. */
+  readonly slope: { readonly x: Formula } | { readonly y: Formula } | { readonly below: number };
   /** The function is defined for larger operands; default: for all numbers. */
   readonly above?: number;
   /** ONNX operator with its attributes, if one computes the function; default: operators of the formula. */
   readonly onnx?: readonly [operator: string, attributes: Readonly<Record<string, number>>];
 }
 
-/** Elementwise functions by name, in the order of their codes in kernels/maps.c. */
+/** Elementwise functions by name, in the order of their codes in kernels. */
 export const SCALAR_FUNCTIONS = {
   exp: { value: (of, x) => of.exp(x), slope: { x: (of, x) => of.exp(x) } },
   expm1: { value: (of, x) => of.expm1(x), slope: { x: (of, x) => of.exp(x) } },
@@ -59,25 +61,22 @@ export const SCALAR_FUNCTIONS = {
   },
 } as const satisfies Readonly<Record<string, ScalarFunction>>;
 
-/** Activations without parameters by name, in the order of their codes in kernels/activations.h, from 0. */
+/** Activations without parameters by name, in the order of their codes in kernels, where 0 is none. */
 export const SCALAR_ACTIVATIONS = {
   linear: { value: (_, x) => x, slope: { x: (of) => of.number(1) } },
-  relu: { value: (of, x) => of.positive(x), slope: { y: (of, y) => of.step(y, 0) } },
+  relu: { value: (of, x) => of.positive(x), slope: { below: 0 } },
   'leaky-relu': {
     value: (of, x) => of.multiply(x, of.step(x, 0.01)),
-    slope: { y: (of, y) => of.step(y, 0.01) },
+    slope: { below: 0.01 },
     onnx: ['LeakyRelu', { alpha: 0.01 }],
   },
   sigmoid: { value: (of, x) => of.sigmoid(x), slope: { y: (of, y) => of.multiply(y, of.subtract(of.number(1), y)) } },
   tanh: { value: (of, x) => of.tanh(x), slope: { y: (of, y) => of.subtract(of.number(1), of.multiply(y, y)) } },
   gelu: {
     value: (of, x) => of.multiply(x, of.distribution(x)),
-    slope: { x: (of, x) => of.add(of.distribution(x), of.multiply(x, of.density(x))) },
+    slope: { x: (of, x) => of.multiplyAdd(x, of.density(x), of.distribution(x)) },
   },
-  swish: {
-    value: (of, x) => of.multiply(x, of.sigmoid(x)),
-    slope: { x: swishSlope },
-  },
+  swish: { value: (of, x) => of.multiply(x, of.sigmoid(x)), slope: { x: swishSlope } },
 } as const satisfies Readonly<Record<string, ScalarFunction>>;
 
 /** σ(x) + x σ(x) (1 - σ(x)) */
@@ -88,6 +87,7 @@ function swishSlope<T>(of: Arithmetic<T>, x: T): T {
 
 /** Computes the derivative of a function from its operand x and its result y. */
 export function computeSlope<T>({ slope }: ScalarFunction, of: Arithmetic<T>, x: T, y: T): T {
+  if ('below' in slope) return of.step(y, slope.below);
   return 'y' in slope ? slope.y(of, y) : slope.x(of, x);
 }
 

@@ -6,47 +6,16 @@
 #include "math.h"
 #include "sums.h"
 
-/** Returns a function of a number for each lane. */
-INLINE vector map_lanes(float (*function)(float), vector x) {
-  float all[LANES];
-  memcpy(all, &x, sizeof x);
-  for (size_t j = 0; j < LANES; j++) all[j] = function(all[j]);
-  memcpy(&x, all, sizeof x);
-  return x;
-}
-/** Returns the standard normal density. */
-INLINE float density(float x) { return (float)((double)0.3989422804f * exp_double(-0.5 * (double)x * (double)x)); }
-/** Returns the standard normal distribution function, to 1.5e-7 (Abramowitz & Stegun 1964, 7.1.26). */
-INLINE float distribution(float x) {
-  const double z = __builtin_fabs((double)x) * 0.7071067811865476, t = 1 / (1 + 0.3275911 * z);
-  const double p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  const double erf = 1 - p * exp_double(-z * z);
-  return (float)(x < 0 ? 0.5 * (1 - erf) : 0.5 * (1 + erf));
-}
-
 /** y = f(x) */
 KERNEL(activate)(int32_t kind, const float *x, int32_t ldx, float *y, int32_t ldy, int32_t rows, int32_t columns) {
-#define ACTIVATE(code, value) \
+#define ACTIVATE(_, code, value, slope) \
   case code: \
     EACH_VECTOR(rows, columns) { \
-      const vector v = VECTOR(x, ldx); \
+      const vector x_ = VECTOR(x, ldx); \
       PUT_VECTOR(y, ldy, value, 0); \
     } \
     break;
-  switch (kind) {
-    ACTIVATE(RELU, activated(RELU, v))
-    ACTIVATE(LEAKY_RELU, activated(LEAKY_RELU, v))
-    ACTIVATE(SIGMOID, sigmoid_of(v))
-    ACTIVATE(TANH, tanh_of(v))
-    ACTIVATE(GELU, v * map_lanes(distribution, v))
-    ACTIVATE(SWISH, v * sigmoid_of(v))
-  }
-}
-
-/** σ(x) + x σ(x) (1 - σ(x)), from y = x σ(x). */
-INLINE vector swish_slope(vector x, vector y) {
-  const vector p = sigmoid_of(x);
-  return p + y * (splat(1) - p);
+  switch (kind) { EACH_ACTIVATION(ACTIVATE, ) }
 }
 
 /** dx (+)= dy f'(x), from y = f(x). */
@@ -54,22 +23,15 @@ KERNEL(activateGradient)(
   int32_t kind, const float *x, int32_t ldx, const float *y, int32_t ldy, const float *dy, float *dx, int32_t rows,
   int32_t columns, int32_t accumulate
 ) {
-#define DERIVE(code, gradient) \
+#define DERIVE(_, code, value, slope) \
   case code: \
     EACH_VECTOR(rows, columns) { \
-      const vector v = VECTOR(x, ldx), f = VECTOR(y, ldy), d = VECTOR(dy, ldy); \
-      (void)v, (void)f; \
-      PUT_VECTOR(dx, ldx, gradient, accumulate); \
+      const vector x_ = VECTOR(x, ldx), y_ = VECTOR(y, ldy); \
+      (void)x_, (void)y_; \
+      PUT_VECTOR(dx, ldx, VECTOR(dy, ldy) * (slope), accumulate); \
     } \
     break;
-  switch (kind) {
-    DERIVE(RELU, times_slope(RELU, v, d))
-    DERIVE(LEAKY_RELU, times_slope(LEAKY_RELU, v, d))
-    DERIVE(SIGMOID, d * (f * (splat(1) - f)))
-    DERIVE(TANH, d * (splat(1) - f * f))
-    DERIVE(GELU, d * multiply_add(v, map_lanes(density, v), map_lanes(distribution, v)))
-    DERIVE(SWISH, d * swish_slope(v, f))
-  }
+  switch (kind) { EACH_ACTIVATION(DERIVE, ) }
 }
 
 /** y (+)= a ∘ b */

@@ -3,6 +3,7 @@
 
 #include "each.h"
 #include "math.h"
+#include "scalar-functions.h"
 #include "sums.h"
 
 /** y (+)= factor x + offset */
@@ -13,28 +14,21 @@ KERNEL(affine)(
   EACH_NUMBER(rows, width) PUT_NUMBER(y, ldy, factor * NUMBER(x, ldx) + offset, accumulate);
 }
 
-/** Codes of functions: e^x, e^x - 1, log x, log(1 + x), log(1 + e^x), the sign, sin 2πx, cos 2πx. */
-enum { EXP, EXPM1, LOG, LOG1P, SOFTPLUS, SIGN, SIN2PI, COS2PI };
-
-/** Numbers of a single column that are gathered, so that compilers compute vectors of them. */
+/** Functions that are faster by vectors: numbers of a single column are gathered. */
+#define IS_GATHERED(code) (code == MAP_EXP || code == MAP_SOFTPLUS)
 #define GATHERED 16
 
 /** y = f(x), in double precision. */
 KERNEL(mapNumbers)(
   int32_t kind, const float *x, int32_t ldx, float *y, int32_t ldy, int32_t rows, int32_t width
 ) {
-#define MAP_EACH(value) \
-  EACH_NUMBER(rows, width) { \
-    const double v = NUMBER(x, ldx); \
-    NUMBER(y, ldy) = (float)(value); \
-  }
-#define MAP(code, value) \
-  case code: MAP_EACH(value) break;
-// For functions that are faster by vectors.
-#define MAP_GATHERED(code, value) \
+#define MAP(_, code, value, slope) \
   case code: \
-    if (width != 1) { \
-      MAP_EACH(value) \
+    if (!IS_GATHERED(code) || width != 1) { \
+      EACH_NUMBER(rows, width) { \
+        const double x_ = NUMBER(x, ldx); \
+        NUMBER(y, ldy) = (float)(value); \
+      } \
       break; \
     } \
     for (size_t row = share_begin(rows, 4), end = share_end(rows, 4), count; row < end; row += count) { \
@@ -42,22 +36,13 @@ KERNEL(mapNumbers)(
       count = end - row < GATHERED ? end - row : GATHERED; \
       for (size_t i = 0; i < count; i++) some[i] = ROW(x, ldx)[i * (size_t)ldx]; \
       for (size_t i = 0; i < GATHERED; i++) { \
-        const double v = some[i]; \
+        const double x_ = some[i]; \
         some[i] = (float)(value); \
       } \
       for (size_t i = 0; i < count; i++) ROW(y, ldy)[i * (size_t)ldy] = some[i]; \
     } \
     break;
-  switch (kind) {
-    MAP_GATHERED(EXP, exp_double(v))
-    MAP(EXPM1, expm1_double(v))
-    MAP(LOG, log_double(v))
-    MAP(LOG1P, log1p_double(v))
-    MAP_GATHERED(SOFTPLUS, softplus(v))
-    MAP(SIGN, (v > 0) - (v < 0))
-    MAP(SIN2PI, sin_turns(v, 0))
-    MAP(COS2PI, sin_turns(v, 1))
-  }
+  switch (kind) { EACH_MAP(MAP, ) }
 }
 
 /** dx (+)= dy f'(x) */
@@ -65,23 +50,15 @@ KERNEL(mapNumbersGradient)(
   int32_t kind, const float *x, int32_t ldx, const float *dy, int32_t ldy, float *dx, int32_t rows, int32_t width,
   int32_t accumulate
 ) {
-#define MAP_GRADIENT(slope) \
-  EACH_NUMBER(rows, width) { \
-    const double v = NUMBER(x, ldx); \
-    (void)v; \
-    PUT_NUMBER(dx, ldx, (float)((double)NUMBER(dy, ldy) * (slope)), accumulate); \
-  } \
-  break;
-  switch (kind) {
-    case EXP:
-    case EXPM1: MAP_GRADIENT(exp_double(v))
-    case LOG: MAP_GRADIENT(1 / v)
-    case LOG1P: MAP_GRADIENT(1 / (1 + v))
-    case SOFTPLUS: MAP_GRADIENT(sigmoid_double(v))
-    case SIGN: MAP_GRADIENT(0.0)
-    case SIN2PI: MAP_GRADIENT(TURN * sin_turns(v, 1))
-    case COS2PI: MAP_GRADIENT(-TURN * sin_turns(v, 0))
-  }
+#define MAP_GRADIENT(_, code, value, slope) \
+  case code: \
+    EACH_NUMBER(rows, width) { \
+      const double x_ = NUMBER(x, ldx); \
+      (void)x_; \
+      PUT_NUMBER(dx, ldx, (float)((double)NUMBER(dy, ldy) * (slope)), accumulate); \
+    } \
+    break;
+  switch (kind) { EACH_MAP(MAP_GRADIENT, ) }
 }
 
 /** y = x if it is from low to high, else the nearer of these. */

@@ -173,7 +173,17 @@ INLINE double sin_turns(double x, const int64_t quarters) {
 /** 1 / (1 + e^-x) */
 INLINE double sigmoid_double(double x) { return 1 / (1 + exp_double(-x)); }
 
-/** The same, from e^-|x|. */
+/** The standard normal density. */
+INLINE double density(double x) { return (double)0.3989422804f * exp_double(-0.5 * x * x); }
+/** The standard normal distribution function, to 1.5e-7 (Abramowitz & Stegun 1964, 7.1.26). */
+INLINE double distribution(double x) {
+  const double z = __builtin_fabs(x) * 0.7071067811865476, t = 1 / (1 + 0.3275911 * z);
+  const double p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  const double erf = 1 - p * exp_double(-z * z);
+  return x < 0 ? 0.5 * (1 - erf) : 0.5 * (1 + erf);
+}
+
+/** 1 / (1 + e^-x), from e^-|x|. */
 INLINE double sigmoid_by(double x, double e) { return (x < 0 ? e : 1) / (1 + e); }
 
 #endif

@@ -73,12 +73,13 @@ INLINE vector square(vector x) { return x * x; }
     EACH add(sums, left, v, even[v] + odd[v]); \
   }
 
+#define LOOPS_OF(loops, code, value, slope) \
+  case code: loops(code) break;
 /** Runs loops that are compiled for each activation whose slope depends on the sign alone. */
 #define BY_ACTIVATION(activation, loops) \
   switch (activation) { \
-    case RELU: loops(RELU) break; \
-    case LEAKY_RELU: loops(LEAKY_RELU) break; \
-    default: loops(NO_ACTIVATION) \
+    EACH_FUSED_ACTIVATION(LOOPS_OF, loops) \
+    default: loops(ACTIVATION_LINEAR) \
   }
 
 INLINE void normalize_columns(const norm *n, size_t from, size_t left, const int together, const int parts) {

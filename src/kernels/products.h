@@ -229,7 +229,7 @@ INLINE void multiply(
         height = height_of(last - b);
         const product tile = {
           x + (b - first) * ldx, ldx, packed, steps, bias ? bias + q * PANEL : bias, c + b * ldc + q * PANEL, ldc,
-          accumulate, is_activated ? activation : NO_ACTIVATION,
+          accumulate, is_activated ? activation : ACTIVATION_LINEAR,
         };
         CALL_TILE(product, &tile);
       }

@@ -67,7 +67,7 @@ INLINE void multiply_items(
   (void)width; // Some targets have tiles of one width.
   for (size_t i = 0, height; i < items; i += height) {
     height = height_of(items - i);
-    const product tile = {a + i * lda, lda, packed, steps, bias, c + i * ldc, ldc, accumulate, NO_ACTIVATION};
+    const product tile = {a + i * lda, lda, packed, steps, bias, c + i * ldc, ldc, accumulate, ACTIVATION_LINEAR};
     CALL_TILE(product, &tile);
   }
 }

@@ -4,14 +4,15 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { homedir, tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeBlocks } from '../support/code-blocks.js';
 import { copyShipped } from '../support/copy-shipped.js';
@@ -100,6 +101,16 @@ const build = (): void =>
 const failing = (...args: readonly string[]): number | null =>
   spawnSync('npx', ['vitest', 'run', ...args], { cwd: checkout, stdio: 'ignore' }).status;
 
+/** Reads the sources and docs of the checkout. */
+function readCheckout(): ReadonlyMap<string, string> {
+  const paths = ['src', 'bin', 'docs', 'test'].flatMap((folder) =>
+    readdirSync(join(checkout, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name)),
+  );
+  return new Map(paths.map((path) => [relative(checkout, path), readFileSync(path, 'latin1')]));
+}
+
 describe('docs/explanation/adding-a-component.md', () => {
   it('lists directories, contracts and examples that exist', () => {
     const rows = [...page.matchAll(/^\| [a-z- ]+ \| `(src\/.*?)` \| `(.*?)` \| `(.*?)` \|$/gm)];
@@ -108,6 +119,24 @@ describe('docs/explanation/adding-a-component.md', () => {
       for (const file of ['all.ts', contract!, example!])
         expect([folder, file, existsSync(join(root, folder!, file))]).toEqual([folder, file, true]);
     }
+  });
+
+  it('has an activation that changes one file by hand', { timeout: 3_600_000 }, (context) => {
+    const compiler = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'mtl', 'kernel-compiler');
+    if (!existsSync(compiler)) context.skip('the compiler of kernels is not installed: npm run build:kernels');
+    const before = readCheckout();
+    write('An activation');
+    run('An activation');
+    expect(failing('test/graph', 'test/engines/float64.test.ts', 'test/engines/compile')).toBe(0);
+    const changed = [...readCheckout()].filter(([path, text]) => before.get(path) !== text).map(([path]) => path);
+    const generated = [
+      'docs/reference/config.md',
+      'src/kernels/scalar-functions.h',
+      'src/kernels/wasm/kernels-relaxed.wasm',
+      'src/kernels/wasm/kernels.wasm',
+      'src/kernels/wasm/sources.sha256',
+    ];
+    expect(changed.sort()).toEqual([...generated, 'src/graph/scalar-functions.ts'].sort());
   });
 
   it('has a schedule that is tested against PyTorch', { timeout: 600_000 }, (context) => {

@@ -69,6 +69,7 @@ const FLOAT64: Arithmetic<number> = {
   add: (a, b) => a + b,
   subtract: (a, b) => a - b,
   multiply: (a, b) => a * b,
+  multiplyAdd: (a, b, c) => a * b + c,
   reciprocal: (x) => 1 / x,
   step: (x, below) => (x > 0 ? 1 : below),
   positive: (x) => Math.max(x, 0),

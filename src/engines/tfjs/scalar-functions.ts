@@ -9,7 +9,7 @@ export function applyFunction(each: ScalarFunction, x: Tensor, run: Execution): 
   return withGradients(run.tf, [x], () => {
     const y = each.value(of, x);
     // The other tensor may be disposed.
-    const saved = 'y' in each.slope ? y : x;
+    const saved = 'x' in each.slope ? x : y;
     return {
       value: y,
       saved: [saved],
@@ -23,6 +23,7 @@ const arithmetic = ({ tf, constant }: Execution): Arithmetic<Tensor> => ({
   add: (a, b) => tf.add(a, b),
   subtract: (a, b) => tf.sub(a, b),
   multiply: (a, b) => tf.mul(a, b),
+  multiplyAdd: (a, b, c) => tf.add(tf.mul(a, b), c),
   reciprocal: (x) => tf.reciprocal(x),
   step: (x, below) => tf.step(x, below),
   positive: (x) => tf.relu(x),

@@ -20,6 +20,7 @@ function arithmetic(onnx: OnnxGraph): Arithmetic<string> {
     add: (a, b) => node('Add', a, b),
     subtract: (a, b) => node('Sub', a, b),
     multiply: (a, b) => node('Mul', a, b),
+    multiplyAdd: (a, b, c) => node('Add', node('Mul', a, b), c),
     reciprocal: (x) => node('Reciprocal', x),
     step: (x, below) => node('Where', node('Greater', x, number(0)), number(1), number(below)),
     positive: (x) => node('Relu', x),

@@ -1,4 +1,4 @@
-import type { Activation } from '../../../graph/operations.js';
+import { isParametric, type Activation } from '../../../graph/operations.js';
 import { codesOf, SCALAR_ACTIVATIONS } from '../../../graph/scalar-functions.js';
 
 /** Codes of activations that have no parameters; 0 is none. */
@@ -6,5 +6,5 @@ export const ACTIVATION_CODES: Partial<Record<Activation, number>> = codesOf(SCA
 
 /** Returns whether the slope of an activation depends on the sign of its result alone. */
 export function isSignSloped(activation: Activation): boolean {
-  return activation === 'relu' || activation === 'leaky-relu';
+  return !isParametric(activation) && 'below' in SCALAR_ACTIVATIONS[activation].slope;
 }

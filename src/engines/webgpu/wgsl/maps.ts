@@ -20,6 +20,7 @@ const WGSL: Arithmetic<string> = {
   add: (a, b) => `(${a} + ${b})`,
   subtract: (a, b) => `(${a} - ${b})`,
   multiply: (a, b) => `(${a} * ${b})`,
+  multiplyAdd: (a, b, c) => `(${a} * ${b} + ${c})`,
   reciprocal: (x) => `select(1.0 / ${x}, infinity(), ${x} == 0.0)`,
   step: (x, below) => `select(${WGSL.number(below)}, 1.0, ${x} > 0.0)`,
   positive: (x) => `positive(${x})`,
@@ -47,7 +48,7 @@ function choose(signature: string, formulas: readonly string[]): string {
   return `fn ${signature} -> f32 { switch (kind) { ${cases.join(' ')} default: { return x; } } }`;
 }
 
-/** Functions by code, as in kernels/maps.c and kernels/elementwise.ts. */
+/** Functions by code, as in kernels/scalar-functions.h. */
 const FUNCTIONS = `
 /** sin 2πx after some quarter turns, as in kernels/math.h: WGSL's sin may be inaccurate. */
 fn sinTurns(x: f32, quarters: i32) -> f32 {
