@@ -1,3 +1,4 @@
+import { describeOperation, isByElement } from './descriptors.js';
 import { isOfItems, type Domain } from './domain.js';
 import { listOperands, listRequired, type Graph } from './graph.js';
 import type { OperationName, Value, ValueOf } from './operations.js';
@@ -22,23 +23,6 @@ export interface CandidatePart {
 
 /** Columns of fields in the features. */
 type FieldColumns = readonly { readonly field: string; readonly offset: number; readonly width: number }[];
-
-/** Operations that keep columns as they are. */
-const MOVES: ReadonlySet<OperationName> = new Set<OperationName>(['concat', 'slice', 'dropout', 'stopGradient']);
-
-/** Operations in evaluation mode that combine each column of an operand with the same column of the others. */
-const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>([
-  'activation',
-  'add',
-  'affine',
-  'batchNorm',
-  'clip',
-  'crossEntropy',
-  'map',
-  'multiply',
-  'productLogit',
-  'reciprocal',
-]);
 
 /** Operations that read the items `x` of a user in place: all candidates have the same. */
 const SHARES: ReadonlySet<OperationName> = new Set<OperationName>(['scaledLinear', 'segmentPool']);
@@ -70,9 +54,9 @@ export function findCandidatePart(
 
 /** Returns whether an operand has columns of the user that a value combines with candidates. */
 export function isCombined(value: Value, operand: Value, { runsOf }: Pick<CandidatePart, 'runsOf'>): boolean {
-  if (MOVES.has(value.op) || isShared(value, operand, { runsOf })) return false;
+  if (describeOperation(value.op).columns === 'moved' || isShared(value, operand, { runsOf })) return false;
   const runs = runsOf(operand).filter(({ isOfCandidates }) => !isOfCandidates);
-  if (!BY_COLUMNS.has(value.op)) return runs.length > 0;
+  if (!isByElement(value.op)) return runs.length > 0;
   const dependent = runsOf(value).filter(({ isOfCandidates }) => isOfCandidates);
   return runs.some((own) =>
     dependent.some(({ begin, width }) => own.begin < begin + width && begin < own.begin + own.width),
@@ -98,8 +82,7 @@ function findDependent(
   const operands = listOperands(value).map((operand) => found.get(operand)!);
   if (op === 'concat') return Uint8Array.from(operands.flatMap((operand) => [...operand]));
   if (op === 'slice') return operands[0]!.slice(value.begin, value.begin + width);
-  if (MOVES.has(op) || BY_COLUMNS.has(op))
-    return all(false).map((_, column) => Number(operands.some((operand) => operand[column] === 1)));
+  if (isByElement(op)) return all(false).map((_, column) => Number(operands.some((operand) => operand[column] === 1)));
   const isRead = isOfItems(value.rows) && fields.has(value.rows.field);
   return all(isRead || operands.some((operand) => operand.includes(1)));
 }

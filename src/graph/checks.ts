@@ -1,18 +1,9 @@
+import { describeOperation } from './descriptors.js';
 import { domainName, isOfItems, isSameDomain, type Domain } from './domain.js';
 import { listOperands } from './graph.js';
 import type { OperationName, Operations, Value } from './operations.js';
 
 // Checks of a graph while it is built. A failure is a bug in the component that builds it, and throws a plain Error.
-
-/** Operations that sum over the rows of the batch or compare them, and losses. */
-const BATCH_ONLY: ReadonlySet<OperationName> = new Set<OperationName>([
-  'batchSum',
-  'groupLogSumExp',
-  'groupPairs',
-  'binaryCrossEntropy',
-  'squaredError',
-  'mean',
-]);
 
 /** Returns the domain that all operands share. */
 export function commonDomain<Name extends OperationName>(op: Name, attributes: Operations[Name]): Domain {
@@ -23,7 +14,7 @@ export function commonDomain<Name extends OperationName>(op: Name, attributes: O
       isSameDomain(first.rows, other.rows),
       `${op}: rows of ${domainName(first.rows)} and ${domainName(other.rows)}`,
     );
-  if (BATCH_ONLY.has(op)) checkBatch(op, first);
+  if (describeOperation(op).rows === 'batch') checkBatch(op, first);
   return first.rows;
 }
 

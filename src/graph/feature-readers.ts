@@ -1,27 +1,8 @@
+import { describeOperation } from './descriptors.js';
 import { listOperands, type Graph } from './graph.js';
 import { isLookedUp } from './lookups.js';
-import type { OperationName, Value } from './operations.js';
+import type { Value } from './operations.js';
 import { parametersIn } from './parameters-in.js';
-
-/** Operations that combine each column of an operand with the same column of the others. */
-const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>([
-  'multiply',
-  'add',
-  'affine',
-  'map',
-  'activation',
-  'batchNorm',
-  'dropout',
-  'clip',
-  'reciprocal',
-  'expand',
-  'segmentPool',
-  'segmentSoftmax',
-  'segmentAttention',
-  'shift',
-  'gatherItems',
-  'stopGradient',
-]);
 
 /** Returns the operands whose columns are those of a value. */
 function listColumns(value: Value): readonly Value[] {
@@ -52,7 +33,7 @@ export function featureReaders(graph: Graph): ReadonlySet<string> {
   // An operand that is combined elementwise with feature columns has feature columns too; follow it back to the layer
   // that produced it.
   for (const value of graph.values.toReversed()) {
-    if (!isOfFeatures.has(value) || !BY_COLUMNS.has(value.op)) continue;
+    if (!isOfFeatures.has(value) || describeOperation(value.op).columns !== 'same') continue;
     for (const operand of listColumns(value)) {
       if (isOfFeatures.has(operand)) continue;
       isOfFeatures.add(operand);

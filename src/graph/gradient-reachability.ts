@@ -1,5 +1,6 @@
+import { describeOperation } from './descriptors.js';
 import { listOperands, type Graph } from './graph.js';
-import { isLoss, type Parameter, type Value, type ValueOf } from './operations.js';
+import type { Parameter, Value, ValueOf } from './operations.js';
 
 /** Indices of the terms of the loss that have a gradient with respect to parameters and features. */
 export interface Reach {
@@ -37,23 +38,14 @@ function isDifferentiated(value: Value): boolean {
 
 /** Returns the operands with respect to which a value has a gradient. */
 export function listDifferentiated(value: Value): readonly Value[] {
-  if (value.op === 'stopGradient' || value.op === 'hashMatches' || value.op === 'selectTop') return [];
-  if (value.op === 'gatherItems') return [value.x];
-  if (value.op === 'crossEntropy') return [value.logit];
-  if (value.op === 'segmentPool') return [value.x, ...(hasTrainedWeights(value) ? [value.weights!] : [])];
-  if (value.op === 'segmentAttention') return [value.query, value.key, value.value];
-  if (value.op === 'groupLogSumExp' || value.op === 'groupPairs') return [value.x];
-  return isLoss(value) ? listPredicted(value) : listOperands(value);
+  const { constants = [] } = describeOperation(value.op);
+  if (value.op === 'segmentPool' && !hasTrainedWeights(value)) return [value.x];
+  return listOperands(Object.fromEntries(Object.entries(value).filter(([name]) => !constants.includes(name))));
 }
 
 /** Returns whether a pooling is differentiated with respect to its weights: not if they are factors. */
 export function hasTrainedWeights({ weights }: ValueOf<'segmentPool'>): boolean {
   return weights !== undefined && !(weights.op === 'input' && weights.source.kind === 'factors');
-}
-
-function listPredicted(loss: Extract<Value, { readonly mask: Value | undefined }>): readonly Value[] {
-  const constants = new Set<Value | undefined>(['label' in loss ? loss.label : undefined, loss.mask, loss.weights]);
-  return listOperands(loss).filter((operand) => !constants.has(operand));
 }
 
 function listTrainable(value: Value): readonly Parameter[] {

@@ -1,4 +1,4 @@
-import type { LossValue, Operations, OperationName, Parameter, Value, ValueOf } from './operations.js';
+import type { LossValue, Parameter, Value, ValueOf } from './operations.js';
 
 /** A weighted term of the training objective. */
 export interface Term {
@@ -44,11 +44,12 @@ export interface Graph {
 }
 
 /** Returns the values that an operation, or one with some attributes, reads, in the order of its attributes. */
-export function listOperands(attributes: Operations[OperationName]): readonly Value[] {
+export function listOperands(attributes: object): readonly Value[] {
   return Object.values(attributes)
     .flat()
     .filter(
-      (attribute): attribute is Value => typeof attribute === 'object' && attribute !== null && 'op' in attribute,
+      (attribute: unknown): attribute is Value =>
+        typeof attribute === 'object' && attribute !== null && 'op' in attribute,
     );
 }
 

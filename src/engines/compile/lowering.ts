@@ -74,8 +74,6 @@ export interface Lowering {
 
 /** Forward and backward pass of an operation; the backward pass adds to the gradients of its operands. */
 export interface Lowered<Name extends OperationName> {
-  /** Returns whether workers share a value by columns, because it sums over the batch. */
-  isByColumns?(value: ValueOf<Name>, mode: Mode): boolean;
   forward(value: ValueOf<Name>, lowering: Lowering): void;
   backward(value: ValueOf<Name>, lowering: Lowering): void;
 }

@@ -1,4 +1,5 @@
 import { findCanceledBiases, listRequired, type Graph, type Term } from '../../graph/graph.js';
+import { describeOperation } from '../../graph/descriptors.js';
 import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
 import { BATCH, type Domain } from '../../graph/domain.js';
 import { computeReachability } from '../../graph/gradient-reachability.js';
@@ -25,10 +26,15 @@ export type Computed = Exclude<Value, LossValue>;
 
 /** An entry of the table, whatever its operation. */
 interface Lowered {
-  isByColumns?(value: Value, mode: Mode): boolean;
   forward(value: Value, lowering: Lowering): void;
   backward(value: Value, lowering: Lowering): void;
 }
+/** Returns whether workers share a value by columns, because it sums over the batch. */
+function isByColumns(value: Value, mode: Mode): boolean {
+  const isNormalized = 'running' in value && value.running !== undefined && mode !== 'predict';
+  return isNormalized || describeOperation(value.op).rows === 'batch';
+}
+
 // The table's entry for `value.op` takes that operation's value.
 export const operation = (value: Computed): Lowered => LOWERED[value.op];
 
@@ -202,9 +208,7 @@ export function lowerPass(
   const values = mode === 'predict' ? listRequired(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
   const operations = computed.filter((value) => !lookups.pooled.has(value) && !lookups.unread.has(value));
-  const phases = inPhases(operations, (value) =>
-    operation(value).isByColumns?.(value, mode) === true ? BY_COLUMNS : BY_ROWS,
-  );
+  const phases = inPhases(operations, (value) => (isByColumns(value, mode) ? BY_COLUMNS : BY_ROWS));
   const state = createPassState(plan, mode, list, computed);
   const { lowering } = state;
   const releaseTables = (): void => list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });

@@ -7,7 +7,6 @@ import { normalize, normalizeGradient } from './normalize.js';
 
 /** Activations. */
 export const ACTIVATION: Lowered<'activation'> = {
-  isByColumns: ({ running }, mode) => running !== undefined && mode !== 'predict',
   forward(value, lowering) {
     const { places, list, view } = lowering;
     if (lowering.fused(value.x) > 0) return;

@@ -67,7 +67,6 @@ function overGroups(columns: readonly Value[], groups: Value, lowering: Lowering
 /** Comparisons within groups. */
 export const GROUPS: { readonly [Name in 'groupLogSumExp' | 'groupPairs']: Lowered<Name> } = {
   groupLogSumExp: {
-    isByColumns: () => true,
     forward(value, lowering) {
       const { list, view, whole } = lowering;
       const segments = segmentsOf(value.groups, lowering);
@@ -93,7 +92,6 @@ export const GROUPS: { readonly [Name in 'groupLogSumExp' | 'groupPairs']: Lower
   },
 
   groupPairs: {
-    isByColumns: () => true,
     forward(value, lowering) {
       const { list, view } = lowering;
       overGroups([value.x, value.label], value.groups, lowering, () =>

@@ -132,7 +132,6 @@ export const MAPS: {
 
   // The gradient of each row is the sum of all rows' gradients.
   batchSum: {
-    isByColumns: () => true,
     forward(value, lowering) {
       sumBatch(value, lowering.view(value.x), lowering.view(value), 0, lowering);
     },

@@ -106,7 +106,6 @@ export const LOWERED: LoweringTable = {
   },
 
   batchNorm: {
-    isByColumns: (_, mode) => mode !== 'predict',
     forward(value, lowering) {
       const { view } = lowering;
       const scaling = scalingOf(value, lowering);
