@@ -92,7 +92,7 @@ export function shift({ buffer, offset }: Ref, words: number): Ref {
 
 /** Returns a matrix of `width` columns, with `ld` floats from row to row, that starts at a position. */
 export function createView({ buffer, offset }: Ref, ld: number, width: number): View {
-  return { buffer, offset, ld, width, columns: toFours(width) };
+  return { buffer, offset, ld, width, columns: roundUpTo4(width) };
 }
 
 /** Returns some columns of a matrix. */
@@ -106,6 +106,6 @@ export function countWords({ rows, width }: Buffer, maxRows: (domain: Domain) =>
 }
 
 /** Rounds up to a multiple of 4. */
-export const toFours = (count: number): number => Math.ceil(count / 4) * 4;
+export const roundUpTo4 = (count: number): number => Math.ceil(count / 4) * 4;
 /** Rounds up to a multiple of 8. */
-export const toEights = (count: number): number => Math.ceil(count / 8) * 8;
+export const roundUpTo8 = (count: number): number => Math.ceil(count / 8) * 8;

@@ -1,5 +1,5 @@
 import type { CombinedOperation, Value, ValueOf, WeightRows } from '../../graph/operations.js';
-import { shift, toEights, type Buffers, type Ref } from './buffers.js';
+import { shift, roundUpTo8, type Buffers, type Ref } from './buffers.js';
 import type { CallList } from './call-list.js';
 import type { Matrix } from './matrix.js';
 
@@ -40,7 +40,7 @@ export function placeCombined(
     const outputs = PANEL * panels;
     return {
       at: buffers.take(name, 'scratch', inputs, outputs),
-      transposed: buffers.take(`transposed ${name}`, 'scratch', toEights(inputs), outputs),
+      transposed: buffers.take(`transposed ${name}`, 'scratch', roundUpTo8(inputs), outputs),
       gradient: buffers.take(`d ${name}`, 'scratch', inputs, outputs),
       inputs,
       panels,

@@ -189,7 +189,9 @@ function completeGradients(
 ): boolean {
   const values = [...new Set(tables.all.flatMap(({ lookups }) => lookups.map(({ value }) => value)))];
   if (areas === 1 && !values.some((value) => written.has(value))) return false;
-  const unwritten = new Set(values.filter((value) => !written.has(value)).map((value) => places.wholeOf(value)));
+  const unwritten = new Set(
+    values.filter((value) => !written.has(value)).map((value) => places.outermostConcat(value)),
+  );
   for (const value of unwritten) list.emit('clear', { y: gradient(value), columns: gradient(value).columns });
   return values.length > 0;
 }

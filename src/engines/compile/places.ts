@@ -7,7 +7,7 @@ import { countElements } from '../../core/tensor.js';
 import { isCombined, placeCombined, type CombinedMatrices, type CombinedMatrix } from './combined.js';
 import { fuseActivations, fusedCode, type Fusions } from './fusion.js';
 import type { Matrix } from './matrix.js';
-import { columnsOf, createView, shift, toEights, toFours, type Buffers, type Ref, type View } from './buffers.js';
+import { columnsOf, createView, shift, roundUpTo8, roundUpTo4, type Buffers, type Ref, type View } from './buffers.js';
 
 /** A value and its gradient. */
 export interface Place {
@@ -47,7 +47,7 @@ const WIDE = 64;
  * Returns the floats from row to row of a value. Tables write a wide input field by field and read its gradient so: if
  * every row starts a cache line, a field of 16 takes one line per row, otherwise often two.
  */
-const rowStride = (width: number): number => (width > WIDE ? Math.ceil(width / LINE) * LINE : toEights(width));
+const rowStride = (width: number): number => (width > WIDE ? Math.ceil(width / LINE) * LINE : roundUpTo8(width));
 
 /** Offsets in a buffer that is assembled piece by piece, each on a cache line. */
 class Offsets {
@@ -77,7 +77,7 @@ interface ParameterOffsets {
 }
 
 const paddedWidth = (members: readonly ValueOf<'linear'>[]): number =>
-  members.reduce((sum, { width }) => sum + toEights(width), 0);
+  members.reduce((sum, { width }) => sum + roundUpTo8(width), 0);
 
 /** Assigns offsets to parameters: matrices and biases of linear layers, other matrices, then vectors. */
 function assignOffsets(graph: Graph): ParameterOffsets {
@@ -102,22 +102,22 @@ function assignOffsets(graph: Graph): ParameterOffsets {
         .flatMap((value) => parametersIn(value).filter(({ shape, isTrainable }) => isTrainable && shape.length === 2)),
     ),
   ];
-  for (const matrix of ownMatrices) matrices.set(matrix, weights.take(matrix.shape[0]! * toEights(matrix.shape[1]!)));
+  for (const matrix of ownMatrices) matrices.set(matrix, weights.take(matrix.shape[0]! * roundUpTo8(matrix.shape[1]!)));
   const placed = new Set([...linears.flatMap(({ weight, bias }) => [weight, bias]), ...ownMatrices]);
   for (const parameter of graph.parameters)
     if (parameter.isTrainable && !placed.has(parameter))
-      vectors.set(parameter, weights.take(toFours(countElements(parameter.shape))));
+      vectors.set(parameter, weights.take(roundUpTo4(countElements(parameter.shape))));
 
   const running = new Map<Parameter, number>();
   const statistics = new Offsets();
   for (const value of graph.values) {
     if ((value.op !== 'batchNorm' && value.op !== 'activation') || value.running === undefined) continue;
-    const begin = statistics.take(2 * toFours(value.width));
-    running.set(value.running.mean, begin).set(value.running.variance, begin + toFours(value.width));
+    const begin = statistics.take(2 * roundUpTo4(value.width));
+    running.set(value.running.mean, begin).set(value.running.variance, begin + roundUpTo4(value.width));
   }
   for (const parameter of graph.parameters)
     if (!parameter.isTrainable && !running.has(parameter))
-      running.set(parameter, statistics.take(toFours(countElements(parameter.shape))));
+      running.set(parameter, statistics.take(roundUpTo4(countElements(parameter.shape))));
   return {
     byInput,
     ownMatrices,
@@ -180,7 +180,7 @@ const isColumn = (input: ValueOf<'input'>): input is ColumnInput =>
 /** What operations are lowered with. */
 export type OperationPlaces = Pick<
   Places,
-  'of' | 'wholeOf' | 'groupOf' | 'parameter' | 'vector' | 'matrix' | 'columns' | 'combinedOf'
+  'of' | 'outermostConcat' | 'groupOf' | 'parameter' | 'vector' | 'matrix' | 'columns' | 'combinedOf'
 >;
 
 /** Buffers of everything that a graph computes: of its parameters, and of its values as they are asked for. */
@@ -233,9 +233,9 @@ export class Places {
   }
 
   /** Returns the outermost concatenation that has a value in its columns; without one, the value itself. */
-  wholeOf(value: Value): Value {
+  outermostConcat(value: Value): Value {
     const part = this.#parts.get(value);
-    return part === undefined ? value : this.wholeOf(part.whole);
+    return part === undefined ? value : this.outermostConcat(part.whole);
   }
 
   groupOf(value: ValueOf<'linear'>): LinearGroup {
@@ -259,9 +259,9 @@ export class Places {
   range(parameter: Parameter): { readonly at: Ref; readonly count: number } {
     const { shape } = parameter;
     const place = this.parameter(parameter);
-    if (place.kind === 'vector') return { at: place.at, count: toFours(countElements(shape)) };
+    if (place.kind === 'vector') return { at: place.at, count: roundUpTo4(countElements(shape)) };
     const { at, inputs } = place.matrix;
-    return { at: shift(at, place.column * inputs), count: toEights(shape[1]!) * inputs };
+    return { at: shift(at, place.column * inputs), count: roundUpTo8(shape[1]!) * inputs };
   }
 
   vector(parameter: Parameter): Ref {
@@ -297,7 +297,7 @@ export class Places {
   #placeMatrix(parameter: Parameter, inputs: number, stride: number): Matrix {
     return {
       at: shift(this.weights, this.#offsets.matrices.get(parameter)!),
-      transposed: this.#buffers.take(`transposed ${parameter.name}`, 'scratch', toEights(inputs), stride),
+      transposed: this.#buffers.take(`transposed ${parameter.name}`, 'scratch', roundUpTo8(inputs), stride),
       inputs,
       panels: stride / 8,
     };
@@ -305,7 +305,7 @@ export class Places {
 
   #placeOwnMatrix(parameter: Parameter): Matrix {
     const [inputs, outputs] = parameter.shape as [number, number];
-    const matrix = this.#placeMatrix(parameter, inputs, toEights(outputs));
+    const matrix = this.#placeMatrix(parameter, inputs, roundUpTo8(outputs));
     this.#parameters.set(parameter.name, { kind: 'matrix', matrix, column: 0 });
     return matrix;
   }
@@ -343,7 +343,7 @@ function* memberColumns({ members }: LinearGroup): Generator<readonly [ValueOf<'
   let column = 0;
   for (const member of members) {
     yield [member, column];
-    column += toEights(member.width);
+    column += roundUpTo8(member.width);
   }
 }
 

@@ -109,7 +109,7 @@ function createUserLowering(lowering: Lowering, layout: Layout): Lowering {
   const place = ({ value, gradient }: Place): Place => ({ value: view(value), gradient });
   const sharedPlaces: OperationPlaces = {
     of: (value) => place(places.of(value)),
-    wholeOf: (value) => places.wholeOf(value),
+    outermostConcat: (value) => places.outermostConcat(value),
     groupOf(value) {
       const group = places.groupOf(value);
       return { ...group, out: place(group.out) };

@@ -4,7 +4,7 @@ import type { Executor } from './executor.js';
 import { POSTS } from './posts.js';
 
 /** Steps that begin before the results of others are read. */
-export interface StepsAhead {
+export interface StepPipeline {
   /** Begins a step, and submits the one that was begun before it. The batch may change afterwards. */
   begin(batch: Batch, settings: StepSettings): Promise<StepResult>;
   /** Submits the step that was begun, if it was not yet. */
@@ -127,7 +127,7 @@ function createPostQueue({ executor, prepare, result, count }: AheadOptions): Po
  * Takes steps without waiting for their results, which are read together. A flag on the device makes it refuse all
  * steps after a refused one; once all are read, the changes of the refused step's forward pass are undone.
  */
-export function createStepsAhead(options: AheadOptions): StepsAhead {
+export function createStepPipeline(options: AheadOptions): StepPipeline {
   const { executor, result, goBack } = options;
   const { loader } = executor;
   const queue = createPostQueue(options);

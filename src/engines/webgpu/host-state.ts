@@ -6,7 +6,7 @@ import type { ProgramState } from '../engine.js';
 import { refuseOtherTensors } from '../restore.js';
 import { fillBuffers } from '../state/results.js';
 import type { Store } from '../state/store.js';
-import type { StepsAhead } from './ahead.js';
+import type { StepPipeline } from './ahead.js';
 import type { Executor } from './executor.js';
 import { createStaleRows, type StaleRows } from './stale-rows.js';
 import type { Range } from './transfers.js';
@@ -31,7 +31,7 @@ export class HostState {
   readonly #compiled: Compiled;
   readonly #executor: Executor;
   readonly #store: Store;
-  readonly #ahead: Pick<StepsAhead, 'catchUp' | 'isIdle'>;
+  readonly #ahead: Pick<StepPipeline, 'catchUp' | 'isIdle'>;
   readonly #trained: readonly Range[];
   readonly #staleRows: StaleRows;
   #isStale = false;
@@ -43,7 +43,7 @@ export class HostState {
   #changesAhead: StepChanges[] = [];
 
   /** Writes the initial state to the device. */
-  constructor(compiled: Compiled, executor: Executor, store: Store, ahead: Pick<StepsAhead, 'catchUp' | 'isIdle'>) {
+  constructor(compiled: Compiled, executor: Executor, store: Store, ahead: Pick<StepPipeline, 'catchUp' | 'isIdle'>) {
     this.#compiled = compiled;
     this.#executor = executor;
     this.#store = store;

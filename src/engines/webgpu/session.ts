@@ -3,7 +3,7 @@ import { refusedLosses, type Plan } from '../engine.js';
 import { createResults, type Results } from '../state/results.js';
 import { Store } from '../state/store.js';
 import type { Gpu } from './adapter.js';
-import { createStepsAhead, type StepsAhead } from './ahead.js';
+import { createStepPipeline, type StepPipeline } from './ahead.js';
 import { createExecutor, type Executor, type GpuWatch } from './executor.js';
 import { HostState } from './host-state.js';
 import { createStepWords, type StepWords } from './step-words.js';
@@ -17,7 +17,7 @@ export interface Session extends Results {
   readonly store: Store;
   readonly words: StepWords;
   readonly host: HostState;
-  readonly ahead: StepsAhead;
+  readonly ahead: StepPipeline;
   /** Number of steps taken. */
   readonly progress: { step: number };
   /** Weights of the loss terms in the graph. */
@@ -34,7 +34,7 @@ export function createSession(gpu: Gpu, plan: Plan, watch: GpuWatch): Session {
   const progress = { step: 0 };
   const graphWeights = plan.graph.terms.map(({ weight }) => weight);
   const { losses, norms } = createResults(compiled, image);
-  const ahead = createStepsAhead({
+  const ahead = createStepPipeline({
     executor,
     prepare({ rates = NO_FACTORS, weights = graphWeights }) {
       words.setConstants(progress.step, rates);

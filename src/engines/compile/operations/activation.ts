@@ -1,5 +1,5 @@
 import type { ValueOf } from '../../../graph/operations.js';
-import { shift, toFours, type Ref } from '../buffers.js';
+import { shift, roundUpTo4, type Ref } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import type { Place } from '../places.js';
 import { ACTIVATION_CODES } from './activation-codes.js';
@@ -62,7 +62,7 @@ function constants(
   { buffers }: Lowering,
   width: number,
 ): { readonly ones: Ref; readonly zeros: Ref; readonly unread: { readonly gain: Ref; readonly shift: Ref } } {
-  const padded = toFours(width);
+  const padded = roundUpTo4(width);
   const gain = buffers.take(`unread gradients ${width}`, 'scratch', 2, padded);
   return {
     ones: buffers.take(`ones ${width}`, 'constant', 1, padded, 1),

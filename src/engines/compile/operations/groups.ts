@@ -1,6 +1,6 @@
 import { BATCH } from '../../../graph/domain.js';
 import type { Value, ValueOf } from '../../../graph/operations.js';
-import { toFours, type Ref } from '../buffers.js';
+import { roundUpTo4, type Ref } from '../buffers.js';
 import type { Gathered } from '../call-list.js';
 import type { Lowered, Lowering } from '../lowering.js';
 
@@ -50,7 +50,7 @@ function arrange(groups: Value, lowering: Lowering): void {
     ld: whole(groups).value.ld,
     places: buffers.take(`hash of groups ${groups.id}`, 'scratch', 1, 1 << bits),
     bits,
-    columns: toFours(1),
+    columns: roundUpTo4(1),
   });
 }
 

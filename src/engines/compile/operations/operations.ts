@@ -152,12 +152,12 @@ export const LOWERED: LoweringTable = {
   concat: {
     forward(value, { list, view, places }) {
       for (const [part, columns] of partsOf(value.xs, view(value)))
-        if (places.wholeOf(part) === part) copy(list, view(part), columns, 0);
+        if (places.outermostConcat(part) === part) copy(list, view(part), columns, 0);
     },
     backward(value, { list, gradient, accumulate, places }) {
       for (const [part, columns] of partsOf(value.xs, gradient(value))) {
         const isAdded = accumulate(part);
-        if (places.wholeOf(part) === part) copy(list, columns, gradient(part), isAdded);
+        if (places.outermostConcat(part) === part) copy(list, columns, gradient(part), isAdded);
       }
     },
   },

@@ -1,7 +1,7 @@
 import type { ItemOperation, SegmentPooling, Value, ValueOf } from '../../../graph/operations.js';
 import { domainName, type Domain } from '../../../graph/domain.js';
 import { hasTrainedWeights } from '../../../graph/gradient-reachability.js';
-import { createView, toFours, type Ref, type View } from '../buffers.js';
+import { createView, roundUpTo4, type Ref, type View } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 
 // Between the rows of the batch and the items of a sequence. Workers share these calls by rows of the batch, each with
@@ -194,6 +194,6 @@ function attended(of: ValueOf<'segmentAttention'>, lowering: Lowering) {
 function biasGradients({ id, bias }: ValueOf<'segmentAttention'>, { buffers, batch }: Lowering): View | undefined {
   if (bias === undefined) return undefined;
   const [count] = bias.shape as [number];
-  const ld = toFours(count);
+  const ld = roundUpTo4(count);
   return createView(buffers.take(`d biases ${id}`, 'scratch', batch, ld), ld, count);
 }
