@@ -170,7 +170,11 @@ describe('mtl live', { timeout: 300_000 }, () => {
     await until('a checkpoint that is held', async () =>
       /mtl_model_held\{model="stream"[^}]*\} 1/.test(await metrics()) ? true : undefined,
     );
-    expect(await models()).toEqual(new Set(['stream 30', 'stream-canary 30']));
+    // A slow machine may save, and serve, a step before the window ends at step 40.
+    const versions = new Map(Array.from(await models(), (each) => each.split(' ') as [string, string]));
+    expect([versions.size, versions.get('stream-canary')]).toEqual([2, '30']);
+    expect(Number(versions.get('stream'))).toBeGreaterThanOrEqual(30);
+    expect(Number(versions.get('stream'))).toBeLessThan(40);
     expect(await (await fetch(`${url}/canary`)).json()).toMatchObject({ state: 'running' });
     appendRows(cwd, 600, 1);
     await untilStep(url, 100);
