@@ -4,7 +4,7 @@ import type { ServeOptions } from '../serve.js';
 import { optionalFraction, optionalInt, optionalNumber } from './options.js';
 
 const group = 'Canary:';
-const [DEFAULT_SHARE_PERCENT, DEFAULT_AFTER, DEFAULT_CONFIDENCE, DEFAULT_KEEP] = [5, 10_000, 0.95, '1h'];
+const [DEFAULT_SHARE_PERCENT, DEFAULT_AFTER, DEFAULT_CONFIDENCE, DEFAULT_OUTCOME_TIMEOUT] = [5, 10_000, 0.95, '1h'];
 
 /** Declares the options of `mtl serve` and `mtl live` for a second model. */
 export const canaryOptions = {
@@ -26,11 +26,11 @@ export const canaryOptions = {
     requiresArg: true,
     describe: 'With --canary: column or header:NAME whose value selects the model; default: per request',
   },
-  keep: {
+  'outcome-timeout': {
     group,
     type: 'string',
     requiresArg: true,
-    describe: `Time for which predictions wait for POST /outcomes, as in 30m; default: ${DEFAULT_KEEP}`,
+    describe: `Time for which predictions wait for POST /outcomes, as in 30m; default: ${DEFAULT_OUTCOME_TIMEOUT}`,
   },
   'promote-if': {
     group,
@@ -55,7 +55,7 @@ export interface CanaryArguments {
   /** Percent. */
   readonly share: number | undefined;
   readonly shareBy: string | undefined;
-  readonly keep: string | undefined;
+  readonly outcomeTimeout: string | undefined;
   readonly promoteIf: string | undefined;
   readonly after: number | undefined;
   readonly confidence: number | undefined;
@@ -66,12 +66,12 @@ export interface CanaryArguments {
  * @throws UserError (usage) for an invalid value, and for an option without the one that it belongs to
  */
 export function readCanaryOptions(given: CanaryArguments): ServeOptions['canary'] {
-  const { canary, shadow, share = DEFAULT_SHARE_PERCENT, shareBy, keep = DEFAULT_KEEP, promoteIf } = given;
+  const { canary, shadow, share = DEFAULT_SHARE_PERCENT, shareBy, outcomeTimeout = DEFAULT_OUTCOME_TIMEOUT, promoteIf } = given;
   const { after = DEFAULT_AFTER, confidence = DEFAULT_CONFIDENCE } = given;
   const path = canary ?? shadow;
   if (canary === undefined) requireNone({ '--share': given.share, '--share-by': shareBy }, '--canary RUN');
   if (path === undefined)
-    requireNone({ '--keep': given.keep, '--promote-if': promoteIf }, '--canary RUN or --shadow RUN');
+    requireNone({ '--outcome-timeout': given.outcomeTimeout, '--promote-if': promoteIf }, '--canary RUN or --shadow RUN');
   if (promoteIf === undefined)
     requireNone({ '--after': given.after, '--confidence': given.confidence }, '--promote-if METRIC');
   if (path === undefined) return undefined;
@@ -81,14 +81,14 @@ export function readCanaryOptions(given: CanaryArguments): ServeOptions['canary'
       message: `expected a percentage between 0 and 100, found ${share}`,
       fix: 'write --share 5 for 5% of the requests',
     });
-  if (!DURATION.test(keep))
-    throw userError('usage', { where: '--keep', message: `expected ${DURATION_FORM}, found ${quoted(keep)}` });
+  if (!DURATION.test(outcomeTimeout))
+    throw userError('usage', { where: '--outcome-timeout', message: `expected ${DURATION_FORM}, found ${quoted(outcomeTimeout)}` });
   return {
     kind: canary === undefined ? 'shadow' : 'canary',
     path,
     share: share / 100,
     shareBy,
-    keepMs: parseDuration(keep),
+    keepMs: parseDuration(outcomeTimeout),
     rule: promoteIf === undefined ? undefined : { metric: promoteIf, after, confidence },
   };
 }
@@ -99,9 +99,9 @@ export function listCanaryArguments({
   shadow,
   share,
   shareBy,
-  keep,
-}: Pick<CanaryArguments, 'canary' | 'shadow' | 'share' | 'shareBy' | 'keep'>): readonly string[] {
-  return Object.entries({ canary, shadow, share, 'share-by': shareBy, keep }).flatMap(([name, value]) =>
+  outcomeTimeout,
+}: Pick<CanaryArguments, 'canary' | 'shadow' | 'share' | 'shareBy' | 'outcomeTimeout'>): readonly string[] {
+  return Object.entries({ canary, shadow, share, 'share-by': shareBy, 'outcome-timeout': outcomeTimeout }).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}=${value}`],
   );
 }

@@ -73,12 +73,12 @@ export async function runRunsRemove({
 /** Runs `mtl runs prune`: removes the checkpoints of old runs except the best and the last. Returns the exit code. */
 export async function runRunsThin({
   filters,
-  keep,
+  keepLast,
   dryRun,
   json,
 }: {
   readonly filters: readonly string[];
-  readonly keep: number;
+  readonly keepLast: number;
   readonly dryRun: boolean;
   readonly json: boolean;
 }): Promise<number> {
@@ -87,7 +87,7 @@ export async function runRunsThin({
     .map((folder) => ({ folder, run: describeRun(folder, wallClockMs()) }))
     .filter(({ run }) => run.state !== 'running')
     .sort((a, b) => ((a.run.startedAt ?? '') < (b.run.startedAt ?? '') ? -1 : 1));
-  const old = byAge.slice(0, Math.max(0, byAge.length - keep));
+  const old = byAge.slice(0, Math.max(0, byAge.length - keepLast));
   return printRemoved(
     output,
     await thinCheckpoints(

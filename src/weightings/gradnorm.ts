@@ -36,10 +36,10 @@ export const gradnorm = defineWeighting({
       .positive()
       .default(0.025)
       .describe('Learning rate of the weights, trained by their own Adam'),
-    baselineSteps: z.int().min(1).default(100).describe('Steps whose mean loss is the baseline for progress'),
+    initialSteps: z.int().min(1).default(100).describe('Steps whose mean loss is the initial loss'),
   }),
 
-  build: ({ alpha, learningRate, baselineSteps: firstSteps }) => ({
+  build: ({ alpha, learningRate, initialSteps: firstSteps }) => ({
     needs: 'gramian',
     stateVersion: 1,
     stateSchema,

@@ -7,7 +7,7 @@ const read = (given: Partial<CanaryArguments>): ReturnType<typeof readCanaryOpti
     shadow: undefined,
     share: undefined,
     shareBy: undefined,
-    keep: undefined,
+    outcomeTimeout: undefined,
     promoteIf: undefined,
     after: undefined,
     confidence: undefined,
@@ -25,7 +25,7 @@ describe('the options of a second model', () => {
       keepMs: 3_600_000,
       rule: undefined,
     });
-    expect(read({ shadow: 'b', keep: '90s', promoteIf: 'ctr.auc', after: 7, confidence: 0.9 })).toMatchObject({
+    expect(read({ shadow: 'b', outcomeTimeout: '90s', promoteIf: 'ctr.auc', after: 7, confidence: 0.9 })).toMatchObject({
       kind: 'shadow',
       keepMs: 90_000,
       rule: { metric: 'ctr.auc', after: 7, confidence: 0.9 },
@@ -40,12 +40,12 @@ describe('the options of a second model', () => {
   it.each([
     [{ share: 5 }, '--share: requires --canary RUN; add --canary RUN, or remove --share'],
     [{ shadow: 'b', shareBy: 'user' }, '--share-by: requires --canary RUN'],
-    [{ keep: '1h' }, '--keep: requires --canary RUN or --shadow RUN'],
+    [{ outcomeTimeout: '1h' }, '--outcome-timeout: requires --canary RUN or --shadow RUN'],
     [{ promoteIf: 'ctr.auc' }, '--promote-if: requires --canary RUN or --shadow RUN'],
     [{ canary: 'b', after: 10 }, '--after: requires --promote-if METRIC'],
     [{ canary: 'b', share: 0 }, '--share: expected a percentage between 0 and 100, found 0; write --share 5'],
     [{ canary: 'b', share: 100 }, '--share: expected a percentage between 0 and 100, found 100'],
-    [{ canary: 'b', keep: '1 hour' }, '--keep: expected a number with a unit (s, m, h or d)'],
+    [{ canary: 'b', outcomeTimeout: '1 hour' }, '--outcome-timeout: expected a number with a unit (s, m, h or d)'],
   ])('are rejected with a fix: %j', (given, message) => {
     expect(() => read(given)).toThrow(message);
   });

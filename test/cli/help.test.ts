@@ -45,7 +45,7 @@ describe('help', () => {
 
   it('prints the type of a number before its default', async () => {
     const help = await printed('runs', 'prune', '--help');
-    expect(help).toMatch(/ {2}--keep +Number of newest runs to leave untouched +\[int\] \[default: 3\]\n/);
+    expect(help).toMatch(/ {2}--keep-last +Number of newest runs to leave untouched +\[int\] \[default: 3\]\n/);
     const promote = await printed('promote', '--help');
     expect(promote).toMatch(/ \[number\] \[default: 0\.95\]\n/);
     const list = await printed('runs', '--help');

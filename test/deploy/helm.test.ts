@@ -117,13 +117,13 @@ describe('the chart of deploy/helm', () => {
     const mount = { name: 'runs', mountPath: '/runs', readOnly: true };
     expect(render({})).toEqual({ args: ['--raw'], mount });
     expect(render({ run: 'esmm/004', shareBy: 101, share: 0.5 })).toEqual({
-      args: ['--canary', '/runs/esmm/004', '--keep', '1h', '--share', '0.5', '--share-by', '101', '--raw'],
+      args: ['--canary', '/runs/esmm/004', '--outcome-timeout', '1h', '--share', '0.5', '--share-by', '101', '--raw'],
       mount,
     });
     const rule = { promoteIf: 'ctcvr.logLoss', after: 2_000_000, confidence: 0.99 };
-    expect(render({ run: 'esmm/004', kind: 'shadow', keep: '30m', ...rule })).toEqual({
+    expect(render({ run: 'esmm/004', kind: 'shadow', outcomeTimeout: '30m', ...rule })).toEqual({
       args: [
-        ...['--shadow', '/runs/esmm/004', '--keep', '30m'],
+        ...['--shadow', '/runs/esmm/004', '--outcome-timeout', '30m'],
         ...['--promote-if', 'ctcvr.logLoss', '--after', '2000000', '--confidence', '0.99', '--raw'],
       ],
       mount: { ...mount, readOnly: false },

@@ -78,9 +78,9 @@ describe('examples of the documentation', () => {
 
   it('finds a command, its options, and an unknown one', () => {
     const page =
-      '```sh\nnpx mtl runs prune --keep 2 | cat --wrong   # --wrong\n```\n`mtl eval RUN --segment-by hour`\n';
+      '```sh\nnpx mtl runs prune --keep-last 2 | cat --wrong   # --wrong\n```\n`mtl eval RUN --segment-by hour`\n';
     expect(usesIn(page, ['runs', 'runs prune', 'eval'])).toEqual([
-      { command: 'runs prune', options: ['keep'] },
+      { command: 'runs prune', options: ['keep-last'] },
       { command: 'eval', options: ['segment-by'] },
     ]);
   });

@@ -127,7 +127,17 @@ describe('mtl live', { timeout: 300_000 }, () => {
     appendRows(cwd, 300, 1);
     const train = ['train', 'stream.yaml', '--follow', '--until-end', '--no-report', '--name', 'other'];
     expect((await mtl(cwd, train)).code).toBe(0);
-    const live = startLive(cwd, '--canary', 'runs/stream/other', '--share', '50', '--share-by', 'user', '--keep', '5m');
+    const live = startLive(
+      cwd,
+      '--canary',
+      'runs/stream/other',
+      '--share',
+      '50',
+      '--share-by',
+      'user',
+      '--outcome-timeout',
+      '5m',
+    );
     const url = await until('a server', () => /listening at (http\S+)/.exec(live.output)?.[1]);
     appendRows(cwd, 500, 1);
     await untilStep(url, 80);
@@ -152,7 +162,17 @@ describe('mtl live', { timeout: 300_000 }, () => {
     appendRows(cwd, 300, 1);
     const train = ['train', 'stream.yaml', '--follow', '--until-end', '--no-report', '--name', 'other'];
     expect((await mtl(cwd, train)).code).toBe(0);
-    const live = startLive(cwd, '--canary', 'runs/stream/other', '--share', '50', '--share-by', 'user', '--keep', '5m');
+    const live = startLive(
+      cwd,
+      '--canary',
+      'runs/stream/other',
+      '--share',
+      '50',
+      '--share-by',
+      'user',
+      '--outcome-timeout',
+      '5m',
+    );
     const url = await until('a server', () => /listening at (http\S+)/.exec(live.output)?.[1]);
     await untilStep(url, 30);
     const models = async (): Promise<ReadonlySet<string>> => {

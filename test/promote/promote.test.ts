@@ -318,7 +318,7 @@ describe('mtl promote, the command', () => {
         'npx mtl promote RUN --to prod\n',
     });
     expect(await mtl(world, ['runs', 'rm', LINK])).toMatchObject({ code: 2 });
-    expect((await mtl(world, ['runs', 'prune', '--keep', '0'])).code).toBe(0);
+    expect((await mtl(world, ['runs', 'prune', '--keep-last', '0'])).code).toBe(0);
     const measured = await mtl(world, ['eval', LINK, '--json']);
     expect(measured.code).toBe(0);
     expect(await mtl(world, ['predict', LINK, '--data', 'test.csv', '--out', 'scores.csv'])).toMatchObject({ code: 0 });

@@ -44,7 +44,7 @@ const WEIGHTINGS: Readonly<Record<(typeof weightings.names)[number], Options>> =
   uncertainty: { odd: { learningRate: 0.1, initLogVariance: 0.5 } },
   dwa: { odd: { temperature: 0.5, everySteps: 2 } },
   famo: { odd: { learningRate: 0.1, gamma: 0.01 } },
-  gradnorm: { odd: { alpha: 0.5, learningRate: 0.1, baselineSteps: 4 } },
+  gradnorm: { odd: { alpha: 0.5, learningRate: 0.1, initialSteps: 4 } },
   metabalance: { odd: { target: 'cvr', relaxFactor: 0.5, beta: 0.5 } },
   pcgrad: { odd: {} },
   cagrad: { odd: { c: 0.3 } },

@@ -143,7 +143,7 @@ def gradnorm():
             weights.append(method.backward(world.losses(), alpha=alpha))
             optimizer.step()
             world.step(weights[-1])
-        cases.append(case('LibMTL GradNorm, Adam of PyTorch', steps, weights, {'alpha': alpha, 'baselineSteps': 1}))
+        cases.append(case('LibMTL GradNorm, Adam of PyTorch', steps, weights, {'alpha': alpha, 'initialSteps': 1}))
     return cases
 
 

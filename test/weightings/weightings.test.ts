@@ -19,7 +19,7 @@ const CLAIMS: Record<WeightingSpec['name'], Claims> = {
   fixed: { odd: {}, lifts: false, anyOrder: true },
   uncertainty: { odd: { learningRate: 0.3, initLogVariance: 1 }, lifts: true, anyOrder: true },
   dwa: { odd: { temperature: 0.5, everySteps: 3 }, lifts: false, anyOrder: true },
-  gradnorm: { odd: { alpha: 0.3, learningRate: 0.3, baselineSteps: 2 }, lifts: true, anyOrder: true },
+  gradnorm: { odd: { alpha: 0.3, learningRate: 0.3, initialSteps: 2 }, lifts: true, anyOrder: true },
   // Each step draws an order.
   pcgrad: { odd: {}, lifts: false, anyOrder: false },
   cagrad: { odd: { c: 0.1 }, lifts: true, anyOrder: true },

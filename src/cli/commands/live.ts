@@ -46,7 +46,7 @@ export const live = defineCommand({
       .option('shadow', canaryOptions.shadow)
       .option('share', canaryOptions.share)
       .option('share-by', canaryOptions['share-by'])
-      .option('keep', canaryOptions.keep)
+      .option('outcome-timeout', canaryOptions['outcome-timeout'])
       // Declared, so that the error has the reason.
       .option('promote-if', { ...canaryOptions['promote-if'], hidden: true })
       .example('$0 live stream.yaml', '')

@@ -29,17 +29,17 @@ const thin = defineCommand({
   options: (y) =>
     y
       .positional('filters', filters)
-      .option('keep', intOption('--keep', 3, 'Number of newest runs to leave untouched', undefined, 0))
+      .option('keep-last', intOption('--keep-last', 3, 'Number of newest runs to leave untouched', undefined, 0))
       .option('dry-run', {
         type: 'boolean',
         default: false,
         describe: 'Print what would be removed, without removing it',
       })
       .option('json', jsonOption)
-      .example('$0 runs prune --keep 5', ''),
-  async run({ filters: given, keep, dryRun, json }) {
+      .example('$0 runs prune --keep-last 5', ''),
+  async run({ filters: given, keepLast, dryRun, json }) {
     const { runRunsThin } = await import('../runs-command.js');
-    return runRunsThin({ filters: given, keep, dryRun, json });
+    return runRunsThin({ filters: given, keepLast, dryRun, json });
   },
 });
 
@@ -79,7 +79,7 @@ export const runs = defineCommand(
         .example('$0 runs --sort ctcvr.auc --last 5', '')
         .example('$0 runs esmm training.epochs=8', '')
         .example('$0 runs rm runs/esmm/001 runs/esmm/002', '')
-        .example('$0 runs prune --keep 5', '')
+        .example('$0 runs prune --keep-last 5', '')
         .example('$0 runs compact runs/esmm/001', ''),
     async run({ filters: given, state, sort, last, csv, json }) {
       if (csv && json)

@@ -75,7 +75,7 @@ export const serve = defineCommand({
       .option('shadow', canaryOptions.shadow)
       .option('share', canaryOptions.share)
       .option('share-by', canaryOptions['share-by'])
-      .option('keep', canaryOptions.keep)
+      .option('outcome-timeout', canaryOptions['outcome-timeout'])
       .option('promote-if', canaryOptions['promote-if'])
       .option('after', canaryOptions.after)
       .option('confidence', canaryOptions.confidence)
