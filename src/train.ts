@@ -19,7 +19,7 @@ import { userError } from './core/errors.js';
 import { AUTO, readSavedState, type OpenRun } from './runs/open-run.js';
 import type { RunState } from './runs/run-state.js';
 import { runPath } from './runs/runs-root.js';
-import type { StateTensors } from './runs/states.js';
+import type { StateTensors } from './io/saved-state.js';
 import {
   createStepOptions,
   openTrainingCheckpointer,

@@ -1,5 +1,8 @@
 import type { StoredTensor } from './safetensors.js';
 
+/** Tensors of a state in a checkpoint, by name. */
+export type StateTensors = ReadonlyMap<string, StoredTensor>;
+
 /** A state that checkpoints have. */
 export interface SavedState<Name extends string = string> {
   /** Name in checkpoints. */
@@ -7,9 +10,19 @@ export interface SavedState<Name extends string = string> {
   /** Decides what the next checkpoint has: later rows may be read while it is written. */
   mark(): void;
   /** Returns the state at the mark, for a full checkpoint. */
-  full(): ReadonlyMap<string, StoredTensor>;
+  full(): StateTensors;
   /** Returns what changed between the last save and the mark, for a delta. */
-  changes(): ReadonlyMap<string, StoredTensor>;
+  changes(): StateTensors;
   /** Notes that the mark was saved. */
   markSaved(): void;
+}
+
+/** A state of the checkpoint that a server holds, which the deltas after it change. */
+export interface ServedState {
+  /**
+   * Verifies the changes of the next delta, and changes nothing yet.
+   * @returns function that applies them
+   * @throws Error if they are invalid or do not follow this state
+   */
+  prepare(changes: StateTensors): () => void;
 }

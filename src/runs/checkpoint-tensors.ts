@@ -21,7 +21,8 @@ import {
   type Digests,
   type FileName,
 } from './manifest.js';
-import { STATES, type StateChanges, type StateName, type States, type StateTensors } from './states.js';
+import type { StateTensors } from '../io/saved-state.js';
+import { STATES, type StateChanges, type StateName, type States } from './states.js';
 import { mergeShards, toFloatTensors, type TensorMemory } from './sharded-tensors.js';
 
 /**

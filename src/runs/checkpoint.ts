@@ -37,7 +37,7 @@ import {
 import { quantizeTables } from './quantized-tables.js';
 import { checkpointsFolder, listCheckpoints, listRemovable, type Retention } from './retention.js';
 import type { Sections } from './run-state.js';
-import { STATE_NAMES, type StateName, type StateTensors } from './states.js';
+import { STATE_NAMES, type StateName } from './states.js';
 
 export interface Checkpoint extends FullContent {
   /** Format of the rows of tables in `program.weights`, if they are quantized (`Plan.tableFormat`). */
@@ -217,16 +217,15 @@ export async function readCheckpoint(
 }
 
 /**
- * Reads the config and a state of a checkpoint.
+ * Reads the config and states of a checkpoint.
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export async function readCheckpointState(
+export async function readCheckpointStates(
   folder: string,
-  name: StateName,
-): Promise<{ readonly config: string; readonly state: StateTensors | undefined }> {
+  names: readonly StateName[],
+): Promise<Pick<Checkpoint, 'config' | 'states'>> {
   const chain = await readChain(folder);
-  const config = await readText(folder, FILES.config, chain.files);
-  return { config, state: (await readStates(chain, [name]))[name] };
+  return { config: await readText(folder, FILES.config, chain.files), states: await readStates(chain, names) };
 }
 
 /**

@@ -1,9 +1,6 @@
 import { MergedHistories } from '../features/stored-histories.js';
-import type { StoredTensor } from '../io/safetensors.js';
+import type { StateTensors } from '../io/saved-state.js';
 import { appendWindow } from '../training/window-rows.js';
-
-/** Tensors of a state, by name. */
-export type StateTensors = ReadonlyMap<string, StoredTensor>;
 
 /** A state of a full checkpoint, which the changes of the deltas after it continue. */
 interface ContinuedState {

@@ -18,7 +18,7 @@ import { asRefusal, refusal, Refusal, refusedAnswer } from './refusal.js';
 import { readRows } from './rows-request.js';
 import type { ServedModels } from './served-models.js';
 import { createTokenCheck } from './token.js';
-import { noCounters } from '../trained-model/load-counters.js';
+import { noCounters } from '../trained-model/load-states.js';
 
 /** Dependencies of the routes. */
 export interface AppOptions {

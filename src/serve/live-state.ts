@@ -1,19 +1,18 @@
 import type { LiveCounters } from '../data/counters/live-counters.js';
 import type { EventSources } from '../data/objects/event-source.js';
-import type { LiveEvents } from '../data/objects/live-events.js';
+import { readChanges } from '../runs/checkpoint-tensors.js';
 import type { CheckpointFolder } from '../runs/manifest.js';
-import { loadCounters, readCounterChanges } from '../trained-model/load-counters.js';
-import { loadEvents, readEventChanges } from '../trained-model/load-events.js';
+import { loadStates, type ServedStates } from '../trained-model/load-states.js';
 import type { Question, Supplement } from './messages.js';
+
+const NAMES = ['counters', 'histories'] as const;
 
 /** Counters and events of the served checkpoint. The HTTP thread has them once for all prediction threads. */
 export class LiveState {
-  #counters: LiveCounters | undefined;
-  readonly #events: LiveEvents | undefined;
+  readonly #states: ServedStates;
 
-  private constructor(counters: LiveCounters | undefined, events: LiveEvents | undefined) {
-    this.#counters = counters;
-    this.#events = events;
+  private constructor(states: ServedStates) {
+    this.#states = states;
   }
 
   /**
@@ -21,25 +20,25 @@ export class LiveState {
    * @throws UserError (checkpoint) for a missing or invalid file
    */
   static async load(folder: string): Promise<LiveState> {
-    return new LiveState(await loadCounters(folder), await loadEvents(folder));
+    return new LiveState(await loadStates(folder, NAMES));
   }
 
   /** Undefined for a model without counters. */
   get counters(): LiveCounters | undefined {
-    return this.#counters;
+    return this.#states.counters;
   }
 
   /** Logs whose events this has. */
   get sources(): EventSources {
-    return this.#events?.remoteSources ?? new Map();
+    return this.#states.histories?.remoteSources ?? new Map();
   }
 
   /** Returns what the rows of a prediction thread lack. */
   supply({ id, counters, histories }: Question): Supplement {
     return {
       supplements: id,
-      counters: counters && this.#counters!.read(counters),
-      histories: histories && this.#events!.find(histories),
+      counters: counters && this.#states.counters!.read(counters),
+      histories: histories && this.#states.histories!.find(histories),
     };
   }
 
@@ -49,11 +48,12 @@ export class LiveState {
    * @throws UserError (checkpoint) for a missing or invalid file
    */
   async prepare(delta: CheckpointFolder): Promise<() => void> {
-    const counters = this.#counters && (await readCounterChanges(this.#counters, delta));
-    const events = this.#events && (await readEventChanges(this.#events, delta));
-    return () => {
-      this.#counters = counters ?? this.#counters;
-      if (events !== undefined) this.#events!.append(events);
-    };
+    const switches: (() => void)[] = [];
+    for (const name of NAMES) {
+      const state = this.#states[name];
+      const change = state && (await readChanges(delta, name, (changes) => state.prepare(changes)));
+      if (change !== undefined) switches.push(change);
+    }
+    return () => switches.forEach((change) => change());
   }
 }

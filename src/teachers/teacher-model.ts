@@ -3,7 +3,7 @@ import type { Experiment } from '../config/experiment.js';
 import { storedExperiment } from '../config/stored.js';
 import type { RowScorer } from '../data/sources/teacher-pass.js';
 import type { EngineOptions } from '../engines/engines.js';
-import type { StateTensors } from '../runs/states.js';
+import type { StateTensors } from '../io/saved-state.js';
 import { FILES } from '../runs/manifest.js';
 
 /** Options of the engine that scores rows. */

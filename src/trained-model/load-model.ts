@@ -26,7 +26,7 @@ import type { TableFormat } from '../tables/row-formats.js';
 import { idsOfTable } from '../tables/table-fields.js';
 import { Explainer, type Explanation } from './explainer.js';
 import { listCountedInputs, listReadCounters, listRequired } from './counted-inputs.js';
-import { loadCounters, noCounters } from './load-counters.js';
+import { loadStates, noCounters } from './load-states.js';
 import { CandidateRanker, type RankedOutput } from './rank-rows.js';
 import { openHistories, type Histories } from './read-histories.js';
 import { compileTrained, readTrainedModel, resolveOutputs, type TrainedModel } from './trained-model.js';
@@ -197,7 +197,7 @@ export async function loadModel(path: string, { raw, histories, precision, table
   });
   const model = await compileGivenModel(trained, { events: await openHistories(trained, histories), precision });
   const { checkpoint, step, inputs, outputs } = model;
-  const counters = await loadCounters(checkpoint);
+  const { counters } = await loadStates(checkpoint, ['counters']);
   const count = (given: GivenRows): GivenRows => {
     const uncounted = counters && model.findUncounted(given);
     return uncounted?.fill(counters!.read(uncounted.query)) ?? given;

@@ -5,7 +5,7 @@ import { fileLogs } from '../data/sequence-options.js';
 import { withEventLogs } from '../data/sources/event-logs.js';
 import { absolute, isThere } from '../data/sources/find-files.js';
 import type { EventLogs } from '../features/event-log.js';
-import { loadEvents } from './load-events.js';
+import { loadStates } from './load-states.js';
 import type { TrainedModel } from './trained-model.js';
 
 export type { EventLogs };
@@ -61,10 +61,10 @@ const ONLY_TRAIN = { source: undefined, split: undefined, valid: undefined, test
 
 /**
  * Opens the events of rows that lack items: those of the checkpoint, and of files if they are requested.
- * @throws UserError as `readHistories` and `loadEvents` do
+ * @throws UserError as `readHistories` and `loadStates` do
  */
 export async function openHistories(trained: TrainedModel, histories: Histories | undefined): Promise<EventSources> {
-  const events = await loadEvents(trained.folder);
+  const { histories: events } = await loadStates(trained.folder, ['histories']);
   const streamed = events?.sources ?? new Map();
   const logs = await readHistories(trained, histories, new Set(streamed.keys()));
   const { fields } = trained.format;

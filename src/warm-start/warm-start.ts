@@ -12,8 +12,8 @@ import { encodedFields, computeLayout, type Fitted } from '../features/feature-t
 import { growFitted, type GrownFitted } from '../features/grow-fitted.js';
 import { buildModel, listLookups } from '../models/models.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
-import { readCheckpointState } from '../runs/checkpoint.js';
-import type { StateTensors } from '../runs/states.js';
+import { readCheckpointStates } from '../runs/checkpoint.js';
+import type { StateTensors } from '../io/saved-state.js';
 import { findCheckpoint } from '../runs/find-checkpoint.js';
 import { FILES, manifestDigest } from '../runs/manifest.js';
 import { readWarmStartSource, type InitFromOptions, type WarmStartSource } from '../runs/init-from.js';
@@ -167,8 +167,8 @@ class WarmStart implements Start {
  */
 export async function readStartCounters(initFrom: InitFromOptions): Promise<EarlierCounters> {
   const folder = realpathSync(findSource(initFrom.checkpoint).found);
-  const { config, state } = await readCheckpointState(folder, 'counters');
-  return earlierCounters(folder, storedExperiment(config, join(folder, FILES.config)), state);
+  const { config, states } = await readCheckpointStates(folder, ['counters']);
+  return earlierCounters(folder, storedExperiment(config, join(folder, FILES.config)), states.counters);
 }
 
 function earlierCounters(folder: string, experiment: Experiment, saved: StateTensors | undefined): EarlierCounters {

@@ -7,7 +7,8 @@ import { writeSafetensors } from '../../src/io/safetensors.js';
 import { readStates } from '../../src/runs/checkpoint-tensors.js';
 import type { Chain } from '../../src/runs/delta.js';
 import { FILES } from '../../src/runs/manifest.js';
-import type { StateName, StateTensors } from '../../src/runs/states.js';
+import type { StateTensors } from '../../src/io/saved-state.js';
+import type { StateName } from '../../src/runs/states.js';
 import { storeWindow } from '../../src/training/window-rows.js';
 import { scratchFolder } from '../support/scratch.js';
 

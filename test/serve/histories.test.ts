@@ -323,11 +323,11 @@ describe('a row with a key, for a model with event logs', () => {
     // The key and the time of the log are inputs, and lists are optional.
     expect(logged.inputs).toEqual([
       { name: 'item', holds: 'text' },
-      { name: 'log.item', holds: 'bag', isAligned: true, optional: true },
-      { name: 'log.price', holds: 'bag', isAligned: true, optional: true },
-      { name: 'log.t', holds: 'bag', isAligned: true, optional: true },
+      { name: 'log.item', holds: 'bag', isAligned: true, isOptional: true },
+      { name: 'log.price', holds: 'bag', isAligned: true, isOptional: true },
+      { name: 'log.t', holds: 'bag', isAligned: true, isOptional: true },
       { name: 'now', holds: 'text' },
-      { name: 'user', holds: 'text', optional: true },
+      { name: 'user', holds: 'text', isOptional: true },
     ]);
     for (const model of [logged, listed]) model.dispose();
   });

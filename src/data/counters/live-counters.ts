@@ -3,10 +3,11 @@ import { wallClockMs } from '../../system/clock.js';
 import { formatTime } from '../../text/dates.js';
 import type { CounterPlan } from './counter-plan.js';
 import { startSet, type CounterSet } from './counter-set.js';
-import type { RunCounters } from './counter-start.js';
+import { splitStates, type RunCounters } from './counter-start.js';
 import type { DialectOptions } from '../dialect.js';
 import { readEvents, type CounterQuery } from './given-counters.js';
 import type { GivenRows } from '../objects/given-rows.js';
+import type { ServedState, StateTensors } from '../../io/saved-state.js';
 
 /** Maximum number of problems of an error. */
 const MAX_PROBLEMS = 10;
@@ -15,14 +16,14 @@ const MAX_AHEAD_MS = 60_000;
 
 /**
  * Counters of a trained model, from the state after its latest data. They are read at any later time, in any order, and
- * change with events alone.
+ * change with events and deltas alone.
  */
-export class LiveCounters {
+export class LiveCounters implements ServedState {
   readonly #plan: CounterPlan;
   readonly #decimal: DialectOptions['decimal'];
-  readonly #set: CounterSet;
+  #set: CounterSet;
   /** Time of the state; earlier values are unknown. */
-  readonly #beginMs: number;
+  #beginMs: number;
 
   /** @param decimal separator in strings; default: a dot */
   constructor(plan: CounterPlan, { ends }: RunCounters, decimal?: DialectOptions['decimal']) {
@@ -32,12 +33,12 @@ export class LiveCounters {
     this.#beginMs = this.#set.clock;
   }
 
-  /**
-   * Returns the same counters at another state.
-   * @throws Error if the state is not one of these counters
-   */
-  startAt(state: RunCounters): LiveCounters {
-    return new LiveCounters(this.#plan, state, this.#decimal);
+  prepare(changes: StateTensors): () => void {
+    const set = startSet(this.#plan, splitStates(changes).ends.at(-1));
+    return () => {
+      this.#set = set;
+      this.#beginMs = set.clock;
+    };
   }
 
   /** Returns the values of each counter by row; NaN for a row before the time of the state. */

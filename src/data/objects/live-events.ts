@@ -1,19 +1,17 @@
 import type { EventStore } from '../../features/event-store.js';
-import type { StoredEvents } from '../../features/stored-events.js';
+import { splitHistories } from '../../features/stored-histories.js';
 import { textReader } from '../../features/vocabulary/string-pool.js';
 import { eventFinder, type EventSource, type EventSources, type FindEvents } from './event-source.js';
 import type { FoundHistories, HistoryQueries } from './given-histories.js';
+import type { ServedState, StateTensors } from '../../io/saved-state.js';
 
 /** Events of a stream in a checkpoint, and how rows find theirs. */
 export interface StreamLog extends Omit<EventSource, 'find'> {
   readonly store: EventStore;
 }
 
-/** Events of a delta, by log. */
-export type EventChanges = ReadonlyMap<string, StoredEvents>;
-
 /** Events of a trained model, by log, from those of its checkpoint. They change with the events of deltas alone. */
-export class LiveEvents {
+export class LiveEvents implements ServedState {
   readonly #logs: ReadonlyMap<string, StreamLog>;
   /** For rows of this thread. */
   readonly sources: EventSources;
@@ -38,21 +36,14 @@ export class LiveEvents {
     return new Map(Array.from(queries, ([name, query]) => [name, this.sources.get(name)!.find!(query)]));
   }
 
-  /**
-   * Verifies that `append` can add the events of a delta.
-   * @throws Error if they do not follow those so far, or are of another log
-   */
-  assertNext(changes: EventChanges): void {
-    for (const [name, events] of changes) {
+  prepare(changes: StateTensors): () => void {
+    const appends = Array.from(splitHistories(changes), ([name, events]) => {
       const log = this.#logs.get(name);
       if (log === undefined) throw new Error(`the checkpoint before has no '${name}'`);
       log.store.assertNext(events);
-    }
-  }
-
-  /** Adds the events of a delta, which follow those so far. */
-  append(changes: EventChanges): void {
-    for (const [name, events] of changes) this.#logs.get(name)!.store.append(events);
+      return () => log.store.append(events);
+    });
+    return () => appends.forEach((append) => append());
   }
 }
 
