@@ -1,4 +1,4 @@
-import { mapsOf } from '../../test/support/batches.js';
+import { mapsOf, withMaps } from '../../test/support/batches.js';
 import type { Batch } from '../../src/core/batch.js';
 import { randomStream } from '../../src/core/random.js';
 import { benchOptions } from '../results.js';
@@ -85,13 +85,14 @@ export function clusterWorks(): readonly NamedWork[] {
 
 function drawnEvenly(batches: readonly Batch[]): readonly Batch[] {
   const random = randomStream(0, 'bench', 'even');
-  return batches.map((batch) => ({
-    ...batch,
-    ids: new Map(
-      [...mapsOf(batch).ids].map(([field, ids]) => [
-        field,
-        ids.map(() => random.below(Math.max(1, Math.round(VOCABULARY[field]! * LARGER)))),
-      ]),
-    ),
-  }));
+  return batches.map((batch) =>
+    withMaps(batch, {
+      ids: new Map(
+        [...mapsOf(batch).ids].map(([field, ids]) => [
+          field,
+          ids.map(() => random.below(Math.max(1, Math.round(VOCABULARY[field]! * LARGER)))),
+        ]),
+      ),
+    }),
+  );
 }

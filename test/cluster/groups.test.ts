@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { mapsOf } from '../support/batches.js';
+import { withMaps } from '../support/batches.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -54,10 +54,9 @@ function trainingWith(loss: object, steps: number, step: StepPlan = {}, smallest
 function apart({ batches, ...training }: Training): Training {
   return {
     ...training,
-    batches: batches.map((batch) => ({
-      ...batch,
-      labels: new Map([...mapsOf(batch).labels, [groupColumn(BY), new Float32Array(batch.rows).fill(-1)]]),
-    })),
+    batches: batches.map((batch) =>
+      withMaps(batch, { labels: new Map([[groupColumn(BY), new Float32Array(batch.rows).fill(-1)]]) }),
+    ),
   };
 }
 

@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { mapsOf } from '../support/batches.js';
+import { mapsOf, withMaps } from '../support/batches.js';
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -125,15 +125,16 @@ describe('tables in separate memory', () => {
     const ends = [];
     for (const isFar of [false, true]) {
       const program = programOf(planWith(isFar), false, choice, 1);
-      const moved = batches.map((batch) => ({
-        ...batch,
-        ids: new Map(
-          [...mapsOf(batch).ids].map(([field, ids]) => [
-            field,
-            isFar && field === far ? ids.map((id) => id + shift) : ids,
-          ]),
-        ),
-      }));
+      const moved = batches.map((batch) =>
+        withMaps(batch, {
+          ids: new Map(
+            [...mapsOf(batch).ids].map(([field, ids]) => [
+              field,
+              isFar && field === far ? ids.map((id) => id + shift) : ids,
+            ]),
+          ),
+        }),
+      );
       for (const batch of moved) await program.trainStep(batch);
       // The last rows, after training.
       let last: number[] = [];

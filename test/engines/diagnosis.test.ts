@@ -1,3 +1,4 @@
+import { withMaps } from '../support/batches.js';
 /** @module-tag long */
 import { column } from '../../src/core/batch.js';
 import { setTimeout } from 'node:timers/promises';
@@ -241,10 +242,9 @@ describe.each(engines)('the diagnosis of a step (%s)', (_, engineOf) => {
   it('is undefined for a skipped step, or if not requested', async () => {
     const program = compiled(await engineOf(), gatedPlan(DIAGNOSED));
     const batch = twoTermBatch(60);
-    const spoiled = {
-      ...batch,
+    const spoiled = withMaps(batch, {
       numbers: new Map([['price', column(batch, 'price', 'f32').data.map((x, i) => (i === 7 ? NaN : x))]]),
-    };
+    });
     const results: StepResult[] = [
       await program.trainStep(spoiled, DIAGNOSED),
       await program.trainStep(batch),

@@ -55,11 +55,11 @@ export const MUTATIONS = [
     replacement: '(NUMBER(dy, ldy) - 0 * dot)',
   },
   {
-    kernel: 'activateGradient (swish)',
-    mutation: 'missing term',
-    file: 'src/kernels/elementwise.c',
-    search: 'return p + y * (splat(1) - p);',
-    replacement: 'return p + splat(0) * y;',
+    kernel: 'activateGradient (sigmoid, tanh, swish)',
+    mutation: 'wrong sign',
+    file: 'bin/scalar-functions.js',
+    search: 'subtract: DOUBLE.subtract,',
+    replacement: 'subtract: DOUBLE.add,',
   },
   {
     kernel: 'diceGradient',

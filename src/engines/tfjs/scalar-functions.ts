@@ -13,9 +13,16 @@ export function applyFunction(each: ScalarFunction, x: Tensor, run: Execution): 
     return {
       value: y,
       saved: [saved],
-      gradients: (dy, [kept]) => [run.tf.mul(dy, computeSlope(each, of, kept!, kept!))],
+      gradients: (dy, [kept]) => [run.tf.mul(dy, slopeOf(each, of, kept!, run))],
     };
   });
+}
+
+/** The derivative from the kept tensor. A result whose slope is 0 where it is not positive is 0 there, as of relu. */
+function slopeOf(each: ScalarFunction, of: Arithmetic<Tensor>, kept: Tensor, { tf }: Execution): Tensor {
+  // One operation in place of three.
+  if ('below' in each.slope && each.slope.below === 0) return tf.sign(kept);
+  return computeSlope(each, of, kept, kept);
 }
 
 const arithmetic = ({ tf, constant }: Execution): Arithmetic<Tensor> => ({

@@ -1,3 +1,4 @@
+import { withMaps } from '../../support/batches.js';
 /** @module-tag long */
 import { column } from '../../../src/core/batch.js';
 import { describe, expect, it } from 'vitest';
@@ -47,10 +48,9 @@ describe.skipIf(gpu?.about.hasHalf !== true)('products in half precision on WebG
 
   it('skip a step with a value that exceeds half precision', async () => {
     const [half, whole] = [compiled('f16'), compiled('f32')];
-    const large = {
-      ...batch,
+    const large = withMaps(batch, {
       numbers: new Map([['D0', column(batch, 'D0', 'f32').data.map((value, b) => (b === 3 ? 1e5 : value))]]),
-    };
+    });
     const isTaken = async (program: Program): Promise<boolean> =>
       [...(await program.trainStep(large)).losses.values()].every(({ mean }) => Number.isFinite(mean));
     expect([await isTaken(half), await isTaken(whole)]).toEqual([false, true]);
