@@ -11,16 +11,14 @@ import { miniatures, type JoinedRow } from './support/public-data.js';
 import { scratchFolder } from './support/scratch.js';
 import { needsSpark, runOnSpark } from './support/spark.js';
 
-const page = ['prepare-ali-ccp', 'use-public-data-sets']
-  .map((name) => readFileSync(`docs/how-to/${name}.md`, 'utf8'))
-  .join('\n');
+const page = readFileSync('docs/how-to/use-public-data-sets.md', 'utf8');
 const FOLDER = join('configs', 'data');
 const SPLITS = ['train', 'valid', 'test'] as const;
 
 /** The code of the page under a name, as in `sql kuairand joined`. */
 function codeOf(name: string): string {
   const [, code] = new RegExp(`\`\`\`${name}\\n([^]*?)\`\`\``).exec(page) ?? [];
-  if (code === undefined) throw new Error(`no page has the code '${name}'`);
+  if (code === undefined) throw new Error(`the page has no code '${name}'`);
   return code;
 }
 

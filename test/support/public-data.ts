@@ -39,65 +39,6 @@ function write(folder: string, name: string, content: string): void {
 const cellsOf = (row: Cells | undefined, names: readonly string[]): Cells =>
   Object.fromEntries(names.map((name) => [name, row?.[name] ?? '']));
 
-/** Ali-CCP: impressions whose features are in two files, joined by \u0001, each field \u0002 id \u0003 value. */
-const aliCcp: Miniature = (folder) => {
-  const random = randomStream(1, 'ali-ccp');
-  const fields = {
-    common: ['101', '121', '122', '124', '125', '126', '127', '128', '129'],
-    own: ['205', '206', '207', '216', '301', '508', '509', '702'],
-  };
-  const feature = (field: string): string => `${field}\u0002${1 + random.below(30)}\u00031.0`;
-  const joined: JoinedRow[] = [];
-  for (const split of ['train', 'test'] as const) {
-    // As in the real files, fields may be missing or have many values.
-    const commons = range(60).map((i) => ({
-      index: `${split}${i}`,
-      list: [
-        ...fields.common.filter(() => random.uniform() < 0.95).map(feature),
-        '150_14\u00027\u00030.5',
-        '150_14\u00028\u00031.5',
-      ],
-    }));
-    const skeleton = range(split === 'train' ? ROWS : 200).map((i) => {
-      const { index } = pick(random, commons);
-      const click = coin(random, 0.3);
-      // Some users buy without a click.
-      return {
-        id: String(i),
-        click,
-        buy: coin(random, click === '1' ? 0.3 : 0.02),
-        index,
-        list: [...fields.own.map(feature), '210\u00025\u00031.0', '210\u00026\u00031.0'],
-      };
-    });
-    write(
-      folder,
-      `common_features_${split}.csv`,
-      commons.map(({ index, list }) => `${index},${list.length},${list.join('\u0001')}\n`).join(''),
-    );
-    write(
-      folder,
-      `sample_skeleton_${split}.csv`,
-      skeleton
-        .map(
-          ({ id, click, buy, index, list }) => `${id},${click},${buy},${index},${list.length},${list.join('\u0001')}\n`,
-        )
-        .join(''),
-    );
-    for (const { click, buy, index, list } of skeleton) {
-      const all = [...list, ...commons.find((common) => common.index === index)!.list];
-      const idOf = (field: string): string =>
-        all.find((text) => text.startsWith(`${field}\u0002`))?.split(/[\u0002\u0003]/)[1] ?? '';
-      const ids = Object.fromEntries([...fields.common, ...fields.own].map((field) => [`f${field}`, idOf(field)]));
-      joined.push({
-        split: split === 'train' && isHeldOut(index) ? 'valid' : split,
-        cells: { click, purchase: click === '1' ? buy : '0', ...ids },
-      });
-    }
-  }
-  return joined;
-};
-
 /**
  * AliExpress: searches and their results, without headers; the last column of the second file is 0, 1 (click) or 2
  * (purchase).
@@ -398,7 +339,6 @@ const mac: Miniature = (folder) => {
 
 /** By config name. */
 export const miniatures: Readonly<Record<string, Miniature>> = {
-  'ali-ccp': aliCcp,
   aliexpress: aliExpress,
   kuairand: kuaiRand,
   kuaisar: kuaiSar,
