@@ -6,7 +6,7 @@ import { createBagSource } from './synth/bags.js';
 import { NO_BIASES, type Biases } from './synth/biases.js';
 import { DelayLog } from './synth/delays.js';
 import { HistoryLog, type OnEvent } from './synth/histories.js';
-import { show, showOtherwise, type Impressions, type Rates, type Shown } from './synth/impressions.js';
+import { show, relog, type Impressions, type Rates, type Shown } from './synth/impressions.js';
 import { PRESETS, type PresetName, type SynthFormat } from './synth/presets.js';
 import type { Strays } from './synth/raw-rows.js';
 import {
@@ -245,7 +245,7 @@ function listFiles(
     ...splits,
     // The same rows and random numbers as the split, with all outcomes observed.
     { ...whole, name: clicked, areClicked: true },
-    { ...whole, name: shuffled, split: shuffled, shown: showOtherwise(shown, seed, { ...biases, position: 0 }) },
+    { ...whole, name: shuffled, split: shuffled, shown: relog(shown, seed, { ...biases, position: 0 }) },
   ];
 }
 

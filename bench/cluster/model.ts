@@ -64,8 +64,8 @@ export function shapeOf(
     .reduce((sum, rows) => sum + rows * share, 0);
   const operandsOf = (exchange: Collective): readonly (readonly Operand[])[] =>
     lists.pass.flatMap(({ kernel, operands }) => (kernel === exchange ? [operands] : []));
-  const countedOf = (isDealt: boolean): Counted => {
-    const counted = tables.all.filter((table) => table.isDealt === isDealt);
+  const countedOf = (isSharded: boolean): Counted => {
+    const counted = tables.all.filter((table) => table.isSharded === isSharded);
     let [rows, numbers] = [0, 0];
     for (const batch of batches) {
       for (const rank of ranks) {
@@ -74,7 +74,7 @@ export function shapeOf(
           const distinct = new Set(
             lookups.flatMap(({ field }) => [...column(batch, field, 'u32').data.subarray(begin, begin + own)]),
           );
-          const sent = isDealt ? [...distinct].filter((row) => row % processes !== rank).length : distinct.size;
+          const sent = isSharded ? [...distinct].filter((row) => row % processes !== rank).length : distinct.size;
           rows += sent;
           numbers += sent * width;
         }

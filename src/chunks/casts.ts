@@ -1,5 +1,5 @@
 import { grown } from '../core/grown.js';
-import { AS_IT_IS, type AffineStep } from '../core/scaling.js';
+import { IDENTITY_STEP, type AffineStep } from '../core/scaling.js';
 import type { ChunkRows } from './chunk.js';
 import { CELL_SEPARATOR, type CastTarget, type Column, type Target, type Utf8 } from './column.js';
 
@@ -56,7 +56,7 @@ export function castColumns(
   const values = numbersOf(column, rows.count);
   if (values === undefined) return undefined;
   if (cast.cell === 'class') return castClasses(values, rows.count, target);
-  const step = cast.affine ?? (cast.encode === undefined ? AS_IT_IS : undefined);
+  const step = cast.affine ?? (cast.encode === undefined ? IDENTITY_STEP : undefined);
   return step === undefined
     ? encodeNumbers(values, cast.encode!, rows, names, target)
     : scaleNumbers(values, rows.count, step, target);

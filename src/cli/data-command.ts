@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { listTasks } from '../config/experiment.js';
 import { loadConfig } from '../config/load.js';
 import { withoutRuns } from '../core/tasks.js';
-import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
+import { keptIn, listCached, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
 import { describeData } from '../data/info/describe-data.js';
 import { withTables } from '../data/sources/event-logs.js';
 import { rowFormatOf } from '../data/rows/row-format.js';
@@ -89,10 +89,10 @@ async function findEntries(path: string): Promise<readonly CachedFolder[]> {
   const add = (folders: readonly CachedFolder[]): void => folders.forEach((folder) => found.set(folder.path, folder));
   if (isConfig(path)) {
     const { data } = (await loadConfig(path)).experiment;
-    for (const paths of cachedPaths(data)) add(await keptOf(sourcesOf(paths), data.cache));
+    for (const paths of cachedPaths(data)) add(await listCached(sourcesOf(paths), data.cache));
   } else {
     const full = resolve(path);
-    add(await keptOf(sourcesOf(full)));
+    add(await listCached(sourcesOf(full)));
     if (statSync(full).isDirectory()) add(await keptIn(full));
   }
   return [...found.values()];

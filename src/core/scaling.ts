@@ -213,12 +213,12 @@ export function scaleSteps<Spec extends ScalingSpec>(spec: Spec, fitted: unknown
 
 /** Returns the steps as a single bitwise identical affine step, if possible. */
 export function toAffine([first, ...others]: readonly ScaleStep[]): AffineStep | undefined {
-  if (first === undefined) return AS_IT_IS;
+  if (first === undefined) return IDENTITY_STEP;
   return others.length === 0 && first.kind === 'affine' ? first : undefined;
 }
 
 /** The identity. */
-export const AS_IT_IS: AffineStep = { kind: 'affine', subtract: 0, divide: 1 };
+export const IDENTITY_STEP: AffineStep = { kind: 'affine', subtract: 0, divide: 1 };
 
 function applyStep(step: ScaleStep): Scale {
   if (step.kind === 'rank') return applyRank(step);

@@ -285,7 +285,7 @@ export interface Engine {
   /** Returns the bytes of a plan besides weights and optimizer state, computed from shapes. */
   activationBytes(plan: Plan): number;
   /** Returns the bytes of tables with their optimizer state that are stored in their own memory; default: 0. */
-  apartBytes?(plan: Plan): number;
+  externalBytes?(plan: Plan): number;
   /** Maximum bytes of everything else; Infinity if only the machine is a limit. */
   readonly maxBytes: number;
   /** Whether its programs support distributed training. */

@@ -56,7 +56,7 @@ export interface Host {
 export interface HostFactory {
   create(plan: Plan): Host;
   /** Returns the bytes of a plan's tables that are stored in memory of their own. */
-  apartBytes(plan: Plan): number;
+  externalBytes(plan: Plan): number;
   /** Maximum bytes of everything else. */
   readonly maxBytes: number;
 }

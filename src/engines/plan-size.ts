@@ -7,7 +7,7 @@ import { countRowWords } from '../tables/row-formats.js';
 import { countElements } from '../core/tensor.js';
 import { averageWords } from './average.js';
 import { checkGrowth } from './check-growth.js';
-import { rowsHere } from './dealt-rows.js';
+import { localRowCount } from './table-sharding.js';
 import { tableOptimizer, type Engine, type Plan } from './engine.js';
 
 /** Size of a model. */
@@ -37,7 +37,7 @@ export interface PlanSize {
  */
 export function planSize(
   plan: Plan,
-  engine: Pick<Engine, 'activationBytes' | 'apartBytes' | 'maxBytes' | 'refuseTooLarge'>,
+  engine: Pick<Engine, 'activationBytes' | 'externalBytes' | 'maxBytes' | 'refuseTooLarge'>,
   vocabularyBytes: number,
   availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity),
 ): PlanSize {
@@ -45,7 +45,7 @@ export function planSize(
   const size = { ...countWeights(plan), activationBytes: engine.activationBytes(plan), vocabularyBytes };
   const engineBytes = size.weightBytes + size.optimizerBytes + size.activationBytes;
   const neededBytes = engineBytes + vocabularyBytes;
-  const sharedBytes = engineBytes - (engine.apartBytes?.(plan) ?? 0);
+  const sharedBytes = engineBytes - (engine.externalBytes?.(plan) ?? 0);
   if (sharedBytes > engine.maxBytes)
     throw userError('data', {
       key: 'training',
@@ -86,14 +86,16 @@ function countWeights(plan: Plan): Omit<PlanSize, 'activationBytes' | 'vocabular
 
 /** Counts the words of a table's weights in this process. */
 function weightWords(plan: Plan, table: TableSpec): number {
-  return rowsHere(usedRows(table), plan) * countRowWords(plan.tableFormat ?? 'f32', table.width);
+  return localRowCount(usedRows(table), plan) * countRowWords(plan.tableFormat ?? 'f32', table.width);
 }
 
 /** Counts the words of a table's optimizer state and EMA in this process. */
 function stateWords(plan: Plan, table: TableSpec): number {
   if (table.isFrozen === true) return 0;
   const slots = countSlotElements(optimizers.build(tableOptimizer(plan.optimizers, table)), table.width);
-  return rowsHere(usedRows(table), plan) * (slots + (plan.step?.average === undefined ? 0 : averageWords(table.width)));
+  return (
+    localRowCount(usedRows(table), plan) * (slots + (plan.step?.average === undefined ? 0 : averageWords(table.width)))
+  );
 }
 
 /** Describes the largest tables of a plan, for an error. */

@@ -61,7 +61,7 @@ export function show(world: World, seed: number, rates: Rates, biases: Biases): 
 }
 
 /** Creates another log of the same world; its rates may differ, since users behave as before. */
-export function showOtherwise({ world, intercepts }: Shown, seed: number, biases: Biases): Shown {
+export function relog({ world, intercepts }: Shown, seed: number, biases: Biases): Shown {
   return { world, biases, intercepts, meet: sampleEncounters(world, seed, biases) };
 }
 

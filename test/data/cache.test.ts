@@ -13,7 +13,7 @@ import {
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { keptOf, removeCached } from '../../src/data/cache/cache-list.js';
+import { listCached, removeCached } from '../../src/data/cache/cache-list.js';
 import { fingerprintSchema, isSameContent, type Fingerprint } from '../../src/data/readers/fingerprint.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
@@ -248,7 +248,7 @@ describe('cache', () => {
     await expect(run(path)).rejects.toThrow(
       /shard-00000\.safetensors: is damaged or was overwritten: .*; .*'npx mtl data clean'/,
     );
-    await removeCached(await keptOf([{ path, home: join(dirname(path), '.mtl') }]));
+    await removeCached(await listCached([{ path, home: join(dirname(path), '.mtl') }]));
     expect((await run(path)).told).toEqual(['learning', 'encoding']);
   });
 

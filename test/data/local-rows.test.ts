@@ -13,7 +13,7 @@ import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/ro
 import { blockColumns, columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
 import { samplingOptions } from '../../src/data/sampling-options.js';
 import { joinedShards } from '../../src/data/shards/joined-shards.js';
-import { leftOutOf } from '../../src/data/shards/counts.js';
+import { readLeftOut } from '../../src/data/shards/counts.js';
 import { openShards, type Shards } from '../../src/data/shards/reader.js';
 import { asStored } from '../../src/data/shards/shard-view.js';
 import { dataOptions } from '../../src/data/options.js';
@@ -167,7 +167,7 @@ async function fromFiles(paths: readonly string[], format: RowFormat, threads = 
   return {
     fitted: toFittedKey(fitted),
     rows: await rowsIn(shardDataset(all, asStored(blockColumns(encoded)), { lossKeys: encoded.spec.lossKeys })),
-    leftOut: leftOutOf(all.manifest),
+    leftOut: readLeftOut(all.manifest),
     rejected: policy.count,
     shards: shards.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, found]) => found),
   };

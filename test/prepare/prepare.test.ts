@@ -14,7 +14,7 @@ import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { idCountsOf, labelCountsOf } from '../../src/data/shards/counts.js';
+import { readIdCounts, readLabelCounts } from '../../src/data/shards/counts.js';
 import { readManifest } from '../../src/data/shards/manifest.js';
 import { prepare, type PrepareOptions } from '../../src/prepare.js';
 import { BAG_FIELDS, FIELDS } from '../../src/prepare/fields.js';
@@ -243,7 +243,7 @@ describe('mtl prepare ali-ccp', () => {
     for (const split of ['train', 'valid', 'test']) {
       const folder = join(out, split);
       const rows = await readShardRows(folder);
-      const counts = idCountsOf((await readManifest(folder))!);
+      const counts = readIdCounts((await readManifest(folder))!);
       for (const field of FIELDS) {
         const ids = rows.flatMap((row) =>
           BAG_FIELDS.has(field) ? (row[field] as Values).map(([id]) => id) : [row[field] as number],
@@ -261,7 +261,7 @@ describe('mtl prepare ali-ccp', () => {
       const folder = join(out, split);
       const rows = await readShardRows(folder);
       const ones = (label: string): number => rows.filter((row) => row[label] === 1).length;
-      expect(labelCountsOf((await readManifest(folder))!)).toEqual(
+      expect(readLabelCounts((await readManifest(folder))!)).toEqual(
         new Map(['click', 'purchase'].map((label) => [label, ones(label)])),
       );
       expect(ones('click')).toBeGreaterThan(0);

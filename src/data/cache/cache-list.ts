@@ -56,7 +56,7 @@ interface Look {
  * Lists the entries of sources.
  * @param configured cache directory of the config
  */
-export async function keptOf(
+export async function listCached(
   sources: readonly { readonly path: string; readonly home: string }[],
   configured?: string,
 ): Promise<readonly CachedFolder[]> {

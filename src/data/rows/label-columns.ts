@@ -89,7 +89,7 @@ export function isNumberLabel(label: LabelColumn): boolean {
 }
 
 /** Returns the fix for a missing label. */
-export function blankCure(isClass: boolean): string {
+export function missingLabelFix(isClass: boolean): string {
   return (
     'correct the row, or set onMissing for the task: mask (excluded from its ' +
     `loss)${isClass ? ', drop (row excluded) or negative (0)' : ' or drop (row excluded)'}`
@@ -218,7 +218,7 @@ function delayLabels(tasks: readonly Task[]): readonly LabelColumn[] {
 
 function readMissing(mayBeBlank: boolean, expected: string, isClass: boolean): number {
   if (mayBeBlank) return NaN;
-  throw new InvalidValueError(expected, blankCure(isClass));
+  throw new InvalidValueError(expected, missingLabelFix(isClass));
 }
 
 /** Adds cleaning to a label. */

@@ -12,7 +12,7 @@ import {
   tasksGiven,
   type Task,
 } from '../../core/tasks.js';
-import { blankCure, labelColumnsOf } from './label-columns.js';
+import { missingLabelFix, labelColumnsOf } from './label-columns.js';
 
 /**
  * Checks the labels of the kept rows of a chunk, which the block has after its own rows: missing labels and violations
@@ -184,7 +184,7 @@ function labelErrors(task: Task) {
   return {
     missing: new BadValue(
       `a value for ${name}${given === undefined ? '' : ` if ${given} is 1`}`,
-      blankCure(task.type === 'classification'),
+      missingLabelFix(task.type === 'classification'),
     ),
     violation: new BadValue(
       `${given} to be 1 if ${name} is 1`,

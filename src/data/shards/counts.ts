@@ -37,17 +37,17 @@ export function countLabels(block: RowBlock, columns: readonly BlockColumn[], co
 }
 
 /** Returns the number of excluded rows of shards by reason, as far as their writer counted them. */
-export function leftOutOf({ about }: Manifest): LeftOut {
+export function readLeftOut({ about }: Manifest): LeftOut {
   return new Map(Object.entries(about.leftOut ?? {}));
 }
 
 /** Returns the number of rows with label 1 by column, as far as the writer of the shards counted them. */
-export function labelCountsOf({ about }: Manifest): ReadonlyMap<string, number> {
+export function readLabelCounts({ about }: Manifest): ReadonlyMap<string, number> {
   return new Map(Object.entries(about.labelCounts ?? {}));
 }
 
 /** Returns the number of ids by column, as far as the writer of the shards counted them. */
-export function idCountsOf({ about }: Manifest): ReadonlyMap<string, IdCount> {
+export function readIdCounts({ about }: Manifest): ReadonlyMap<string, IdCount> {
   return new Map(Object.entries(about.idCounts ?? {}));
 }
 
@@ -70,9 +70,9 @@ export function sumCounts(manifests: readonly Manifest[]): Manifest['about'] {
   const idCounts = new Map<string, IdCount>();
   const keyTexts = new Map<string, KeyTexts>();
   for (const manifest of manifests) {
-    countLeftOut(leftOut, leftOutOf(manifest));
-    countLeftOut(labelCounts, labelCountsOf(manifest));
-    for (const [name, count] of idCountsOf(manifest)) addIdCount(idCounts, name, count);
+    countLeftOut(leftOut, readLeftOut(manifest));
+    countLeftOut(labelCounts, readLabelCounts(manifest));
+    for (const [name, count] of readIdCounts(manifest)) addIdCount(idCounts, name, count);
     addKeyTexts(keyTexts, keyTextsOf(manifest));
   }
   return {

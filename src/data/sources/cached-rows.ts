@@ -18,7 +18,7 @@ import {
   type RowFormat,
 } from '../rows/row-format.js';
 import { createSampler } from '../rows/sampling.js';
-import { leftOutOf } from '../shards/counts.js';
+import { readLeftOut } from '../shards/counts.js';
 import { openShards, type Shards } from '../shards/reader.js';
 import type { ShardWriter } from '../shards/writer.js';
 import { reportShare, type CellPart } from './cell-part.js';
@@ -73,7 +73,7 @@ export async function cachedRawRows(part: CellPart, format: RowFormat, reading: 
   });
   const shards = await openCached(folder, part, reading);
   const files = rows.map((file) => file.columns);
-  return { folder, rows: await openRawRows(shards, format, files), leftOut: leftOutOf(shards.manifest) };
+  return { folder, rows: await openRawRows(shards, format, files), leftOut: readLeftOut(shards.manifest) };
 }
 
 /** Returns whether raw rows are useful: what is fitted may change when there is another file. */

@@ -24,7 +24,7 @@ import {
   type RowFormat,
 } from '../rows/row-format.js';
 import { countLeftOut } from '../rows/rejects.js';
-import { idCountsOf, leftOutOf } from '../shards/counts.js';
+import { readIdCounts, readLeftOut } from '../shards/counts.js';
 import { joinedShards } from '../shards/joined-shards.js';
 import type { Shards } from '../shards/reader.js';
 import { asStored } from '../shards/shard-view.js';
@@ -42,7 +42,7 @@ import { reportShare, type CellOpening, type CellPart, type OpenedFile } from '.
 import { CellParts } from './cell-parts.js';
 import type { ComputedColumns } from './computed-columns.js';
 import type { DataFile } from './find-files.js';
-import { sideBySide } from './side-by-side.js';
+import { encodeDistributed } from './distributed-encode.js';
 import type { Access, Reading, Source, StreamReading } from './source.js';
 
 /**
@@ -115,7 +115,7 @@ class CellSource implements Source {
     const own = recipe('fitted', [recipeOf({ ...format, keys: [] })], ofFiles);
     const trained = trainedFormat(format);
     let fitted: Fitted | undefined;
-    const folder = await sideBySide(all, reading, {
+    const folder = await encodeDistributed(all, reading, {
       isLacking: () => whole.lacks('fitted', own, reading),
       make: this.#keepsRaw(format, reading) ? (part, quiet) => cachedRawRows(part, trained, quiet) : undefined,
       all: () =>
@@ -138,7 +138,7 @@ class CellSource implements Source {
     await this.#opening.computed?.prepare(reading);
     const keepsRaw = this.#keepsRaw(format, reading);
     const encode = (part: CellPart, own: Reading): Promise<Shards> => cachedShards(part, format, own, keepsRaw);
-    const all = await sideBySide(this.#parts.all, reading, {
+    const all = await encodeDistributed(this.#parts.all, reading, {
       isLacking: () => lackShards(this.#parts.all, format, reading),
       make: encode,
       all: () => this.#parts.readEach(reading, encode),
@@ -146,8 +146,8 @@ class CellSource implements Source {
     await tidyWritten(this.#parts.whole.cacheOf(reading));
     const shards = joinedShards(all);
     if (shards.manifest.rows === 0)
-      throw noRows(this.files, leftOutOf(shards.manifest), format.spec.filter, reading.policy.reasons);
-    const counts = idCountsOf(shards.manifest);
+      throw noRows(this.files, readLeftOut(shards.manifest), format.spec.filter, reading.policy.reasons);
+    const counts = readIdCounts(shards.manifest);
     const stored = eventSizes(format.fields);
     return shardDataset(shards, asStored(storedColumns(format)), {
       createAdder: () => itemAdder(format.fields),

@@ -20,7 +20,7 @@ import { finishFits, startFits } from '../encoding/row-fitter.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';
-import { idCountsOf, type IdCount } from '../shards/counts.js';
+import { readIdCounts, type IdCount } from '../shards/counts.js';
 import { contentHashOf, MANIFEST, type ShardColumn } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
 import {
@@ -149,7 +149,7 @@ class ShardSource implements Source {
 
   async dataset(format: EncodedFormat, { threads, onWarning }: Reading): Promise<Dataset> {
     this.#checkFormat(format);
-    const counts = idCountsOf(this.#shards.manifest);
+    const counts = readIdCounts(this.#shards.manifest);
     checkKeys(format.keys, this.#stored, counts, this.#manifestPath);
     // Only the counts of fields that take stored ids as they are are known.
     const idCounts = new Map<string, IdCount>();

@@ -104,12 +104,12 @@ export function compile(given: Plan, { folds }: CombineOptions = { folds: true }
   const { graph } = plan;
   const layout = createLayout(plan, graph);
   const { buffers, areas, termAreas, places } = layout;
-  const isApart = areas > 1;
+  const hasAreas = areas > 1;
   let products: Sums = { at: undefined, count: 0 };
   let productsOfTensors = NO_PRODUCTS;
   const lists: Compiled['lists'] = {
     train: lowerList((list) => {
-      if (isApart) return;
+      if (hasAreas) return;
       const pass = lowerPass(layout, 'train', list);
       pass.forward();
       pass.back(graph.terms, 0);
@@ -126,7 +126,7 @@ export function compile(given: Plan, { folds }: CombineOptions = { folds: true }
       lowerBack(layout, pass, areas, list);
     }),
     products: lowerList((list) => {
-      if (isApart) products = lowerProducts(rangesByReach(layout).shared, areas, 'of terms', buffers, list);
+      if (hasAreas) products = lowerProducts(rangesByReach(layout).shared, areas, 'of terms', buffers, list);
     }),
     update: lowerList((list) => lowerUpdate(layout, list)),
     exchange: lowerList((list) => lowerExchange(layout, list)),

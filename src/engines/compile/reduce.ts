@@ -14,7 +14,7 @@ interface Range {
   /** The number of a table's distinct rows; 0 for dense weights. */
   readonly countAt: Ref | 0;
   /** Whether each process has rows of its own, so that sums over them are added up over all processes. */
-  readonly isDealt: boolean;
+  readonly isSharded: boolean;
 }
 
 /** Doubles that a kernel writes for each range, and the host or another kernel sums. */
@@ -28,12 +28,12 @@ const CHUNK = 1 << 14;
 
 /** The gradients of all tables. */
 function tableRanges({ tables }: Layout): readonly Range[] {
-  return tables.trained.map(({ gradients: g, areaWords, width: count, count: countAt, isDealt }) => ({
+  return tables.trained.map(({ gradients: g, areaWords, width: count, count: countAt, isSharded }) => ({
     g,
     areaWords,
     count,
     countAt,
-    isDealt,
+    isSharded,
   }));
 }
 
@@ -46,7 +46,7 @@ function denseRanges({ gradients, places }: Layout): readonly Range[] {
     areaWords,
     count: Math.min(CHUNK, places.weightsCount - begin),
     countAt: 0,
-    isDealt: false,
+    isSharded: false,
   }));
 }
 
@@ -71,7 +71,7 @@ export function rangesByTensor(layout: Layout): readonly TensorRange[] {
       areaWords,
       count,
       countAt: 0,
-      isDealt: false,
+      isSharded: false,
     };
   });
   return [
@@ -103,7 +103,7 @@ export function lowerProducts(
   const outOf = (turn: number): Ref => shift(at, 2 * turn * size);
   for (const [turn, { g, areaWords, count, countAt }] of ranges.entries())
     list.emit('products', { g, areaBytes: areaWords * WORD, count, countAt, areas, out: outOf(turn), turn });
-  list.together(ranges.flatMap(({ isDealt }, turn) => (isDealt ? [{ at: outOf(turn), count: size }] : [])));
+  list.together(ranges.flatMap(({ isSharded }, turn) => (isSharded ? [{ at: outOf(turn), count: size }] : [])));
   return { at, count: ranges.length };
 }
 

@@ -2,7 +2,7 @@ import { countSlotElements, type Optimizer } from '../../optimizers/optimizer.js
 import { findMaxItems, type InputLayout, type TableSpec } from '../../tables/layout.js';
 import { countRowWords, resolveFormat, type TableFormat } from '../../tables/row-formats.js';
 import { averageWords } from '../average.js';
-import { isDealt, rowsHere, type Dealing } from '../dealt-rows.js';
+import { isShardedTable, localRowCount, type Sharding } from '../table-sharding.js';
 import type { ProcessGroup } from '../../core/process-group.js';
 import { BATCH, type Domain } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
@@ -43,7 +43,7 @@ export interface TablePlace extends TableSpec, GatheredRows {
   readonly update: TableUpdate;
   /** Rows of all processes. */
   readonly allRows: number;
-  readonly isDealt: boolean;
+  readonly isSharded: boolean;
   /** Rows that are looked up: the table's, or those that a step fetched from their ranks. */
   readonly looked: { readonly at: Ref; readonly stride: number; readonly rows: number };
   /** Format of its rows. */
@@ -108,7 +108,7 @@ export interface TableSizes {
   spareRowsOf(table: TableSpec): number;
   readonly tableFormat: TableFormat;
   /** Decides which tables are sharded. */
-  readonly dealing: Dealing;
+  readonly dealing: Sharding;
   /** Maximum rows of a pass and of a step in this process. */
   readonly ownRows: number;
   readonly ownStepRows: number;
@@ -133,13 +133,13 @@ export function placeTables(
     return placeTable(table, own, layout, buffers, updateOf(table), shift(claims, t), sharedFrom, sizes);
   });
   const byName = new Map(all.map((table) => [table.name, table]));
-  const itemPlaces = placeItems(graph, found, layout, buffers, sizes.ownRows, (name) => byName.get(name)!.isDealt);
+  const itemPlaces = placeItems(graph, found, layout, buffers, sizes.ownRows, (name) => byName.get(name)!.isSharded);
   const column: TablePlaces['column'] = (kind, field, width = 1) =>
     createView(buffers.take(`${kind} ${field}`, 'column', BATCH, width), width, width);
   return {
     all,
     trained: all.filter(({ isFrozen }) => isFrozen !== true),
-    gathered: all.filter(({ isFrozen, isDealt }) => isFrozen !== true || isDealt),
+    gathered: all.filter(({ isFrozen, isSharded }) => isFrozen !== true || isSharded),
     byName,
     claims,
     lookups,
@@ -148,12 +148,15 @@ export function placeTables(
     fresh: buffers.take('fresh', 'settings', 1, 2),
     column,
     // Fetched rows have numbers of their own in each table.
-    ids({ name, isDealt }, { kind, field, value: { rows } }) {
-      if (kind === 'id') return isDealt ? buffers.take(`id ${field} of ${name}`, 'column', BATCH) : column('id', field);
-      return isDealt ? buffers.take(`item ids ${field} of ${name}`, 'column', rows) : takeItemIds(buffers, field, rows);
+    ids({ name, isSharded }, { kind, field, value: { rows } }) {
+      if (kind === 'id')
+        return isSharded ? buffers.take(`id ${field} of ${name}`, 'column', BATCH) : column('id', field);
+      return isSharded
+        ? buffers.take(`item ids ${field} of ${name}`, 'column', rows)
+        : takeItemIds(buffers, field, rows);
     },
-    bag: ({ name, isDealt }, field) =>
-      isDealt ? buffers.take(`bag ${field} of ${name}`, 'column', 1, 2) : takeBag(buffers, field),
+    bag: ({ name, isSharded }, field) =>
+      isSharded ? buffers.take(`bag ${field} of ${name}`, 'column', 1, 2) : takeBag(buffers, field),
   };
 }
 
@@ -199,8 +202,8 @@ function placeTable(
   const rowWords = countRowWords(tableFormat, width);
   const average = rowWords + countSlotElements(update.optimizer, width);
   const stride = average + (isAveraged && isFrozen !== true ? averageWords(width) : 0);
-  const rows = rowsHere(allRows, dealing);
-  const isSharded = isDealt(allRows, dealing);
+  const rows = localRowCount(allRows, dealing);
+  const isSharded = isShardedTable(allRows, dealing);
   const maxIds = countMaxIds(lookups, layout);
   const mostOf = (batchRows: number, all: number): number => Math.min(all, batchRows * maxIds);
   const gatheredOf = (of: string, most: number): GatheredRows => ({
@@ -228,7 +231,7 @@ function placeTable(
     rowWords,
     stride,
     update,
-    isDealt: isSharded,
+    isSharded,
     average,
     at,
     claim,

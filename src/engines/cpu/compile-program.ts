@@ -30,14 +30,14 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     tableBytes: watch.tableBytes,
     readsInPlace: !('reason' in kernels.native),
   });
-  const { memory, apart, image } = cpu;
-  const instance = instantiate(kernels, memory, apart);
+  const { memory, external, image } = cpu;
+  const instance = instantiate(kernels, memory, external);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
   const team = new Team({
     kernels,
     instance,
     memory,
-    apart,
+    external,
     lists: placeLists(compiled.lists, cpu, compiled, instance),
     barrier: BEGIN,
     threads,
@@ -86,7 +86,7 @@ export function activationBytes(plan: Plan): number {
 }
 
 /** Returns the bytes of a plan's tables that are stored in memory of their own. */
-export function apartBytes(plan: Plan): number {
+export function externalBytes(plan: Plan): number {
   const compiled = compileForSize(plan);
   return tableBytesOf(compiled, planCpuMemory(compiled));
 }

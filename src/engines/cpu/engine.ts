@@ -3,7 +3,7 @@ import type { Engine } from '../engine.js';
 import { kernelChoice } from '../kernel-choice.js';
 import { loadKernels } from './load-kernels.js';
 import { MAX_BYTES, type KernelModule } from './module.js';
-import { activationBytes, apartBytes, compileProgram } from './compile-program.js';
+import { activationBytes, externalBytes, compileProgram } from './compile-program.js';
 import { Threads, type TeamWatch } from './team.js';
 
 /**
@@ -40,7 +40,7 @@ export function createCpuEngine(
     startAhead,
     compile,
     activationBytes,
-    apartBytes,
+    externalBytes,
     maxBytes: MAX_BYTES,
     takesPeers: true,
     precisions: ['f32', 'bf16'],

@@ -21,7 +21,7 @@ import { createResults, readDistinct, readGramian, readTableGradients } from '..
 import { Store } from '../state/store.js';
 import { watchUpdates } from '../state/watch-updates.js';
 import { BEGIN } from './begin.js';
-import { apartBytes } from './compile-program.js';
+import { externalBytes } from './compile-program.js';
 import { InputRows } from './input-rows.js';
 import { placeLists } from './lists.js';
 import { createLoader, type Loader } from './load.js';
@@ -98,15 +98,15 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
   for (const value of looked) layout.places.of(value);
   const compiled = lowerHost(layout);
   const cpu = allocate(layout, compiled.lists);
-  const { memory, apart } = cpu;
-  const instance = instantiate(kernels, memory, apart);
+  const { memory, external } = cpu;
+  const instance = instantiate(kernels, memory, external);
   const lists = placeLists(compiled.lists, cpu, layout, instance);
-  const team = new Team({ kernels, instance, memory, apart, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
+  const team = new Team({ kernels, instance, memory, external, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
   return new CpuHost(layout, compiled, cpu, team);
 }
 
 /** Hosts in the memory of the kernels. */
-export const cpuHosts: HostFactory = { create: (plan) => createHost(plan), apartBytes, maxBytes: MAX_BYTES };
+export const cpuHosts: HostFactory = { create: (plan) => createHost(plan), externalBytes, maxBytes: MAX_BYTES };
 
 class CpuHost implements Host {
   readonly store: Store;

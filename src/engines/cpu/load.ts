@@ -18,7 +18,7 @@ export function createLoader(of: Layout, { memory, plan, mover, image: { words, 
   const { tables, domains } = of;
   const loadColumns = createColumnLoader(of, words, wordAt);
   const numbered = tables.all
-    .filter(({ isDealt }) => isDealt)
+    .filter(({ isSharded }) => isSharded)
     .flatMap((table) =>
       table.lookups.flatMap(({ kind, field }) =>
         kind === 'pooled' ? [{ field, bag: wordAt(tables.bag(table, field)) }] : [],

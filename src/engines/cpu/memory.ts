@@ -2,7 +2,7 @@ import { WORD, type Buffer, type Ref } from '../compile/buffers.js';
 import type { Call } from '../compile/call-list.js';
 import type { Layout } from '../compile/layout.js';
 import { tableTensor } from '../engine.js';
-import { createApart, isApart, type Apart } from '../state/apart.js';
+import { createExternalTables, isExternal, type ExternalTable } from '../state/external-tables.js';
 import { createImage, type Image } from '../state/image.js';
 import { fillBuffers } from '../state/results.js';
 import { planMemory, type MemoryPlan } from '../state/memory-plan.js';
@@ -22,7 +22,7 @@ export const TABLE_BYTES = 2 ** 31;
 export interface CpuMemory {
   readonly memory: WebAssembly.Memory;
   readonly plan: MemoryPlan;
-  readonly apart: readonly Apart[];
+  readonly external: readonly ExternalTable[];
   readonly image: Image;
   /** Where lists of calls are placed. */
   readonly lists: Ref;
@@ -63,10 +63,10 @@ export function allocate(
   const inPlace = new Map(listSharedTables(layout, readsInPlace));
   const plan = planCpuMemory(layout, tableBytes, new Set(inPlace.keys()));
   const memory = createMemory(plan.bytes);
-  const apart = createApart(layout.tables.all, plan, inPlace);
-  const image = createImage(memory.buffer, plan, apart);
+  const external = createExternalTables(layout.tables.all, plan, inPlace);
+  const image = createImage(memory.buffer, plan, external);
   fillBuffers(layout, image);
-  return { memory, plan, apart, image, lists: listsAt, mover: new RowMover(layout.plan.layout) };
+  return { memory, plan, external, image, lists: listsAt, mover: new RowMover(layout.plan.layout) };
 }
 
 /**
@@ -91,6 +91,6 @@ function listSharedTables(
  */
 export function tableBytesOf({ tables }: Layout, plan?: MemoryPlan): number {
   return tables.all
-    .filter((table) => plan === undefined || isApart(table, plan))
+    .filter((table) => plan === undefined || isExternal(table, plan))
     .reduce((sum, { at: { buffer }, stride }) => sum + (buffer.rows as number) * stride * WORD, 0);
 }

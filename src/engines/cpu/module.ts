@@ -1,8 +1,8 @@
 import type { NotBuilt } from '../../system/native-build.js';
 import { SIGNATURES } from '../compile/kernel-signatures.js';
 import type { Precision } from '../precision.js';
-import type { Apart } from '../state/apart.js';
-import { APART } from '../state/memory-plan.js';
+import type { ExternalTable } from '../state/external-tables.js';
+import { EXTERNAL_BASE } from '../state/memory-plan.js';
 import { BEGIN } from './begin.js';
 import type { Instance, Kernels, Shares } from './kernels.js';
 import { familyIndex, openAddon, type NativeKernels } from './native/addon.js';
@@ -50,9 +50,9 @@ export function createMemory(bytes: number): WebAssembly.Memory {
 export function instantiate(
   { module, native }: KernelModule,
   memory: WebAssembly.Memory,
-  apart: readonly Apart[] = [],
+  external: readonly ExternalTable[] = [],
 ): Instance {
-  return 'reason' in native ? instantiateWasm(module, memory, apart) : instantiateNative(native, memory, apart);
+  return 'reason' in native ? instantiateWasm(module, memory, external) : instantiateNative(native, memory, external);
 }
 
 /** What src/kernels exports. */
@@ -62,19 +62,19 @@ type Exports = Kernels & Shares & Pick<Instance, 'run'> & { heapBase(): number }
 export function instantiateWasm(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
-  apart: readonly Apart[] = [],
+  external: readonly ExternalTable[] = [],
 ): Instance {
   const { run, heapBase, shareBegin, shareEnd, ...kernels } = new WebAssembly.Instance(module, { env: { memory } })
     .exports as unknown as Exports;
   if (heapBase() > BEGIN) throw new Error('the kernels need more memory of their own');
   return {
-    kernels: stagedKernels(kernels, { shareBegin, shareEnd }, memory, apart, () => {
+    kernels: stagedKernels(kernels, { shareBegin, shareEnd }, memory, external, () => {
       const own = createMemory(BEGIN);
       return { kernels: instantiateWasm(module, own).kernels, memory: own };
     }),
     // WebAssembly returns signed integers.
     run: (from, to) => run(from, to) >>> 0,
-    reach: (table) => (table < APART ? table : undefined),
+    reach: (table) => (table < EXTERNAL_BASE ? table : undefined),
   };
 }
 
@@ -82,19 +82,19 @@ export function instantiateWasm(
 export function instantiateNative(
   { path, family }: NativeKernels,
   memory: WebAssembly.Memory,
-  apart: readonly Apart[] = [],
+  external: readonly ExternalTable[] = [],
 ): Instance {
   const addon = openAddon(path);
   const index = familyIndex(addon, family);
   const bytes = new Uint8Array(memory.buffer);
   const begin = addon.addressOf(bytes);
   addon.useHugePages(bytes);
-  const tables = apart.map(({ at, floats }) => {
+  const tables = external.map(({ at, floats }) => {
     addon.useHugePages(floats);
     return { at, end: at + floats.byteLength, shift: addon.addressOf(floats) - begin - at };
   });
   const reach = (table: number): number => {
-    const own = table < APART ? undefined : tables.find(({ at, end }) => table >= at && table < end);
+    const own = table < EXTERNAL_BASE ? undefined : tables.find(({ at, end }) => table >= at && table < end);
     return table + (own?.shift ?? 0);
   };
   const kernels = Object.entries(SIGNATURES).map(([name, parameters], kernel) => {

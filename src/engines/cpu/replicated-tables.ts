@@ -24,7 +24,7 @@ export class ReplicatedTables {
     this.#cpu = cpu;
     this.#stage = stage;
     this.#onExchange = onExchange;
-    this.#tables = layout.tables.gathered.filter(({ isDealt }) => !isDealt);
+    this.#tables = layout.tables.gathered.filter(({ isSharded }) => !isSharded);
   }
 
   /** Adds up the gradients of all processes, in rank order. */

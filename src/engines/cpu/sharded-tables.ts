@@ -40,7 +40,7 @@ export class ShardedTables {
     this.#stage = stage;
     this.#onExchange = onExchange;
     this.#withBags = interpolateRows(layout.plan.layout);
-    this.#tables = layout.tables.all.filter(({ isDealt }) => isDealt);
+    this.#tables = layout.tables.all.filter(({ isSharded }) => isSharded);
     this.#finders = this.#tables.map((table) => new RowFinder(table, layout.peers.size));
     this.#requested = this.#served = this.#segmentsOf(() => 0);
   }

@@ -1,6 +1,6 @@
 import type { TableRule } from '../compile/call-list.js';
-import { rowsAt, type Apart } from '../state/apart.js';
-import { APART } from '../state/memory-plan.js';
+import { rowsAt, type ExternalTable } from '../state/external-tables.js';
+import { EXTERNAL_BASE } from '../state/memory-plan.js';
 import { WORD } from '../compile/buffers.js';
 import { CONSTANT_WORDS } from '../compile/layout.js';
 import { argumentNames } from '../compile/kernel-arguments.js';
@@ -37,15 +37,15 @@ export function stagedKernels(
   kernels: Kernels,
   shares: Shares,
   memory: WebAssembly.Memory,
-  apart: readonly Apart[],
+  external: readonly ExternalTable[],
   createStage: () => Stage,
 ): Kernels {
-  if (apart.length === 0) return kernels;
-  const staged = new StagedKernels(shares, memory, apart, new StageMemory(createStage()));
+  if (external.length === 0) return kernels;
+  const staged = new StagedKernels(shares, memory, external, new StageMemory(createStage()));
   const chosen = Object.entries(staged.all()).map(([name, kernel]) => {
     const within = kernels[name as TableKernel];
     const tableAt = argumentNames(name as TableKernel).indexOf('table');
-    const either: Kernel = (...args) => (args[tableAt]! >= APART ? kernel(...args) : within(...args));
+    const either: Kernel = (...args) => (args[tableAt]! >= EXTERNAL_BASE ? kernel(...args) : within(...args));
     return [name, either] as const;
   });
   return { ...kernels, ...Object.fromEntries(chosen) };
@@ -105,15 +105,15 @@ interface ChangedRows {
 class StagedKernels {
   readonly #shares: Shares;
   readonly #memory: WebAssembly.Memory;
-  readonly #apart: readonly Apart[];
+  readonly #external: readonly ExternalTable[];
   readonly #stage: StageMemory;
   readonly #floats: Float32Array;
   readonly #words: Uint32Array;
 
-  constructor(shares: Shares, memory: WebAssembly.Memory, apart: readonly Apart[], stage: StageMemory) {
+  constructor(shares: Shares, memory: WebAssembly.Memory, external: readonly ExternalTable[], stage: StageMemory) {
     this.#shares = shares;
     this.#memory = memory;
-    this.#apart = apart;
+    this.#external = external;
     this.#stage = stage;
     this.#floats = new Float32Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
@@ -141,7 +141,7 @@ class StagedKernels {
   }
 
   #lookup({ ids, table, tableSize, stride, width, y, ldy, rows }: Arguments<'lookup'>): void {
-    const { floats, first } = rowsAt(table, this.#floats, this.#apart);
+    const { floats, first } = rowsAt(table, this.#floats, this.#external);
     const { begin, end } = this.#shareOf(rows, 4);
     for (let b = begin; b < end; b++)
       copy(
@@ -156,7 +156,7 @@ class StagedKernels {
   #lookupQuantized(name: QuantizedLookup, args: Arguments<'lookup'>): void {
     const { ids, table, tableSize, stride, width, y, ldy, rows } = args;
     const stage = this.#stage;
-    const { floats, first } = rowsAt(table, this.#floats, this.#apart);
+    const { floats, first } = rowsAt(table, this.#floats, this.#external);
     const { begin, end } = this.#shareOf(rows, 4);
     const [ownIds, ownRows, ownY] = stage.allocate(CHUNK, CHUNK * stride, CHUNK * width);
     stage.count(ownIds, CHUNK);
@@ -176,7 +176,7 @@ class StagedKernels {
     const { bag, offsets, table, tableSize, stride, width, y, ldy, rows } = args;
     const words = Math.min(stride, width);
     const stage = this.#stage;
-    const { floats, first } = rowsAt(table, this.#floats, this.#apart);
+    const { floats, first } = rowsAt(table, this.#floats, this.#external);
     // Bags may have grown the memory.
     const [main, mainWords] = [new Float32Array(this.#memory.buffer), new Uint32Array(this.#memory.buffer)];
     const [ids, factors] = [this.#wordAt(bag) / WORD, this.#wordAt(bag + WORD) / WORD];
@@ -256,7 +256,7 @@ class StagedKernels {
     staged: number,
     work: (first: number, rows: number) => void,
   ): void {
-    const { floats, first } = rowsAt(table, this.#floats, this.#apart);
+    const { floats, first } = rowsAt(table, this.#floats, this.#external);
     const { begin, end } = this.#shareOf(count, 1);
     for (let chunk = begin; chunk < end; chunk += CHUNK) {
       const size = Math.min(CHUNK, end - chunk);

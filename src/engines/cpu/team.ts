@@ -1,7 +1,7 @@
 import { MessageChannel, receiveMessageOnPort, type MessagePort, type Worker } from 'node:worker_threads';
 import { UserError, type Problem } from '../../core/errors.js';
 import { fewerThreads, RESUME_HINT, openThread, threadError, threadProblem } from '../../system/thread.js';
-import type { Apart } from '../state/apart.js';
+import type { ExternalTable } from '../state/external-tables.js';
 import { COMMAND, COMMAND_WORDS } from './command.js';
 import { NO_EXCHANGES, type Exchanges, type Instance, type OnExchange } from './kernels.js';
 import { createRun, setRows, type CallObserver, type PlacedList } from './lists.js';
@@ -14,7 +14,7 @@ export interface TeamOptions<List extends string = string> extends TeamWatch {
   readonly instance: Instance;
   readonly memory: WebAssembly.Memory;
   /** Tables in their own memory. */
-  readonly apart?: readonly Apart[];
+  readonly external?: readonly ExternalTable[];
   readonly lists: Readonly<Record<List, PlacedList>>;
   /** Address of the words of the barrier and then of the command: 16 in total. */
   readonly barrier: number;
@@ -45,7 +45,7 @@ export interface TeamWatch {
 const MIN_SHARED_WORK = 2_000_000;
 
 /** Task of the threads of a team. */
-export type TeamTask = Required<Pick<TeamOptions, 'memory' | 'apart' | 'lists' | 'barrier'>>;
+export type TeamTask = Required<Pick<TeamOptions, 'memory' | 'external' | 'lists' | 'barrier'>>;
 
 /** Threads besides this one, whose task may not be known yet: starting them takes longer than compiling a program. */
 export class Threads {
@@ -102,7 +102,7 @@ export class Team<List extends string> {
 
   /** Starts the workers. */
   constructor(options: TeamOptions<List>) {
-    const { kernels, instance, memory, apart = [], lists, barrier, threads } = options;
+    const { kernels, instance, memory, external = [], lists, barrier, threads } = options;
     const { exchanges = NO_EXCHANGES, onCall, onWarning, started } = options;
     this.#options = options;
     this.#doubles = new Float64Array(memory.buffer);
@@ -114,7 +114,7 @@ export class Team<List extends string> {
     this.#words[COMMAND.threads] = threads;
     if (threads === 1) return;
     try {
-      const task = { memory, apart, lists, barrier, port };
+      const task = { memory, external, lists, barrier, port };
       (started ?? new Threads(kernels, threads)).run(task, (end) => this.#hear(end), onWarning);
     } catch (error) {
       onWarning?.(fewerThreads(error, 1));

@@ -23,8 +23,8 @@ function awaitCommand(words: Int32Array, seen: number): void {
 // Passed by guard.ts.
 const { kernels: loaded, self } = workerData as Pick<TeamOptions, 'kernels'> & { readonly self: number };
 
-parentPort!.once('message', ({ memory, apart, lists, barrier }: TeamTask) => {
-  const instance = instantiate(loaded, memory, apart);
+parentPort!.once('message', ({ memory, external, lists, barrier }: TeamTask) => {
+  const instance = instantiate(loaded, memory, external);
   const doubles = new Float64Array(memory.buffer);
   const runs = Object.values(lists).map((list) => createRun(list, instance, doubles, NO_EXCHANGES));
   const words = new Int32Array(memory.buffer, barrier, COMMAND_WORDS);

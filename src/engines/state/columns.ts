@@ -35,7 +35,7 @@ export function createColumnLoader(
   const idFields = placed(
     'id',
     lookups.flatMap((lookup) =>
-      lookup.kind === 'id' && !tables.byName.get(lookup.table)!.isDealt ? [lookup.field] : [],
+      lookup.kind === 'id' && !tables.byName.get(lookup.table)!.isSharded ? [lookup.field] : [],
     ),
   );
   const numberFields = placed(

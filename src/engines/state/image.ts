@@ -1,6 +1,6 @@
 import { WORD, type Ref } from '../compile/buffers.js';
 import type { TablePlace } from '../compile/tables.js';
-import { rowsAt, type Apart } from './apart.js';
+import { rowsAt, type ExternalTable } from './external-tables.js';
 import type { MemoryPlan } from './memory-plan.js';
 
 /** The rows of a table: floats, and the index of the first row among them. */
@@ -21,9 +21,13 @@ export interface Image {
 
 /**
  * Creates the views of a memory.
- * @param apart tables in their own memory
+ * @param external tables in memory of their own
  */
-export function createImage(buffer: ArrayBufferLike, { addresses }: MemoryPlan, apart: readonly Apart[] = []): Image {
+export function createImage(
+  buffer: ArrayBufferLike,
+  { addresses }: MemoryPlan,
+  external: readonly ExternalTable[] = [],
+): Image {
   const floats = new Float32Array(buffer);
   const addressOf = ({ buffer: of, offset }: Ref): number => addresses.get(of)! + offset * WORD;
   return {
@@ -31,6 +35,6 @@ export function createImage(buffer: ArrayBufferLike, { addresses }: MemoryPlan, 
     words: new Uint32Array(buffer),
     doubles: new Float64Array(buffer),
     wordAt: (ref) => addressOf(ref) / WORD,
-    rowsOf: ({ at }) => rowsAt(addressOf(at), floats, apart),
+    rowsOf: ({ at }) => rowsAt(addressOf(at), floats, external),
   };
 }

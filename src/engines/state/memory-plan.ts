@@ -5,7 +5,7 @@ import { countWords, WORD, type Buffer } from '../compile/buffers.js';
  * First address of tables in their own memory, which is the end of a WebAssembly memory. Only calls use these
  * addresses: native kernels translate them to addresses of the process, and rows are copied for other kernels.
  */
-export const APART = 2 ** 32;
+export const EXTERNAL_BASE = 2 ** 32;
 
 /** Alignment of a buffer, in bytes: a cache line. */
 const ALIGNMENT = 64;
@@ -35,17 +35,17 @@ export function planMemory(
   const bytesOf = (buffer: Buffer): number => countWords(buffer, maxRowsOf) * WORD;
   const align = (address: number): number => Math.ceil(address / ALIGNMENT) * ALIGNMENT;
   let left = tableBytes;
-  const apart = buffers
+  const separate = buffers
     .filter((buffer) => buffer.role === 'table' && !inPlace.has(buffer))
     .sort((a, b) => bytesOf(a) - bytesOf(b))
     .filter((buffer) => (left -= bytesOf(buffer)) < 0);
-  const isApart = new Set([...apart, ...inPlace]);
+  const external = new Set([...separate, ...inPlace]);
   const addresses = new Map<Buffer, number>();
-  let [end, apartEnd] = [begin, APART];
+  let [end, externalEnd] = [begin, EXTERNAL_BASE];
   for (const buffer of buffers) {
-    if (isApart.has(buffer)) {
-      addresses.set(buffer, align(apartEnd));
-      apartEnd = align(apartEnd) + bytesOf(buffer);
+    if (external.has(buffer)) {
+      addresses.set(buffer, align(externalEnd));
+      externalEnd = align(externalEnd) + bytesOf(buffer);
     } else {
       addresses.set(buffer, align(end));
       end = align(end) + bytesOf(buffer);

@@ -45,9 +45,9 @@ const EMA_SUFFIXES: readonly string[] = [TRAINED, AVERAGE, AVERAGE_AGE];
 export function initializeTables(layout: Layout, { rowsOf }: Image): void {
   const { plan, peers, tables, average } = layout;
   for (const table of tables.all) {
-    const { name, allRows: all, isDealt, width, stride, initialRows } = table;
+    const { name, allRows: all, isSharded, width, stride, initialRows } = table;
     const { floats: data, first: at } = rowsOf(table);
-    const drawn = { data, at, rows: initialRows ?? all, width, stride, dealt: isDealt ? peers : SINGLE_PROCESS };
+    const drawn = { data, at, rows: initialRows ?? all, width, stride, dealt: isSharded ? peers : SINGLE_PROCESS };
     if (plan.isRestored !== true) drawEmbeddings(name, plan.seed, drawn);
     const rows = initialRows ?? table.rows;
     const decay = decayOf(table, average);
@@ -105,14 +105,14 @@ export function listTableTensors(
 ): readonly StoredTensor[] {
   const { tables, peers, average } = layout;
   return tables.all.flatMap((table) => {
-    const { name, allRows, isDealt, stride } = table;
+    const { name, allRows, isSharded, stride } = table;
     const { floats, first } = rowsOf(table);
-    const { rank, size } = isDealt ? peers : SINGLE_PROCESS;
+    const { rank, size } = isSharded ? peers : SINGLE_PROCESS;
     return rowTensors(table, floats, decayOf(table, average), step).map((rowTensor) => ({
       name: tableTensor(name) + rowTensor.suffix,
       isWeights: rowTensor.suffix === '',
       tensor: hostTensor(usedRows.get(name) ?? table.rows, stride, first, rowTensor),
-      ...(isDealt && { allRows }),
+      ...(isSharded && { allRows }),
       write(whole: HostTensor) {
         // Rows that are read in place have these values.
         if (whole.parts === undefined && isInPlace(whole.data, floats)) return;

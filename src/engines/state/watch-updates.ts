@@ -33,7 +33,7 @@ export function watchUpdates(
     for (const { parameter, data } of before) add(layerOf(parameter.name), data, store.tensorOf(parameter).data);
     for (const { table, numbers, data } of rows)
       add(tableTensor(table.name), data, copyRows(rowsOf(table), table, numbers));
-    const dealt = tables.trained.filter(({ isDealt }) => isDealt).map(({ name }) => tableTensor(name));
+    const dealt = tables.trained.filter(({ isSharded }) => isSharded).map(({ name }) => tableTensor(name));
     const sums = Float64Array.from(dealt, (layer) => squares.get(layer)!);
     peers.allReduceSumF64(sums);
     for (const [t, layer] of dealt.entries()) squares.set(layer, sums[t]!);

@@ -28,7 +28,7 @@ function engineOn({ tf, description }: Backend, hosts: HostFactory): Engine {
     description,
     compile: (plan) => new TensorFlowProgram(tf, plan, hosts),
     activationBytes,
-    apartBytes: (plan) => hosts.apartBytes(plan),
+    externalBytes: (plan) => hosts.externalBytes(plan),
     maxBytes: hosts.maxBytes,
     takesPeers: false,
     precisions: ['f32'],

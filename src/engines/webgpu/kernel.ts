@@ -49,7 +49,7 @@ export interface OwnKernel {
   /** Arguments that it writes, if they decide an order among the kernels of a phase. */
   readonly writes?: readonly string[];
   /** Whether no two calls of such kernels write the same elements, even in one buffer. */
-  readonly isApart?: true;
+  readonly isDisjoint?: true;
   /** The argument that is a sum over the batch; a later call of the kernel may add to the same sum. */
   readonly sum?: string;
   /** Whether it takes so much memory of a workgroup that others in the same dispatch would have to wait. */

@@ -7,7 +7,7 @@ export interface Node {
   readonly reads: ReadonlySet<Buffer>;
   readonly writes: ReadonlySet<Buffer>;
   /** Whether no other such call writes the same elements, even in one buffer. */
-  readonly isApart: boolean;
+  readonly isDisjoint: boolean;
 }
 
 /** Returns whether two sets have a buffer in common. */
@@ -17,7 +17,7 @@ export function intersects(a: ReadonlySet<Buffer>, b: ReadonlySet<Buffer>): bool
 }
 
 const mustWait = (call: Node, other: Node): boolean =>
-  !(call.isApart && other.isApart) &&
+  !(call.isDisjoint && other.isDisjoint) &&
   (intersects(other.writes, call.reads) ||
     intersects(other.writes, call.writes) ||
     intersects(other.reads, call.writes));

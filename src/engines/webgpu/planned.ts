@@ -42,7 +42,7 @@ export function planCall(
     reads,
     writes,
     isByRows: kernel.form === 'rows',
-    isApart: kernel.form === 'own' && kernel.isApart === true,
+    isDisjoint: kernel.form === 'own' && kernel.isDisjoint === true,
   };
   const pack = (more: Extra, at?: number): Uint32Array<ArrayBuffer> =>
     packCall(name, names, operands, memory, { ...extra, ...more }, at);

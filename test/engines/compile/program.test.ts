@@ -10,7 +10,7 @@ import { Places } from '../../../src/engines/compile/places.js';
 import { printProgram } from '../../../src/engines/compile/print.js';
 import { createImage } from '../../../src/engines/state/image.js';
 import { planMemory } from '../../../src/engines/state/memory-plan.js';
-import { APART } from '../../../src/engines/state/memory-plan.js';
+import { EXTERNAL_BASE } from '../../../src/engines/state/memory-plan.js';
 import type { Plan } from '../../../src/engines/engine.js';
 import { GraphBuilder } from '../../../src/graph/builder.js';
 import { BATCH } from '../../../src/graph/domain.js';
@@ -226,8 +226,8 @@ describe('a memory plan', () => {
     const { addresses, bytes } = planMemory(buffers.all, 0, () => 1, 2 ** 20);
     expect([small, large, next].map(({ buffer }) => addresses.get(buffer))).toEqual([
       0,
-      APART,
-      APART + 2 ** 31 * 16 * WORD,
+      EXTERNAL_BASE,
+      EXTERNAL_BASE + 2 ** 31 * 16 * WORD,
     ]);
     expect(bytes).toBe(1000 * 16 * WORD);
   });

@@ -31,7 +31,7 @@ function call(name: string, reads: readonly number[], { kernel = {}, tableBuffer
     isByRows: false,
     reads: new Set(reads.map((number) => at(number).buffer)),
     writes: new Set(),
-    isApart: false,
+    isDisjoint: false,
   };
 }
 const shared = (calls: readonly Planned[]): string[][] =>

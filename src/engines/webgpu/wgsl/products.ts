@@ -289,7 +289,7 @@ export const WEIGHT_GRADIENT: ExpandedKernel = {
 export const TRANSPOSE: OwnKernel = {
   form: 'own',
   writes: ['t'],
-  isApart: true,
+  isDisjoint: true,
   threads: ({ of }) => of('k') * of('panels') * 8,
   body: `
   let outputs = $panels * 8u;

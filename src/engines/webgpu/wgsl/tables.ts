@@ -34,7 +34,7 @@ const KERNELS = {
   lookup: {
     form: 'own',
     writes: ['y'],
-    isApart: true,
+    isDisjoint: true,
     threads: ({ rows, of }) => rows * of('width'),
     body: overNumbers(
       '$rows * $width',
@@ -50,7 +50,7 @@ const KERNELS = {
   lookupBags: {
     form: 'own',
     writes: ['y'],
-    isApart: true,
+    isDisjoint: true,
     threads: ({ rows, of }) => rows * of('width'),
     body: overNumbers(
       '$rows * $width',
@@ -215,7 +215,7 @@ const LOOKUP_BY_LIST = {
   kernel: {
     form: 'own',
     writes: ['y'],
-    isApart: true,
+    isDisjoint: true,
     threads: ({ segments, of }) => segments * of('width'),
     body: overNumbers(
       `${listed('numSegments')} * $width`,

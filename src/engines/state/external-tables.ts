@@ -1,10 +1,10 @@
 import { userError } from '../../core/errors.js';
 import { WORD, type Buffer } from '../compile/buffers.js';
 import type { TablePlace } from '../compile/tables.js';
-import { APART, type MemoryPlan } from './memory-plan.js';
+import { EXTERNAL_BASE, type MemoryPlan } from './memory-plan.js';
 
 /** A table in its own memory. */
-export interface Apart {
+export interface ExternalTable {
   /** Address in calls. */
   readonly at: number;
   /** Rows, shared by all threads. */
@@ -16,13 +16,13 @@ export interface Apart {
  * memory until written.
  * @throws UserError (data) if this Node cannot allocate one
  */
-export function createApart(
+export function createExternalTables(
   tables: readonly TablePlace[],
   plan: MemoryPlan,
   inPlace: ReadonlyMap<Buffer, Float32Array> = new Map(),
-): readonly Apart[] {
+): readonly ExternalTable[] {
   return tables
-    .filter((table) => isApart(table, plan))
+    .filter((table) => isExternal(table, plan))
     .map(({ name, at: { buffer }, rows, stride }) => {
       const bytes = rows * stride * WORD;
       try {
@@ -46,18 +46,18 @@ export function createApart(
 }
 
 /** Returns whether a table is stored in its own memory. */
-export function isApart({ at }: Pick<TablePlace, 'at'>, { addresses }: MemoryPlan): boolean {
-  return addresses.get(at.buffer)! >= APART;
+export function isExternal({ at }: Pick<TablePlace, 'at'>, { addresses }: MemoryPlan): boolean {
+  return addresses.get(at.buffer)! >= EXTERNAL_BASE;
 }
 
 /** Returns the floats that contain a table's address, and its index among them. */
 export function rowsAt(
   at: number,
   main: Float32Array,
-  apart: readonly Apart[],
+  external: readonly ExternalTable[],
 ): { readonly floats: Float32Array; readonly first: number } {
-  if (at < APART) return { floats: main, first: at / WORD };
-  const own = apart.find((each) => at >= each.at && at < each.at + each.floats.length * WORD);
+  if (at < EXTERNAL_BASE) return { floats: main, first: at / WORD };
+  const own = external.find((each) => at >= each.at && at < each.at + each.floats.length * WORD);
   if (own === undefined) throw new RangeError('memory access out of bounds');
   return { floats: own.floats, first: (at - own.at) / WORD };
 }

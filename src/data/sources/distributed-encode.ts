@@ -25,7 +25,7 @@ interface Kept<Found> {
  * single process.
  * @throws UserError (data) if the ranks have different files; and as `all` does
  */
-export async function sideBySide<Found>(
+export async function encodeDistributed<Found>(
   parts: readonly CellPart[],
   reading: Reading,
   { isLacking, make, all }: Kept<Found>,

@@ -29,8 +29,8 @@ const digest = (...parts: readonly Float32Array[]): string => {
   return hash.digest('hex');
 };
 /** Compiles a plan with tables in shared memory, or all of them in their own memory. */
-const programOf = (plan: Plan, isApart: boolean, choice: KernelChoice, threads: number): Program =>
-  createCpuEngine(threads, true, { isPatient: true, ...(isApart && { tableBytes: 0 }) }, choice).compile(plan);
+const programOf = (plan: Plan, isExternal: boolean, choice: KernelChoice, threads: number): Program =>
+  createCpuEngine(threads, true, { isPatient: true, ...(isExternal && { tableBytes: 0 }) }, choice).compile(plan);
 const copyOf = ({ step, weights, optimizer }: ProgramState): object => ({
   step,
   tensors: [...weights, ...optimizer].map(([name, { shape, data }]) => ({ name, shape, data: data.slice() })),
@@ -61,8 +61,8 @@ describe('tables in separate memory', () => {
               };
               const batches = batchesOf(work, 3, 0.001);
               const ends = [];
-              for (const isApart of [false, true]) {
-                const program = programOf(plan, isApart, choice, threads);
+              for (const isExternal of [false, true]) {
+                const program = programOf(plan, isExternal, choice, threads);
                 const diagnoses = [];
                 for (let step = 0; step < 6; step++)
                   diagnoses.push(
