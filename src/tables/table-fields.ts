@@ -4,18 +4,17 @@ import type { InputLayout, TableSpec } from './layout.js';
 export interface TableField {
   readonly field: string;
   readonly table: string;
-  readonly kind: 'id' | 'bag';
 }
 
 /** Lists the fields that look up rows of tables; a field may look up several. */
 export function listTableFields({ columns, sequences = [] }: InputLayout): readonly TableField[] {
   return [
     ...columns.flatMap((each) =>
-      each.kind === 'id' || each.kind === 'bag' ? [{ field: each.field, table: each.table, kind: each.kind }] : [],
+      each.kind === 'id' || each.kind === 'bag' ? [{ field: each.field, table: each.table }] : [],
     ),
     ...sequences
       .flatMap((sequence) => sequence.fields)
-      .flatMap((each) => (each.kind === 'id' ? [{ field: each.field, table: each.table, kind: 'bag' as const }] : [])),
+      .flatMap((each) => (each.kind === 'id' ? [{ field: each.field, table: each.table }] : [])),
   ];
 }
 
