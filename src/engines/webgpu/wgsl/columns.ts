@@ -48,9 +48,9 @@ const columnSum = (columns: string, each: string, accumulate = '0u'): OwnKernel 
   sum: 'g',
 });
 
-/** The gradient of a normalized value before its activation. */
-const NORM_GRADIENT = `(f($dy + row * $ldy + n)
-  * activatedSlope($activation, (f($x + row * $ldx + n) - mean) * scale + shift, 0.0))`;
+const NORMALIZED = '((f($x + row * $ldx + n) - mean) * scale + shift)';
+/** The gradient of a normalized value before its activation, whose slope depends on the sign alone. */
+const NORM_GRADIENT = `(f($dy + row * $ldy + n) * activatedSlope($activation, ${NORMALIZED}, ${NORMALIZED}))`;
 
 /** Sums over the batch. */
 export const COLUMN_KERNELS = {
@@ -81,7 +81,7 @@ export const COLUMN_KERNELS = {
   if (n < $columns) {
     let scale = inverse * f($gain + n); let shift = f($shift + n);
     for (var row = first; row < $rows; row += ${LANES}u) {
-      put($y + row * $ldy + n, activated($activation, (f($x + row * $ldx + n) - mean) * scale + shift));
+      put($y + row * $ldy + n, activated($activation, ${NORMALIZED}));
     }
     if (first == 0u) {
       put($statistics + n, mean);
