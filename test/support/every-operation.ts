@@ -107,6 +107,11 @@ const bodies: readonly (readonly [string, Body])[] = [
     `activation ${kind}`,
     (g, x, name) => g.activation(g.linear(x, x.width + 2, `${name}.l`), kind, `${name}.a`),
   ]),
+  // The kernel of a norm applies an activation whose slope depends on the sign alone.
+  ...ACTIVATIONS.map((kind: Activation): [string, Body] => [
+    `activation ${kind} of a norm`,
+    (g, x, name) => g.activation(g.batchNorm(x, `${name}.n`), kind, `${name}.a`),
+  ]),
 ];
 
 /** Inputs of a loss. */

@@ -48,8 +48,8 @@ function choose(signature: string, formulas: readonly string[]): string {
   return `fn ${signature} -> f32 { switch (kind) { ${cases.join(' ')} default: { return x; } } }`;
 }
 
-/** Functions by code, as in kernels/scalar-functions.h. */
-const FUNCTIONS = `
+/** Functions by code, as in kernels/scalar-functions.h, which the bodies below call. */
+export const MAP_FUNCTIONS = `
 /** sin 2πx after some quarter turns, as in kernels/math.h: WGSL's sin may be inaccurate. */
 fn sinTurns(x: f32, quarters: i32) -> f32 {
   if (!(abs(x) < infinity())) { return bitcast<f32>(calls[0].z); }
@@ -77,9 +77,6 @@ ${choose('slopeOf(kind: u32, x: f32)', slopesOf(SCALAR_FUNCTIONS))}
 ${choose('activated(kind: u32, x: f32)', valuesOf(SCALAR_ACTIVATIONS))}
 ${choose('activatedSlope(kind: u32, x: f32, y: f32)', slopesOf(SCALAR_ACTIVATIONS))}
 `;
-
-/** Functions that the bodies below call. */
-export const MAP_FUNCTIONS = FUNCTIONS;
 
 /** Kernels of one element, or of one row. */
 export const MAP_KERNELS = {
