@@ -14,12 +14,16 @@ export default defineConfig({
     hookTimeout: 60_000,
     // One worker a core: the default leaves one core idle, which is half of a small machine.
     maxWorkers: '100%',
-    // npm test excludes tests with this tag (test/short.config.ts), and npm run test:long runs them alone. The tag of a
-    // file is the comment `@module-tag long` in its first line.
+    // npm test excludes tests with these tags (test/short.config.ts); npm run test:long and npm run test:nightly run
+    // them. A test with both is one of the night. The tag of a file is the comment `@module-tag long` in its first line.
     tags: [
       {
         name: 'long',
         description: 'proofs that take a minute: kills, crashes, whole trainings, every engine at every shape',
+      },
+      {
+        name: 'nightly',
+        description: 'long tests that few changes can reach, and of which .ci/run has a faster one of the same area',
       },
     ],
     // A snapshot that is not there fails, so that none is lost unseen; -u writes it.

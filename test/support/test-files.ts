@@ -3,19 +3,21 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** The part of a file's tests that may be tagged long. */
-type Long = 'whole' | 'some' | 'none';
+/** A run of tests: npm test, npm run test:long or npm run test:nightly. */
+export type Run = 'short' | 'long' | 'nightly';
 
-function longPart(text: string): Long {
-  if (/^\/\*\* @module-tag long \*\/$/m.test(text)) return 'whole';
+/** Returns whether a file with this text may have a test of a run. */
+export function mayHaveTests(run: Run, text: string): boolean {
+  const [, tag] = /^\/\*\* @module-tag (long|nightly) \*\/$/m.exec(text) ?? [];
+  if (run === 'short' || tag === 'nightly') return run === (tag ?? 'short');
   // Tags of a test are an option of this name.
-  return /\btags\b/.test(text) ? 'some' : 'none';
+  return tag === run || /\btags\b/.test(text);
 }
 
-/** Returns the test files of which this part may be tagged long, relative to the clone. */
-export function testFiles(part: Long): string[] {
+/** Returns the test files without a test of a run, which it need not load, relative to the clone. */
+export function filesWithout(run: Run): string[] {
   return readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.test.ts'))
     .map((path) => `test/${path.replaceAll('\\', '/')}`)
-    .filter((path) => longPart(readFileSync(join(root, path), 'utf8')) === part);
+    .filter((path) => !mayHaveTests(run, readFileSync(join(root, path), 'utf8')));
 }

@@ -36,7 +36,7 @@ export default defineConfig({
     // The addon holds what belongs to a process.
     pool: 'forks',
     maxWorkers: '100%',
-    tags: [{ name: 'long', description: 'as in npm test' }],
+    tags: ['long', 'nightly'].map((name) => ({ name, description: 'as in vitest.config.ts' })),
     update: 'none',
   },
 });
