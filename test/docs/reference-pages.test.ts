@@ -40,7 +40,9 @@ describe('docs/reference/errors.md', () => {
 
 describe('docs/reference/environment-variables.md', () => {
   const page = reference('environment-variables.md');
-  const files = ['Dockerfile', 'compose.yaml', '.ci/run'].map((path) => readFileSync(join(root, path), 'utf8'));
+  const files = ['Dockerfile', 'compose.yaml', '.ci/install.sh', '.ci/tests.sh'].map((path) =>
+    readFileSync(join(root, path), 'utf8'),
+  );
   const code = [...sourcesIn('src', 'bench', 'bin', 'clients', 'deploy'), ...files];
 
   it('has each variable that mtl, its clients and its deployments read', () => {
