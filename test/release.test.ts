@@ -101,13 +101,30 @@ describe('the repository', () => {
     for (const action of uses) expect(action).toMatch(/^uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
   });
 
+  type Jobs = Readonly<
+    Record<
+      string,
+      {
+        readonly strategy?: { readonly matrix: Readonly<Record<string, readonly string[]>> };
+        readonly steps: readonly { readonly run?: string }[];
+      }
+    >
+  >;
+  const jobsOf = (file: string): Jobs => (parse(read(join(workflows, file))) as { readonly jobs: Jobs }).jobs;
+  const commandsOf = (jobs: Jobs, job: string): string[] => jobs[job]!.steps.flatMap(({ run }) => run ?? []);
+
   it('is tested on the oldest Node that the package accepts, on newer versions and on the newest', () => {
-    const { jobs } = parse(read(join(workflows, 'test.yml'))) as {
-      readonly jobs: Record<string, { readonly strategy: { readonly matrix: { readonly node: readonly string[] } } }>;
-    };
-    const { node } = jobs['test']!.strategy.matrix;
-    expect(manifest['engines']).toEqual({ node: `>=${node[0]}` });
-    expect(node.slice(1)).toEqual(['22', '24', 'latest']);
+    const { node } = jobsOf('test.yml')['test']!.strategy!.matrix;
+    expect(manifest['engines']).toEqual({ node: `>=${node![0]}` });
+    expect(node!.slice(1)).toEqual(['22', '24', 'latest']);
+  });
+
+  it('is tested on macOS and Windows, and by the scripts that run on any machine', () => {
+    const jobs = jobsOf('test.yml');
+    expect(jobs['system']!.strategy!.matrix).toEqual({ system: ['macos-latest', 'windows-latest'] });
+    expect(commandsOf(jobs, 'system')).toEqual(['npm ci && npm test']);
+    expect(commandsOf(jobs, 'change')).toEqual(['.ci/run']);
+    expect(commandsOf(jobsOf('nightly.yml'), 'all')).toEqual(['.ci/nightly']);
   });
 
   it('asks for the command, the output and the machine in a report of a bug', () => {
