@@ -128,7 +128,7 @@ export const STYLE_LIMITS = {
     most: { colons: 31, semicolons: 9, 'that of': 8, whose: 1.2, ', so': 6 },
     least: { 'for example': 20, connectives: 21, you: 60 },
   },
-  page: { words: 300, most: { colons: 165, semicolons: 60, 'that of': 60, whose: 40 } },
+  page: { words: 300, most: { colons: 60, semicolons: 20, 'that of': 20, whose: 10 } },
 };
 
 /** Counts the words of a page's prose, without code, tables and headings, and each feature of its style. */
