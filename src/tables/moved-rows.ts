@@ -32,17 +32,21 @@ export class RowMover {
     this.#moved = moved;
   }
 
-  /** Returns a batch whose ids are those of the spare rows; the batch itself if no row is moved. */
+  /**
+   * Returns a batch whose ids are those of the spare rows; the batch itself if no row is moved. A batch of a ranking
+   * has only the fields of a user or of candidates.
+   */
   apply(batch: Batch): Batch {
     if (this.#moved.size === 0) return batch;
-    const moved = Array.from(this.#fields, ([field, { ids: name, first }]): [string, BatchColumn] => {
+    const moved: [field: string, BatchColumn][] = [];
+    for (const [field, { ids: name, first }] of this.#fields) {
       const rows = this.#moved.get(name);
-      const found = batch.columns.get(field)!;
-      if (rows === undefined || found.type === 'f32') return [field, found];
+      const found = batch.columns.get(field);
+      if (rows === undefined || found === undefined || found.type === 'f32') continue;
       const { ids, count } = idsOf(batch, field);
       const own = moveIds(ids, count, rows, first);
-      return [field, found.type === 'list' ? { ...found, ids: own } : idColumn(own)];
-    });
+      moved.push([field, found.type === 'list' ? { ...found, ids: own } : idColumn(own)]);
+    }
     return withColumns(batch, moved);
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
+import type { Batch } from '../../src/core/batch.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import type { Plan, ProgramState } from '../../src/engines/engine.js';
 import type { KernelChoice } from '../../src/engines/kernel-choice.js';
@@ -126,9 +127,14 @@ describe('tables with spare rows', () => {
   it.each(choices)('are read from spare rows if these replace others: %s kernels', async (choice) => {
     const program = open(choice);
     const ranker = program.createRanker!(new Set(['205', '109_14', 'D0']));
+    // As in a server, each batch has only the fields that its reader encodes.
+    const select = (isSelected: (field: string) => boolean): Batch['columns'] =>
+      new Map([...batch!.columns].filter(([field]) => isSelected(field)));
+    const ofUser = select((field) => !ranker.candidateFields.has(field));
+    const ofCandidates = select((field) => ranker.candidateFields.has(field));
     const rank = (): unknown => {
-      ranker.setUser({ ...batch!, rows: 1 });
-      return ranker.predict(batch!);
+      ranker.setUser({ rows: 1, columns: ofUser });
+      return ranker.predict({ rows: batch!.rows, columns: ofCandidates });
     };
     const before = [await program.predict(batch!), rank()];
     const { moved, undo } = moveRows();

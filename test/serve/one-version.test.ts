@@ -73,6 +73,7 @@ const has = ({ request }: Message, key: string): boolean =>
 const ROWS = drawShown(40 * BATCH_ROWS);
 const NOW = ROWS.at(-1)!.at + 60;
 const REQUEST = { rows: Array.from({ length: 30 }, (_, i) => ({ user: `u${i % 13}`, item: `i${i % 15}`, at: NOW })) };
+const RANKED = { user: { user: 'u1', at: NOW }, candidates: Array.from({ length: 15 }, (_, i) => ({ item: `i${i}` })) };
 const COUNTERS = 'count: { shows: { by: item, within: 10d }, item_clicks: { by: item, of: click, within: 10d } }';
 const SET = [
   `data.counters={ time: at, format: seconds, tolerance: 0s, ${COUNTERS} }`,
@@ -86,6 +87,7 @@ interface Answer {
 interface Version extends Answer {
   readonly name: string;
   readonly isDelta: boolean;
+  readonly ranked: Answer;
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-one-version-'));
@@ -99,7 +101,8 @@ beforeAll(async () => {
   for (const name of (await listCheckpoints(trained)).toReversed()) {
     const path = join(trained, 'checkpoints', name);
     const server = await startServer({ paths: [path] });
-    found.push({ name, isDelta: (await readChain(path)).deltas.length > 0, ...(await ask(server)) });
+    const isDelta = (await readChain(path)).deltas.length > 0;
+    found.push({ name, isDelta, ...(await ask(server)), ranked: await ask(server, RANKED) });
     await server.drain();
   }
   versions = found;
@@ -113,8 +116,8 @@ const findBase = (deltas: number): number =>
     (_, v) => versions.slice(v + 1, v + 1 + deltas).filter(({ isDelta }) => isDelta).length === deltas,
   );
 
-async function ask({ app }: TestServer, url = '/predict'): Promise<Answer> {
-  const response = await app.inject({ method: 'POST', url, payload: REQUEST });
+async function ask({ app }: TestServer, payload: object = REQUEST): Promise<Answer> {
+  const response = await app.inject({ method: 'POST', url: '/predict', payload });
   expect([response.statusCode, response.statusCode === 200 ? '' : response.payload]).toEqual([200, '']);
   const { version, predictions } = response.json<Answer>();
   return { version, predictions };
@@ -197,17 +200,19 @@ interface Delays {
 
 /**
  * Applies the delta of a version while requests are in flight at each step of the switch.
- * @returns all answers, and the one to a request whose counters and events were read just before the switch
+ * @returns all answers, the one to a request whose counters and events were read just before the switch, and a ranking
+ * after it, while rows are read from spare rows
  */
 async function askDuringSwitch(
   { run, server }: Awaited<ReturnType<typeof serveRun>>,
   version: number,
   { late, isOvertaking = false }: Delays,
-): Promise<{ readonly all: readonly Answer[]; readonly supplied: Answer }> {
+): Promise<{ readonly all: readonly Answer[]; readonly supplied: Answer; readonly ranked: Answer }> {
   const asked: Promise<Answer>[] = [];
   const send = (): Promise<Answer> => asked[asked.push(ask(server)) - 1]!;
   const [isSupplied, isSwitching] = [createGate(), createGate()];
   let supplied: Promise<Answer> | undefined;
+  let ranked: Promise<Answer> | undefined;
   if (isOvertaking) world.overtakes = isSwitch;
   world.delay = async (message) => {
     if (isPreparation(message)) {
@@ -223,14 +228,15 @@ async function askDuringSwitch(
       if (message.thread === late) await Promise.race([send(), send()]);
     } else if (isMerge(message)) {
       isSwitching.open();
-      await Promise.all([send(), send()]);
+      ranked = ask(server, RANKED);
+      await Promise.all([send(), send(), ranked]);
     }
   };
   run.copy(version);
   await run.point(version);
   await server.reload();
   resetDelays();
-  return { all: await Promise.all(asked), supplied: (await supplied)! };
+  return { all: await Promise.all(asked), supplied: (await supplied)!, ranked: (await ranked)! };
 }
 
 describe('a server that follows a run with counters and events', () => {
@@ -238,8 +244,9 @@ describe('a server that follows a run with counters and events', () => {
     const served = await serveRun(0);
     const { server } = served;
     for (let v = 1; v < versions.length; v++) {
-      const { all, supplied } = await askDuringSwitch(served, v, { late: v % 2 });
+      const { all, supplied, ranked } = await askDuringSwitch(served, v, { late: v % 2 });
       expect(listMixed(all)).toEqual([]);
+      expect(ranked).toEqual(versions[v]!.ranked);
       const [before, after] = [answerOf(v - 1), answerOf(v)];
       expect(new Set(all.map(({ version }) => version))).toEqual(new Set([before.version, after.version]));
       expect([supplied, await ask(server)]).toEqual([before, after]);
