@@ -36,6 +36,3 @@ start_installs
 node bin/setup.js || status=1
 check_kernels &
 kernels_job=$!
-# The engine with WebAssembly kernels, as on a machine without a compiler.
-MTL_KERNELS=wasm run kernels npx vitest run test/engines/operations.test.ts test/engines/shared.test.ts test/engines/step.test.ts test/cli/cli.test.ts
-finish_installs
