@@ -1,4 +1,4 @@
-/** @module-tag long */
+/** @module-tag nightly */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import fc from 'fast-check';

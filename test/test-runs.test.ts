@@ -18,6 +18,11 @@ describe('the runs of tests', () => {
     ['whose tag follows an import', `import a;\n${taggedFile('long')}\nit()`, ['long']],
     ['with tagged tests', 'it("", { tags: [] })', ['short', 'long', 'nightly']],
     ['that is long, with tagged tests', `${taggedFile('long')}\nit("", { tags: [] })`, ['long', 'nightly']],
+    [
+      'that is long, with a helper that tags tests',
+      `${taggedFile('long')}\nimport { needsMpi } from '../support/mpi.js';`,
+      ['long', 'nightly'],
+    ],
     ['of the night, with tagged tests', `${taggedFile('nightly')}\nit("", { tags: [] })`, ['nightly']],
   ])('load a file %s where it may have tests', (_, text, expected) => {
     const runs: readonly Run[] = ['short', 'long', 'nightly'];

@@ -217,7 +217,7 @@ describe('mtl board', () => {
   });
 });
 
-describe('in a browser', { tags: ['long'] }, () => {
+describe('in a browser', { tags: ['nightly'] }, () => {
   it.for([390, 1400])('follows a run without a reload, at %i pixels', async (width, context) => {
     const browser = needsChromium(context);
     const root = scratchFolder();

@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { findJob } from '../../src/cluster/job.js';
 import { openPeers } from '../../src/cluster/open-peers.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
-import { MPICH, mpirun, needsMpi, OPEN_MPI, type Mpi } from '../support/mpi.js';
+import { describeEachMpi, MPICH, mpirun, needsMpi, OPEN_MPI, type Mpi } from '../support/mpi.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const SCRIPT = join(import.meta.dirname, '..', 'support', 'peers-script.js');
@@ -24,7 +24,7 @@ async function found(mpi: Mpi, processes: number, step: string, environment: Nod
 const isAlive = (pid: number): boolean =>
   existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
-describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi) => {
+describeEachMpi('processes of', 60_000, (mpi) => {
   it('sum in double precision, in rank order', async (context) => {
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 3, 'sums');

@@ -6,7 +6,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { UserError } from '../../src/core/errors.js';
 import { prepare, type PrepareOptions } from '../../src/prepare.js';
 import { synth } from '../../src/synth.js';
-import { MPICH, mpirun, needsMpi, OPEN_MPI, type Mpi } from '../support/mpi.js';
+import { describeEachMpi, MPICH, mpirun, needsMpi, OPEN_MPI, type Mpi } from '../support/mpi.js';
 import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -64,7 +64,7 @@ async function together(
   return { code, errors: errorsOf(stderr) };
 }
 
-describe.each([OPEN_MPI, MPICH])('mtl prepare under $name', { timeout: 240_000 }, (mpi) => {
+describeEachMpi('mtl prepare under', 240_000, (mpi) => {
   it.each([1, 2, 3])('writes with %i processes the output of one', async (processes) => {
     const cwd = scratchFolder();
     await alone(optionsFor(join(cwd, 'alone')));
@@ -77,7 +77,7 @@ describe.each([OPEN_MPI, MPICH])('mtl prepare under $name', { timeout: 240_000 }
 });
 
 describe('mtl prepare with several processes', { timeout: 240_000 }, () => {
-  it('prints the output of one process', async () => {
+  it('prints the output of one process', { tags: ['nightly'] }, async () => {
     const cwd = scratchFolder();
     const command = ['prepare', 'ali-ccp', raw, 'out', '--max-bad-rows', '100', '--json'];
     const one = await mtl(cwd, command);

@@ -8,7 +8,7 @@ import { readCheckpoint } from '../../src/runs/checkpoint.js';
 import { readManifest } from '../../src/runs/manifest.js';
 import { readSummary } from '../../src/runs/summary.js';
 import type { Baseline } from '../../src/training/observer.js';
-import { MPICH, mpirun, needsMpi, OPEN_MPI } from '../support/mpi.js';
+import { describeEachMpi, mpirun, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld, traceOf } from '../support/small-run.js';
@@ -38,7 +38,7 @@ const train = (): string[] => ['train', config, ...SETS, '--no-report'];
 const bestOf = (cwd: string, run: string) =>
   readCheckpoint(join(cwd, run, 'checkpoints', 'best'), { withOptimizer: true });
 
-describe.each([OPEN_MPI, MPICH])('mtl train under $name', { timeout: 240_000 }, (mpi) => {
+describeEachMpi('mtl train under', 240_000, (mpi) => {
   it('writes the run of one process, which one process evaluates and resumes', async (context) => {
     needsMpi(context, mpi);
     const cwd = scratchFolder();
@@ -145,7 +145,7 @@ describe('ranks that save deltas', { timeout: 240_000 }, () => {
   });
 });
 
-describe('job with a killed process', { timeout: 120_000 + KILLS * 60_000 }, () => {
+describe('job with a killed process', { timeout: 120_000 + KILLS * 60_000, tags: ['nightly'] }, () => {
   it(`exits and resumes bitwise identically, ${KILLS} times`, async (context) => {
     needsMpi(context, OPEN_MPI);
     const cwd = scratchFolder();

@@ -6,6 +6,7 @@ import { planSize } from '../../src/engines/plan-size.js';
 import { compile } from '../../src/engines/compile/compile.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../../src/core/process-group.js';
+import { eachByNight } from '../support/each-by-night.js';
 import { MPICH, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { distance, together, trainedAlone, trainedBy, trainingOf } from '../support/trained-together.js';
 
@@ -29,7 +30,10 @@ const WIDE: Workload = {
 const BAGS: Workload = { ...WORK, bags: { '210': 2, '110_14': 6 }, embeddings: { name: 'row-wise-adagrad' } };
 
 describe('several processes', { timeout: 300_000 }, () => {
-  it.each([OPEN_MPI, MPICH])('of $name equal one process within 1e-5 after 200 steps, reproducibly', async (mpi) => {
+  eachByNight([
+    ['Open MPI', OPEN_MPI],
+    ['MPICH', MPICH],
+  ] as const)('of %s equal one process within 1e-5 after 200 steps, reproducibly', {}, async (_, mpi) => {
     const training = trainingOf(WORK);
     const alone = await trainedAlone(training);
     for (const processes of [2, 4]) {

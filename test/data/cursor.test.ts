@@ -20,6 +20,7 @@ import { writeShards } from '../../src/data/shards/writer.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { positionIn } from '../../src/data/streams/cursor.js';
 import { featureTypes } from '../../src/features/feature-types.js';
+import { eachByNight } from '../support/each-by-night.js';
 import { withColumns } from '../support/read-rows.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 import { storedFrame } from '../support/zstd-frame.js';
@@ -92,29 +93,33 @@ async function readInParts(
 }
 
 describe('a read from a cursor', () => {
-  it.each(Array.from({ length: 8 }, (_, i) => i * 20))('goes on at the next row: cases from %i', async (first) => {
-    for (let seed = first; seed < first + 20; seed++) {
-      const folder = scratchFolder();
-      const { data, train } = createCase(seed);
-      const paths = train.map(({ name }) => join(folder, name));
-      for (const [i, { content }] of train.entries()) {
-        mkdirSync(dirname(paths[i]!), { recursive: true });
-        writeFileSync(paths[i]!, content);
+  eachByNight(Array.from({ length: 8 }, (_, i) => [i * 20] as const))(
+    'goes on at the next row: cases from %i',
+    {},
+    async (first) => {
+      for (let seed = first; seed < first + 20; seed++) {
+        const folder = scratchFolder();
+        const { data, train } = createCase(seed);
+        const paths = train.map(({ name }) => join(folder, name));
+        for (const [i, { content }] of train.entries()) {
+          mkdirSync(dirname(paths[i]!), { recursive: true });
+          writeFileSync(paths[i]!, content);
+        }
+        const chance = createChance(seed + 77);
+        const isBig = train.some(({ rows }) => rows.length > 1000);
+        const chunkBytes = isBig ? 1 << 16 : chance.pick([50, 400, 1 << 19]);
+        const dialect = dialectOf(data as Parameters<typeof dialectOf>[0]);
+        const open = (): Promise<readonly RowSource[]> =>
+          Promise.all(paths.map((path) => openSmall(path, dialect, chunkBytes)));
+        const whole = await readEvents(await open(), { cursor: new ReadCursor() });
+        const expected = train.flatMap(({ rows }, i) => rows.map(({ line }) => [paths[i], line] as const));
+        expect(whole.map(([path, line]) => [path, line])).toEqual(expected);
+        let numChunks = 0;
+        for await (const {} of readChunks(await open())) numChunks++;
+        expect(await readInParts(open, chance, numChunks), `seed ${seed}`).toEqual(whole);
       }
-      const chance = createChance(seed + 77);
-      const isBig = train.some(({ rows }) => rows.length > 1000);
-      const chunkBytes = isBig ? 1 << 16 : chance.pick([50, 400, 1 << 19]);
-      const dialect = dialectOf(data as Parameters<typeof dialectOf>[0]);
-      const open = (): Promise<readonly RowSource[]> =>
-        Promise.all(paths.map((path) => openSmall(path, dialect, chunkBytes)));
-      const whole = await readEvents(await open(), { cursor: new ReadCursor() });
-      const expected = train.flatMap(({ rows }, i) => rows.map(({ line }) => [paths[i], line] as const));
-      expect(whole.map(([path, line]) => [path, line])).toEqual(expected);
-      let numChunks = 0;
-      for await (const {} of readChunks(await open())) numChunks++;
-      expect(await readInParts(open, chance, numChunks), `seed ${seed}`).toEqual(whole);
-    }
-  });
+    },
+  );
 
   it('reads only complete lines of a growing file, and each once', async () => {
     for (let seed = 0; seed < 80; seed++) {

@@ -242,7 +242,8 @@ function describeCase(seed: number, one: FuzzCase, error: unknown): string {
 describe('the data path equals the oracle', () => {
   for (let begin = first; begin < last; begin += SEEDS_PER_TEST) {
     const seeds = Array.from({ length: Math.min(SEEDS_PER_TEST, last - begin) }, (_, i) => begin + i);
-    it(`for seeds ${begin} to ${seeds.at(-1)}`, async () => {
+    const tags = begin === first ? [] : ['nightly'];
+    it(`for seeds ${begin} to ${seeds.at(-1)}`, { tags }, async () => {
       // They wait for the disk together.
       const failures = (await Promise.allSettled(seeds.map(runCase))).filter(({ status }) => status === 'rejected');
       if (failures.length > 0) throw (failures[0] as PromiseRejectedResult).reason;

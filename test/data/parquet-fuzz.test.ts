@@ -1,4 +1,4 @@
-/** @module-tag long */
+/** @module-tag nightly */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parquetMetadata } from 'hyparquet';

@@ -225,7 +225,7 @@ describe('C kernels outside of Node', () => {
     ['the thread sanitizer, in three threads', 3, ['-fsanitize=thread']],
   ] as const)(
     'leave the same bytes as WebAssembly under %s',
-    { timeout: 600_000 },
+    { timeout: 600_000, tags: ['nightly'] },
     async ([, threads, flags], context) => {
       needsAddon(context);
       const program = buildReplay(process.arch as 'x64' | 'arm64', 'cc', ['-O1', '-g', ...flags]);
@@ -234,7 +234,7 @@ describe('C kernels outside of Node', () => {
     },
   );
 
-  it('leave the same bytes on ARM', { timeout: 600_000 }, async ({ skip }) => {
+  it('leave the same bytes on ARM', { timeout: 600_000, tags: ['nightly'] }, async ({ skip }) => {
     const [compiler, emulator] = ['aarch64-linux-gnu-gcc', 'qemu-aarch64'];
     const isThere = (command: string): boolean => spawnSync(command, ['--version']).status === 0;
     if (!isThere(compiler) || !isThere(emulator))

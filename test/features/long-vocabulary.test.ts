@@ -1,4 +1,4 @@
-/** @module-tag long */
+/** @module-tag nightly */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -103,7 +103,7 @@ describe('mtl live', { timeout: 300_000 }, () => {
     expect(live.output).toContain('stopped by SIGTERM; saved as');
   });
 
-  it('applies deltas with new tokens of a growing vocabulary in place', async () => {
+  it('applies deltas with new tokens of a growing vocabulary in place', { tags: ['nightly'] }, async () => {
     const cwd = prepare();
     const growing = CONFIG.replace('{ name: hash, buckets: 100 }', '{ name: tokens, capacity: 5000 }');
     writeFileSync(join(cwd, 'stream.yaml'), growing);
@@ -122,7 +122,7 @@ describe('mtl live', { timeout: 300_000 }, () => {
     expect(await until('the end', () => live.child.exitCode ?? undefined)).toBe(143);
   });
 
-  it('compares the run in training with a second model', async () => {
+  it('compares the run in training with a second model', { tags: ['nightly'] }, async () => {
     const cwd = prepare();
     appendRows(cwd, 300, 1);
     const train = ['train', 'stream.yaml', '--follow', '--until-end', '--no-report', '--name', 'other'];
@@ -155,55 +155,59 @@ describe('mtl live', { timeout: 300_000 }, () => {
     expect(await until('the end', () => live.child.exitCode ?? undefined)).toBe(143);
   });
 
-  it('keeps the model before a window with drift, and compares it with a second one', async () => {
-    const cwd = prepare();
-    const alarms = 'follow: { fitRows: 100, windowRows: 100, alarms: { drift: 0.25 } }';
-    writeFileSync(join(cwd, 'stream.yaml'), CONFIG.replace('follow: { fitRows: 100 }', alarms));
-    appendRows(cwd, 300, 1);
-    const train = ['train', 'stream.yaml', '--follow', '--until-end', '--no-report', '--name', 'other'];
-    expect((await mtl(cwd, train)).code).toBe(0);
-    const live = startLive(
-      cwd,
-      '--canary',
-      'runs/stream/other',
-      '--share',
-      '50',
-      '--share-by',
-      'user',
-      '--outcome-timeout',
-      '5m',
-    );
-    const url = await until('a server', () => /listening at (http\S+)/.exec(live.output)?.[1]);
-    await untilStep(url, 30);
-    const models = async (): Promise<ReadonlySet<string>> => {
-      const answers = Array.from({ length: 20 }, async (_, user) => {
-        const response = await fetch(`${url}/predict`, { method: 'POST', body: `{"rows":[{"user":"u${user}"}]}` });
-        const { model, version } = (await response.json()) as { readonly model: string; readonly version: string };
-        return `${model} ${version}`;
-      });
-      return new Set(await Promise.all(answers));
-    };
-    expect(await models()).toEqual(new Set(['stream 30', 'stream-canary 30']));
-    appendFileSync(join(cwd, 'log', 'part-0.jsonl'), '{"user":"new","click":1}\n'.repeat(100));
-    await until('an alarm', () => (/drift/.test(live.output) ? true : undefined));
-    const metrics = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
-    await until('a checkpoint that is held', async () =>
-      /mtl_model_held\{model="stream"[^}]*\} 1/.test(await metrics()) ? true : undefined,
-    );
-    // A slow machine may save, and serve, a step before the window ends at step 40.
-    const versions = new Map(Array.from(await models(), (each) => each.split(' ') as [string, string]));
-    expect([versions.size, versions.get('stream-canary')]).toEqual([2, '30']);
-    expect(Number(versions.get('stream'))).toBeGreaterThanOrEqual(30);
-    expect(Number(versions.get('stream'))).toBeLessThan(40);
-    expect(await (await fetch(`${url}/canary`)).json()).toMatchObject({ state: 'running' });
-    appendRows(cwd, 600, 1);
-    await untilStep(url, 100);
-    expect(await models()).toEqual(new Set(['stream 100', 'stream-canary 30']));
-    live.child.kill('SIGTERM');
-    expect(await until('the end', () => live.child.exitCode ?? undefined)).toBe(143);
-  });
+  it(
+    'keeps the model before a window with drift, and compares it with a second one',
+    { tags: ['nightly'] },
+    async () => {
+      const cwd = prepare();
+      const alarms = 'follow: { fitRows: 100, windowRows: 100, alarms: { drift: 0.25 } }';
+      writeFileSync(join(cwd, 'stream.yaml'), CONFIG.replace('follow: { fitRows: 100 }', alarms));
+      appendRows(cwd, 300, 1);
+      const train = ['train', 'stream.yaml', '--follow', '--until-end', '--no-report', '--name', 'other'];
+      expect((await mtl(cwd, train)).code).toBe(0);
+      const live = startLive(
+        cwd,
+        '--canary',
+        'runs/stream/other',
+        '--share',
+        '50',
+        '--share-by',
+        'user',
+        '--outcome-timeout',
+        '5m',
+      );
+      const url = await until('a server', () => /listening at (http\S+)/.exec(live.output)?.[1]);
+      await untilStep(url, 30);
+      const models = async (): Promise<ReadonlySet<string>> => {
+        const answers = Array.from({ length: 20 }, async (_, user) => {
+          const response = await fetch(`${url}/predict`, { method: 'POST', body: `{"rows":[{"user":"u${user}"}]}` });
+          const { model, version } = (await response.json()) as { readonly model: string; readonly version: string };
+          return `${model} ${version}`;
+        });
+        return new Set(await Promise.all(answers));
+      };
+      expect(await models()).toEqual(new Set(['stream 30', 'stream-canary 30']));
+      appendFileSync(join(cwd, 'log', 'part-0.jsonl'), '{"user":"new","click":1}\n'.repeat(100));
+      await until('an alarm', () => (/drift/.test(live.output) ? true : undefined));
+      const metrics = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
+      await until('a checkpoint that is held', async () =>
+        /mtl_model_held\{model="stream"[^}]*\} 1/.test(await metrics()) ? true : undefined,
+      );
+      // A slow machine may save, and serve, a step before the window ends at step 40.
+      const versions = new Map(Array.from(await models(), (each) => each.split(' ') as [string, string]));
+      expect([versions.size, versions.get('stream-canary')]).toEqual([2, '30']);
+      expect(Number(versions.get('stream'))).toBeGreaterThanOrEqual(30);
+      expect(Number(versions.get('stream'))).toBeLessThan(40);
+      expect(await (await fetch(`${url}/canary`)).json()).toMatchObject({ state: 'running' });
+      appendRows(cwd, 600, 1);
+      await untilStep(url, 100);
+      expect(await models()).toEqual(new Set(['stream 100', 'stream-canary 30']));
+      live.child.kill('SIGTERM');
+      expect(await until('the end', () => live.child.exitCode ?? undefined)).toBe(143);
+    },
+  );
 
-  it('ends at once if the second model cannot be compared', async () => {
+  it('ends at once if the second model cannot be compared', { tags: ['nightly'] }, async () => {
     const cwd = prepare();
     appendRows(cwd, 300, 1);
     const run = (...options: readonly string[]) => mtl(cwd, ['live', 'stream.yaml', '--port', '0', ...options]);

@@ -1,4 +1,4 @@
-/** @module-tag long */
+/** @module-tag nightly */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

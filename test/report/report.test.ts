@@ -283,7 +283,7 @@ describe('the report of several runs', () => {
   });
 });
 
-describe('in a browser', () => {
+describe('in a browser', { tags: ['nightly'] }, () => {
   it.for([
     [390, 'light'],
     [390, 'dark'],

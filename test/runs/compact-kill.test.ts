@@ -1,4 +1,4 @@
-/** @module-tag long */
+/** @module-tag nightly */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -16,6 +16,7 @@ import type { CheckpointId } from '../../src/runs/manifest.js';
 import { findCheckpoint } from '../../src/runs/find-checkpoint.js';
 import { AUTO, openRun, type OpenRun } from '../../src/runs/open-run.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
+import { eachByNight } from '../support/each-by-night.js';
 import { createFailingDisk, type Fate } from '../support/failing-disk.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -76,13 +77,14 @@ async function expectOldOrNew(run: string): Promise<number> {
 }
 
 describe('an interrupted save', () => {
-  it.each([
+  eachByNight([
     // To die before an operation is to die after the one before it.
     ['dies within', false],
     ['dies after', false],
     ['dies after', true],
   ] as const)(
     'leaves the old checkpoint or the new one, whole, wherever it %s an operation (power lost: %j)',
+    {},
     async (fate, isPowerLost) => {
       await saveCheckpoint(await savedOnce(), checkpoint(2), ['last', 'best'], KEEP);
       const { length } = disk.operations;
@@ -106,7 +108,7 @@ describe('an interrupted save', () => {
     },
   );
 
-  it.each([
+  eachByNight([
     ['delta', 'dies within', false],
     ['delta', 'dies after', false],
     ['delta', 'dies after', true],
@@ -115,6 +117,7 @@ describe('an interrupted save', () => {
     ['segment', 'dies after', true],
   ] as const)(
     'with a %s leaves the checkpoint before or it, wherever it %s (power lost: %j)',
+    {},
     async (form, fate, isPowerLost) => {
       const whole = (step: number): Checkpoint => ({ ...checkpoint(step), program: withTable(step) });
       const saveFull = async (run: string) => {
@@ -145,12 +148,13 @@ describe('an interrupted save', () => {
     },
   );
 
-  it.each([
+  eachByNight([
     ['dies within', false],
     ['dies after', false],
     ['dies after', true],
   ] as const)(
     'of a compaction leaves the chain or the full checkpoint, wherever it %s (power lost: %j)',
+    {},
     async (fate, isPowerLost) => {
       const whole = (step: number): Checkpoint => ({ ...checkpoint(step), program: withTable(step) });
       const saveChain = async (): Promise<string> => {
@@ -217,8 +221,9 @@ describe('an interrupted start', () => {
       quiet,
     );
 
-  it.each(['dies within', 'dies after'] as const)(
+  eachByNight([['dies within'], ['dies after']] as const)(
     'leaves a folder in which --resume auto starts anew, wherever it %s an operation',
+    {},
     async (fate) => {
       const counted = await start(join(scratchFolder(), 'run'));
       await counted.release();

@@ -104,7 +104,8 @@ describe('a stream with new and vanishing tokens', () => {
     expect(Math.max(...lengths)).toBeGreaterThan(4);
   });
 
-  it(`continues to the same bits after kill -9, ${KILLS} times`, { timeout: 60_000 + 20_000 * KILLS }, async () => {
+  const killing = { timeout: 60_000 + 20_000 * KILLS, tags: ['nightly'] };
+  it(`continues to the same bits after kill -9, ${KILLS} times`, killing, async () => {
     expect(await killAndResume(deltas, 'killed')).toBeGreaterThan(0);
     expect(contentOf(await read('killed', STEPS))).toEqual(contentOf(whole));
   });

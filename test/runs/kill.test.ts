@@ -2,8 +2,9 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
+import { eachByNight } from '../support/each-by-night.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld, traceOf } from '../support/small-run.js';
@@ -32,7 +33,7 @@ const SCHEDULES = {
 };
 
 describe('kill -9 at any moment', () => {
-  it.each([
+  eachByNight([
     ['esmm', 'full'],
     ['mmoe', 'full'],
     ['esmm', 'deltas'],

@@ -1,4 +1,4 @@
-/** @module-tag long */
+/** @module-tag nightly */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import v8 from 'node:v8';

@@ -8,6 +8,7 @@ import { loadModel, train } from '../../src/index.js';
 import { pointLink } from '../../src/io/links.js';
 import { readChain } from '../../src/runs/delta.js';
 import { listCheckpoints } from '../../src/runs/retention.js';
+import { eachByNight } from '../support/each-by-night.js';
 import { ADDON } from '../support/native.js';
 import { servedWorld, serverOfTest, type TestServer } from '../support/served.js';
 
@@ -119,8 +120,9 @@ describe('mtl serve --follow', () => {
     expect(server.notices).toEqual([]);
   });
 
-  it.each(ADDON.families.length > 0 ? ['wasm', 'native'] : ['wasm'])(
+  eachByNight(ADDON.families.length > 0 ? [['native'], ['wasm']] : [['wasm']])(
     'answers each request by one version while deltas are applied: %s kernels',
+    { timeout: 120_000 },
     async (kernels) => {
       vi.stubEnv('MTL_KERNELS', kernels);
       onTestFinished(() => void vi.unstubAllEnvs());
@@ -150,7 +152,6 @@ describe('mtl serve --follow', () => {
       expect(numDeltas).toBe(versions.length - 1);
       expect([await count(server, 'deltas'), server.bugs]).toEqual([numDeltas, []]);
     },
-    120_000,
   );
 
   it('applies several deltas at once, also if the served checkpoint was removed', async () => {

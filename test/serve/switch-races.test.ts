@@ -1,4 +1,4 @@
-/** @module-tag long */
+/** @module-tag nightly */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -34,6 +34,8 @@ const { rows, clicks } = drawLog(1280);
 const OPTIONS = { device: 'cpu', threads: 1, baseline: false } as const;
 const STREAM = { ...OPTIONS, follow: true, untilEnd: true } as const;
 const BATCH_ROWS = 32;
+/** Places that take longest. Those that stay have a training, a kill, predictions and a warm start of each state. */
+const NIGHTLY = { tags: ['nightly'] };
 
 /** Reads what a run has learned. */
 async function learned(run: string): Promise<object> {
@@ -107,7 +109,7 @@ describe.each(STATE_CASES)('$name', { timeout: 180_000 }, (state) => {
     expect(await trainOn(writeFiles(features, data, rows))).toEqual(await trainOn(writeFiles(features, {}, given)));
   });
 
-  it('of files, on several processes', async (context) => {
+  it('of files, on several processes', NIGHTLY, async (context) => {
     needsMpi(context, OPEN_MPI);
     const trainOn = async ({ config, run }: Experiment): Promise<object> => {
       const args = ['train', config, '--run-dir', run, '--no-report', '--no-baseline', '--threads', '1'];
@@ -143,7 +145,7 @@ describe.each(STATE_CASES)('$name', { timeout: 180_000 }, (state) => {
   it.for([
     ['deltas', {}],
     ['averaged weights', averaged],
-  ] as const)('of a stream on WebGPU, resumed with %s', async ([, rest], { skip }) => {
+  ] as const)('of a stream on WebGPU, resumed with %s', NIGHTLY, async ([, rest], { skip }) => {
     if (gpu === undefined) skip(noGpu);
     vi.stubEnv('MTL_WEBGPU_SOFTWARE', '1');
     onTestFinished(() => void vi.unstubAllEnvs());
@@ -156,7 +158,7 @@ describe.each(STATE_CASES)('$name', { timeout: 180_000 }, (state) => {
     expect(await learned(own.run)).toEqual(await learned(whole.run));
   });
 
-  it.each(['deltas', 'full checkpoints'])('in %s: resumed at many steps', async (kind) => {
+  it.each(['deltas', 'full checkpoints'])('in %s: resumed at many steps', NIGHTLY, async (kind) => {
     const rest = kind === 'deltas' ? {} : { checkpoints: { everySteps: 2 } };
     const { config, run } = ofStream(rest);
     const random = randomStream(3, 'steps', kind);
@@ -168,7 +170,7 @@ describe.each(STATE_CASES)('$name', { timeout: 180_000 }, (state) => {
     expect(await learned(run)).toEqual(await learned(whole.run));
   });
 
-  it('of a stream that ends within batches several times', async () => {
+  it('of a stream that ends within batches several times', NIGHTLY, async () => {
     const { config, run } = ofStream();
     for (const end of [450, 701, 701, 1001, rows.length]) {
       writeLog(dirname(config), 'log', rows.slice(0, end));
@@ -191,7 +193,7 @@ describe.each(STATE_CASES)('$name', { timeout: 180_000 }, (state) => {
     expect(await learned(run)).toEqual(await learned(whole.run));
   });
 
-  it('of a server that follows a stream by deltas', async () => {
+  it('of a server that follows a stream by deltas', NIGHTLY, async () => {
     const rest = { checkpoints: { everySteps: 12, delta: { everySteps: 3 }, keepLast: 100 } };
     const [own, other] = [ofStream(rest), ofGivenStream(rest)];
     for (const { config, run } of [own, other]) await train(config, { ...STREAM, runDir: run });
@@ -223,7 +225,7 @@ describe.each(STATE_CASES)('$name', { timeout: 180_000 }, (state) => {
     expect(server.bugs).toEqual([]);
   });
 
-  it('of a canary of another stream', async () => {
+  it('of a canary of another stream', NIGHTLY, async () => {
     const [own, other] = [ofStream(), ofStream({ seed: 4 })];
     for (const { config, run } of [own, other]) await train(config, { ...STREAM, runDir: run });
     const canary = { kind: 'canary', path: other.run, share: 0.5, keepMs: 60_000 } as const;
@@ -293,7 +295,7 @@ describe.each(STATE_CASES)('$name', { timeout: 180_000 }, (state) => {
     );
   });
 
-  it('of a stream, which several processes refuse', async (context) => {
+  it('of a stream, which several processes refuse', NIGHTLY, async (context) => {
     needsMpi(context, OPEN_MPI);
     const { config } = ofStream();
     const { code, stderr } = await mpirun(OPEN_MPI, 2, scratchFolder(), [BIN, 'train', config, '--follow']);

@@ -178,7 +178,7 @@ describe('the page of a study', () => {
   });
 });
 
-describe('in a browser', () => {
+describe('in a browser', { tags: ['nightly'] }, () => {
   it.for([
     [390, 'light'],
     [390, 'dark'],

@@ -137,7 +137,7 @@ describe('mtl sweep', () => {
     },
   );
 
-  it('completes every trial once, whichever workers are killed', { timeout: 240_000 }, async () => {
+  it('completes every trial once, whichever workers are killed', { timeout: 240_000, tags: ['nightly'] }, async () => {
     const cwd = scratchFolder();
     const study = writeStudy(`${GRID}parallel: 3\nmaxAttempts: 999\n`);
     const undisturbed = swept((await mtl(scratchFolder(), ['sweep', study, '--json'])).stdout).trials;
@@ -163,7 +163,7 @@ describe('mtl sweep', () => {
     expect(journalOf(cwd).filter((name) => name.includes('.claim-')).length).toBeGreaterThan(6);
   });
 
-  it('releases its trials when stopped, and resumes them', { timeout: 120_000 }, async () => {
+  it('releases its trials when stopped, and resumes them', { timeout: 120_000, tags: ['nightly'] }, async () => {
     const cwd = scratchFolder();
     const study = writeStudy('space: { training.batchSize: [16, 32] }\nsearch: grid\nparallel: 2\n');
     const stopped = await mtl(cwd, ['sweep', study], (text, kill) => {
@@ -201,7 +201,7 @@ describe('mtl sweep', () => {
 
   it(
     'stops trials at a rung where others do better, and leaves runs that can go on',
-    { timeout: 120_000 },
+    { timeout: 120_000, tags: ['nightly'] },
     async () => {
       const study = writeStudy(
         'space: { training.optimizer.dense.learningRate: [0.01, 1.0e-6, 1.0e-7, 1.0e-8], training.biasInit: ' +

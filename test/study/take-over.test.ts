@@ -1,4 +1,4 @@
-/** @module-tag long */
+/** @module-tag nightly */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os, { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import type { TestContext } from 'vitest';
+import { describe, type TestContext } from 'vitest';
 import type { Finished } from './mtl.js';
 
 /** An MPI implementation and its launcher, with Debian's names. */
@@ -27,6 +27,12 @@ export const MPICH: Mpi = {
   options: [],
   of: 'mpich libmpich-dev',
 };
+
+/** Defines tests of each MPI; those of the second one have the tag nightly. */
+export function describeEachMpi(title: string, timeout: number, define: (mpi: Mpi) => void): void {
+  for (const mpi of [OPEN_MPI, MPICH])
+    describe(`${title} ${mpi.name}`, { timeout, tags: mpi === MPICH ? ['nightly'] : [] }, () => define(mpi));
+}
 
 /** Skips a test, with the reason, if an MPI is missing. */
 export function needsMpi({ skip }: Pick<TestContext, 'skip'>, { name, compiler, launcher, of }: Mpi): void {

@@ -313,7 +313,7 @@ describe('a run tracked in MLflow', () => {
   });
 });
 
-describe('a real MLflow server', () => {
+describe('a real MLflow server', { tags: ['nightly'] }, () => {
   for (const artifacts of ARTIFACT_OPTIONS)
     it(`has the run, also one that was stopped and went on, and its artifacts with ${artifacts}`, async (context) => {
       const url = await startMlflow(context, artifacts);

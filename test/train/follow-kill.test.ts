@@ -1,7 +1,8 @@
 /** @module-tag long */
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, onTestFinished } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
+import { eachByNight } from '../support/each-by-night.js';
 import { eventFiles, StreamWriter, streamTrace, writeStreamConfig } from '../support/event-stream.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -27,7 +28,7 @@ const SCHEDULES = {
 };
 
 describe('training on a stream that is written meanwhile', () => {
-  it.each(['full', 'histories of clicks', 'deltas with counters'] as const)(
+  eachByNight([['full'], ['histories of clicks'], ['deltas with counters']] as const)(
     `gives the same bytes as one run on the final log, killed ${KILLS} times: %s`,
     { timeout: 120_000 + KILLS * 20_000 },
     async (schedule) => {

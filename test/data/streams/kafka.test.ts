@@ -172,7 +172,7 @@ describe('a Kafka topic', () => {
     expect((await reading).lines).toEqual(['{"n":0}']);
   });
 
-  it('has each record once after kill -9 at any record', async (context) => {
+  it('has each record once after kill -9 at any record', { tags: ['nightly'] }, async (context) => {
     needsKafka(context);
     const broker = await startKafka();
     await broker.createTopic('events', 3);

@@ -65,7 +65,7 @@ describe('a JetStream stream', () => {
     await expect(endless).rejects.toThrow('stopped');
   });
 
-  it('has each message once after kill -9 at any message', async (context) => {
+  it('has each message once after kill -9 at any message', { tags: ['nightly'] }, async (context) => {
     needsNats(context);
     const server = await startNats();
     await server.manager.streams.add({ name: 'EVENTS', subjects: ['events'] });
