@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { boardPages } from './board/all.js';
 import { renderLivePage, streamUpdates, type LivePage } from './board/live-page.js';
 import { RunWatch } from './board/run-watch.js';
-import { UserError, userError, stackOf } from './core/errors.js';
+import { UserError, userError, formatStack } from './core/errors.js';
 import { createHttpServer, JSON_TYPE, listen, type HttpReply, type Route } from './serve/http-server.js';
 import { toListenError } from './serve/listen-error.js';
 import { refusal, Refusal, refusalBody } from './serve/refusal.js';
@@ -120,6 +120,6 @@ function toReply(error: unknown, onBug: (text: string) => void): HttpReply {
   const headers = { 'content-type': JSON_TYPE };
   if (error instanceof Refusal) return { status: error.status, headers, body: refusalBody(error) };
   if (error instanceof UserError) return { status: 500, headers, body: refusalBody(error) };
-  onBug(stackOf(error));
+  onBug(formatStack(error));
   return { status: 500, headers, body: refusalBody({ message: 'internal error', problems: [] }) };
 }

@@ -7,7 +7,7 @@ import { column } from './core/batch.js';
 import { holdRows } from './data/batches/held-rows.js';
 import { rejectPolicy } from './data/rows/rejects.js';
 import { withTables } from './data/sources/event-logs.js';
-import { blockColumns, encodedFormat, rowFormatOf } from './data/rows/row-format.js';
+import { blockColumns, encodedFormat, createRowFormat } from './data/rows/row-format.js';
 import type { Access, ReadProgress, Reading } from './data/sources/source.js';
 import { openData } from './data/sources/splits.js';
 import { didYouMean, joined, quoted, userError } from './core/errors.js';
@@ -71,7 +71,7 @@ export async function findCrosses({
   const task = findTask(tasks, name);
   const spec = { tasks, groups: Object.values(features), cells: data, sampling: data.negativeSampling };
   const access = { cache: { folder: data.cache, onWarning }, verifyData, onProgress, signal };
-  const format = await withTables(rowFormatOf(spec), data, access);
+  const format = await withTables(createRowFormat(spec), data, access);
   const { train } = await openData(data, format);
   const policy = rejectPolicy(data);
   const reading: Reading = { ...access, policy, onWarning, threads };

@@ -1,5 +1,5 @@
-import { dialectOf } from './data/dialect.js';
-import { splitFilesOf, type DataOptions, type Paths } from './data/options.js';
+import { parseDialect } from './data/dialect.js';
+import { listSplitFiles, type DataOptions, type Paths } from './data/options.js';
 import { rejectPolicy } from './data/rows/rejects.js';
 import { splitStates } from './data/counters/counter-start.js';
 import { withKeys } from './data/rows/row-format.js';
@@ -159,7 +159,7 @@ export async function openMeasured(
     selectFiles(options, data, verb),
     format,
     data === undefined ? 'name other data with --data' : 'paths are taken from the working directory',
-    dialectOf(options),
+    parseDialect(options),
     rows,
     { compute: CounterPass.of(options, tasks, splitStates(checkpoint.states.counters))?.compute },
   );
@@ -167,7 +167,7 @@ export async function openMeasured(
 
 function selectFiles(options: DataOptions, data: Paths | undefined, verb: string): SplitFiles {
   if (data !== undefined) return { test: absolute(data) };
-  const { valid, test } = splitFilesOf(options);
+  const { valid, test } = listSplitFiles(options);
   if (valid !== undefined || test !== undefined) return { valid, test };
   throw userError('usage', {
     where: verb,

@@ -2,13 +2,13 @@ import { realpathSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { CounterPlan } from './data/counters/counter-plan.js';
 import { splitStates } from './data/counters/counter-start.js';
-import { dialectOf, type DialectOptions } from './data/dialect.js';
+import { parseDialect, type DialectOptions } from './data/dialect.js';
 import type { DataOptions, Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from './data/rows/rejects.js';
-import { columnsOf, type EncodedFormat, type RowFormat } from './data/rows/row-format.js';
+import { dataColumns, type EncodedFormat, type RowFormat } from './data/rows/row-format.js';
 import type { ComputedColumns } from './data/sources/computed-columns.js';
 import { streamCounters } from './data/sources/counter-columns.js';
-import { absolute, namesOf } from './data/sources/find-files.js';
+import { absolute, formatPaths } from './data/sources/find-files.js';
 import { openSource } from './data/sources/open-source.js';
 import type { ReadProgress, Source } from './data/sources/source.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
@@ -167,13 +167,13 @@ function planColumns(
 ) {
   const columns = scoredColumns(
     { keep: top === undefined ? keep : [top.by, ...keep], prefix },
-    namesOf(data),
+    formatPaths(data),
     source.columns,
     outputs.map(({ name }) => name),
   );
   const ranked = top && rankedBy(top, columns, outputs);
   const groupColumns = groupBy === undefined ? [] : [groupBy];
-  scoredColumns({ keep: groupColumns, prefix }, namesOf(data), source.columns, []);
+  scoredColumns({ keep: groupColumns, prefix }, formatPaths(data), source.columns, []);
   return { columns, ranked, groupColumns };
 }
 
@@ -205,8 +205,8 @@ export function openPredicted(
   data: Paths,
   textFormat: DialectOptions['format'],
 ): Promise<Source> {
-  const dialect = { ...dialectOf(model.experiment.data), ...(textFormat !== undefined && { format: textFormat }) };
-  return openSource(absolute(data), columnsOf(format), dialect, countersOf(model));
+  const dialect = { ...parseDialect(model.experiment.data), ...(textFormat !== undefined && { format: textFormat }) };
+  return openSource(absolute(data), dataColumns(format), dialect, countersOf(model));
 }
 
 /** A cursor does not store the counters of the rows before it. */

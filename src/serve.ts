@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import { dirname } from 'node:path';
-import { userError, stackOf } from './core/errors.js';
+import { userError, formatStack } from './core/errors.js';
 import { createApp } from './serve/app.js';
 import { addCanaryMetrics } from './serve/canary/canary-metrics.js';
 import { Canary, type CanaryContext } from './serve/canary/canary.js';
@@ -184,7 +184,7 @@ async function reloadOnChange(
     watcher.watch(models.names.map((name) => dirname(models.pool(name).facts.checkpoint)));
     await watcher.next(everyMs, signal);
     if (signal.aborted) break;
-    await reload().catch((error: unknown) => onBug(stackOf(error)));
+    await reload().catch((error: unknown) => onBug(formatStack(error)));
   }
   watcher.close();
 }

@@ -493,4 +493,11 @@ describe('the source tree', () => {
     );
     expect(bare).toEqual([]);
   });
+
+  it('names no exported function after what it is of', () => {
+    const named = files.flatMap(({ path, text }) =>
+      [...text.matchAll(/\nexport (?:async )?(?:function\*?|const) (\w+Of)\b/g)].map(([, name]) => `${path}: ${name}`),
+    );
+    expect(named).toEqual([]);
+  });
 });

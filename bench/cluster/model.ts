@@ -3,7 +3,7 @@ import type { Plan } from '../../src/engines/engine.js';
 import { compile } from '../../src/engines/compile/compile.js';
 import type { Collective, Operand } from '../../src/engines/compile/call-list.js';
 import type { Exchanged } from '../../src/engines/cpu/kernels.js';
-import { partOf } from '../../src/engines/cpu/part-of.js';
+import { localRows } from '../../src/engines/cpu/local-rows.js';
 import { SINGLE_PROCESS } from '../../src/core/process-group.js';
 
 // Predicts the time of a distributed training step: time = work of a rank + Σ over exchanges (latency + bytes /
@@ -60,7 +60,7 @@ export function shapeOf(
   });
   const share = 1 / (batches.length * ranks.length);
   const ownRows = batches
-    .flatMap((batch) => ranks.map((rank) => partOf(rank, processes, batch.rows).rows))
+    .flatMap((batch) => ranks.map((rank) => localRows(rank, processes, batch.rows).rows))
     .reduce((sum, rows) => sum + rows * share, 0);
   const operandsOf = (exchange: Collective): readonly (readonly Operand[])[] =>
     lists.pass.flatMap(({ kernel, operands }) => (kernel === exchange ? [operands] : []));
@@ -69,7 +69,7 @@ export function shapeOf(
     let [rows, numbers] = [0, 0];
     for (const batch of batches) {
       for (const rank of ranks) {
-        const { begin, rows: own } = partOf(rank, processes, batch.rows);
+        const { begin, rows: own } = localRows(rank, processes, batch.rows);
         for (const { lookups, width } of counted) {
           const distinct = new Set(
             lookups.flatMap(({ field }) => [...column(batch, field, 'u32').data.subarray(begin, begin + own)]),

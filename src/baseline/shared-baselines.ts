@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { keyOf } from '../data/readers/fingerprint.js';
+import { makeKey } from '../data/readers/fingerprint.js';
 import { createFileAtomic, makeFolder, onDisk } from '../io/disk.js';
 import type { Baseline } from '../training/observer.js';
 
@@ -23,7 +23,7 @@ export async function shareBaseline(
   facts: object,
   train: () => Promise<Baseline>,
 ): Promise<Baseline> {
-  const path = join(folder, `${keyOf(facts).slice(0, 16)}.json`);
+  const path = join(folder, `${makeKey(facts).slice(0, 16)}.json`);
   const stored = existsSync(path) ? parseBaseline(await onDisk(path, () => readFile(path, 'utf8'))) : undefined;
   if (stored !== undefined) return stored;
   const baseline = await train();

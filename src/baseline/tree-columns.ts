@@ -1,4 +1,4 @@
-import { column, idsOf, type Batch } from '../core/batch.js';
+import { column, readIds, type Batch } from '../core/batch.js';
 import type { EncodedField } from '../features/feature.js';
 
 /** A column of the matrix that a tree is trained on. */
@@ -81,7 +81,7 @@ function needsCounts(field: EncodedField): boolean {
 
 function countIds(batch: Batch, counts: IdCounts): void {
   for (const [name, count] of counts) {
-    const { ids, count: size } = idsOf(batch, name);
+    const { ids, count: size } = readIds(batch, name);
     for (let i = 0; i < size; i++) count[ids[i]!]!++;
   }
 }

@@ -7,7 +7,7 @@ import { isStudy } from '../study/study.js';
 import type { RunWatch } from './run-watch.js';
 
 /** Returns the name of a run in links: its path below the directory of all runs. */
-export function nameOf({ root }: Pick<RunWatch, 'root'>, folder: string): string {
+export function linkName({ root }: Pick<RunWatch, 'root'>, folder: string): string {
   return withSlashes(relative(root, folder));
 }
 

@@ -8,7 +8,7 @@ import { readLeaderboard } from '../study/leaderboard.js';
 import { stateLine } from '../study/trial-text.js';
 import { count, duration } from '../text/number-text.js';
 import type { BoardPage } from './board-page.js';
-import { linkRun, linkStudy, listStudies, nameOf } from './links.js';
+import { linkRun, linkStudy, listStudies, linkName } from './links.js';
 import type { RunWatch, WatchedRun } from './run-watch.js';
 import { studyVersion } from './study-page.js';
 import { MTL } from '../system/command-name.js';
@@ -63,7 +63,7 @@ async function drawOverview(
 
 function drawRunning(watch: RunWatch, runs: readonly WatchedRun[]): DrawnSection {
   const rows = runs.map(({ folder, about, speeds }): readonly Part[] => [
-    linkRun(nameOf(watch, folder)),
+    linkRun(linkName(watch, folder)),
     monitoredOf(about),
     about.loss?.toFixed(4) ?? '-',
     epochsOf(about),
@@ -91,7 +91,7 @@ function drawAll(
 ): DrawnSection {
   const channels = channelsByRun(watch.root);
   const rows = runs.map(({ folder, about }): readonly Part[] => {
-    const name = nameOf(watch, folder);
+    const name = linkName(watch, folder);
     return [
       html`<label><input type="checkbox" name="run" value="${name}"> </label>${linkRun(name)}`,
       monitoredOf(about),

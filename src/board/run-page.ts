@@ -6,7 +6,7 @@ import { listLiveDecisions } from '../runs/channels.js';
 import { readEvents } from '../runs/run-list.js';
 import { refusal } from '../serve/refusal.js';
 import type { BoardPage } from './board-page.js';
-import { nameOf } from './links.js';
+import { linkName } from './links.js';
 import type { RunWatch, WatchedRun } from './run-watch.js';
 
 /** Number of log events that are shown. */
@@ -27,7 +27,7 @@ export const runPage: BoardPage = {
 };
 
 function findRun(watch: RunWatch, name: string): WatchedRun {
-  const folder = watch.folders().find((each) => nameOf(watch, each) === name);
+  const folder = watch.folders().find((each) => linkName(watch, each) === name);
   const run = folder === undefined ? undefined : watch.read(folder);
   if (run === undefined)
     throw refusal(404, { where: '?run', message: `no run '${name}'`, fix: 'the first page lists all runs' });

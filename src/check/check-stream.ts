@@ -7,7 +7,7 @@ import { skipBadRows, type RejectPolicy } from '../data/rows/rejects.js';
 import { FollowedStream, type Followed } from '../data/streams/followed-stream.js';
 import { countLines, type RowStream } from '../data/streams/chunk-stream.js';
 import { openStreamStates } from '../data/streams/stream-states.js';
-import { countRecords, headOf } from '../data/streams/head-stream.js';
+import { countRecords, takeHead } from '../data/streams/head-stream.js';
 import type { StreamReading } from '../data/streams/record-stream.js';
 import { describeSchemaChange } from '../data/streams/schema-watch.js';
 import { firstStreamState } from '../data/streams/stream-state.js';
@@ -49,7 +49,7 @@ export async function checkStream(
   onWarning: (text: string) => void,
 ): Promise<CheckedStream> {
   const { follow } = inputs;
-  const [head, stream] = [headOf(inputs.stream, follow.fitRows), countRecords(inputs.stream)];
+  const [head, stream] = [takeHead(inputs.stream, follow.fitRows), countRecords(inputs.stream)];
   const reading = { endsWhenEmpty: true, signal: new AbortController().signal, onWarning };
   const policy = skipBadRows(undefined, Infinity);
   const changes: string[] = [];

@@ -53,7 +53,7 @@ export function castColumns(
   const [column] = columns as [Column];
   if (cast.cell === 'id') return castIds(column, rows.count, Math.min(cast.below, END_OF_IDS), target);
   if (cast.cell === 'token') return castTokens(cast, column, rows.count, target);
-  const values = numbersOf(column, rows.count);
+  const values = toNumbers(column, rows.count);
   if (values === undefined) return undefined;
   if (cast.cell === 'class') return castClasses(values, rows.count, target);
   const step = cast.affine ?? (cast.encode === undefined ? IDENTITY_STEP : undefined);
@@ -98,7 +98,7 @@ type Values = Float64Array | Float32Array;
  * Returns the values of a column that are decimal numbers, NaN for others; undefined if it does not store numbers.
  * Those of a cut column are valid until another one is read.
  */
-export function numbersOf({ cut, numbers, numberText }: Column, rows: number): Values | undefined {
+export function toNumbers({ cut, numbers, numberText }: Column, rows: number): Values | undefined {
   // With decimal commas, a number is its text with a point.
   return cut !== undefined && numberText === undefined ? cut.readNumbers(rows) : numbers?.values;
 }

@@ -87,7 +87,7 @@ export interface Lists {
 }
 
 /** Returns the list of a row; its items have their texts as ids. */
-export function itemsOf({ offsets, items, weights }: Lists, row: number): Items {
+export function listItems({ offsets, items, weights }: Lists, row: number): Items {
   const places = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
   return {
     ids: places.map((place) => items.text(place)),

@@ -30,7 +30,7 @@ const ONE_VALUE = new InvalidValueError(
  * Returns a function from a row to its text; texts of several columns are joined with CELL_SEPARATOR. The function
  * throws InvalidValueError for a list.
  */
-export function textsOf(
+export function textReader(
   rows: ChunkRows,
   { columns: names, numberColumns = [], isCondition = false, takesLists = false }: TextReading,
 ): (row: number) => string {
@@ -65,7 +65,7 @@ export function eachText(
   indices?: ArrayLike<number>,
 ): void {
   if (indices?.length === 0) return;
-  const text = textsOf(rows, reading);
+  const text = textReader(rows, reading);
   rows.eachKept(reading.columns, (row) => read(text(row), row), indices);
 }
 

@@ -5,7 +5,7 @@ import {
   elementType,
   hasWords,
   wordColumn,
-  wordsOf,
+  toWords,
   type BlockColumn,
   type Words,
 } from './row-block.js';
@@ -35,7 +35,7 @@ export function packRows(block: Batch, columns: readonly BlockColumn[], memory: 
   const packed = bytes <= memory.byteLength ? memory : new ArrayBuffer(4 * Math.ceil((SPARE * bytes) / 4));
   let at = 0;
   for (const part of parts) {
-    const words = wordsOf(part);
+    const words = toWords(part);
     new Int32Array(packed, at, words.length).set(words);
     at += part.byteLength;
   }

@@ -146,8 +146,8 @@ export function gatherRows(
   target.rows = count;
   for (const each of columns) {
     if (hasWords(each)) {
-      const from = wordsOf(wordColumn(source, each).data);
-      gatherWords(from, order, count, bytesPerRow(each) / WORD_BYTES, wordsOf(wordColumn(target, each).data));
+      const from = toWords(wordColumn(source, each).data);
+      gatherWords(from, order, count, bytesPerRow(each) / WORD_BYTES, toWords(wordColumn(target, each).data));
     } else column(target, each.name, 'list').gather(column(source, each.name, 'list'), order, 0, count);
   }
 }
@@ -171,7 +171,7 @@ export function compactRows(
   for (const each of columns) {
     if (hasWords(each)) {
       const width = bytesPerRow(each) / WORD_BYTES;
-      const words = wordsOf(wordColumn(block, each).data).subarray(width * first);
+      const words = toWords(wordColumn(block, each).data).subarray(width * first);
       // Each row is read before another one replaces it.
       gatherWords(words, kept, count, width, words);
     } else column(block, each.name, 'list').compact(first, kept, count);
@@ -192,7 +192,7 @@ export function reserveRows(block: RowBlock, columns: readonly BlockColumn[], ca
 const WORD_BYTES = 4;
 
 /** Returns the words of 32 bits of an array as signed integers, so that loops have a single type of array. */
-export function wordsOf({ buffer, byteOffset, byteLength }: Words): Int32Array {
+export function toWords({ buffer, byteOffset, byteLength }: Words): Int32Array {
   return new Int32Array(buffer, byteOffset, byteLength / WORD_BYTES);
 }
 
@@ -204,7 +204,7 @@ export function countZeros(data: Uint32Array, end: number): number {
 }
 
 function gatherWords(from: Int32Array, order: Uint32Array, count: number, width: number, to: Int32Array): void {
-  const places = wordsOf(order);
+  const places = toWords(order);
   if (width === 1) {
     for (let i = 0; i < count; i++) to[i] = from[places[i]!]!;
     return;

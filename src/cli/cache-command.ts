@@ -4,10 +4,10 @@ import { loadConfig } from '../config/load.js';
 import { CACHE_FOLDER, cacheFolders } from '../data/cache/cache.js';
 import { cacheLimit, sizeIn } from '../data/cache/cache-limit.js';
 import { listCache, type CachedFolder } from '../data/cache/cache-list.js';
-import { sourceNameOf } from '../data/cache/entry.js';
+import { parseSourceName } from '../data/cache/entry.js';
 import { chooseEvictions, tidyCache } from '../data/cache/tidy.js';
 import { cachedPaths } from '../data/options.js';
-import { sourcesOf } from '../data/sources/find-files.js';
+import { listSources } from '../data/sources/find-files.js';
 import { EXIT_CODES, userError } from '../core/errors.js';
 import { bytes, count } from '../text/number-text.js';
 import { shownPath } from '../runs/runs-root.js';
@@ -83,7 +83,7 @@ async function findCaches(path: string): Promise<readonly string[]> {
   if (/\.ya?ml$/.test(path)) {
     const { data } = (await loadConfig(path)).experiment;
     for (const paths of cachedPaths(data)) {
-      for (const { path: file, home } of sourcesOf(paths)) {
+      for (const { path: file, home } of listSources(paths)) {
         cacheFolders(file, data.cache, home).forEach((folder) => folders.add(folder));
       }
     }
@@ -101,7 +101,7 @@ function cachesBelow(folder: string, depth: number): readonly string[] {
     (each) => each.isDirectory() && isSearched(each.name),
   );
   // A directory that data.cache names holds the entries itself.
-  const own = below.some(({ name }) => sourceNameOf(name) !== undefined) ? [folder] : [];
+  const own = below.some(({ name }) => parseSourceName(name) !== undefined) ? [folder] : [];
   return own.length > 0 || depth === 0 ? own : below.flatMap(({ name }) => cachesBelow(join(folder, name), depth - 1));
 }
 

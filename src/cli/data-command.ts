@@ -6,8 +6,8 @@ import { withoutRuns } from '../core/tasks.js';
 import { keptIn, listCached, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
 import { describeData } from '../data/info/describe-data.js';
 import { withTables } from '../data/sources/event-logs.js';
-import { rowFormatOf } from '../data/rows/row-format.js';
-import { sourcesOf } from '../data/sources/find-files.js';
+import { createRowFormat } from '../data/rows/row-format.js';
+import { listSources } from '../data/sources/find-files.js';
 import { cachedPaths } from '../data/options.js';
 import type { ReadProgress } from '../data/sources/source.js';
 import { readManifest } from '../data/shards/manifest.js';
@@ -44,7 +44,7 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
     const spec = { tasks: withoutRuns(listTasks(experiment)), groups: Object.values(features), cells: data };
     const onProgress = ({ what, share }: ReadProgress): void => screen.live(() => shareLine(what, share));
     const access = { cache: { folder: data.cache, onWarning: warn }, onProgress };
-    const format = await withTables(rowFormatOf(spec), data, access);
+    const format = await withTables(createRowFormat(spec), data, access);
     const description = await describeData(data, format, access);
     screen.print(dataReport(description, screen));
     result({ path, ...description, cacheEntries: entries });
@@ -89,10 +89,10 @@ async function findEntries(path: string): Promise<readonly CachedFolder[]> {
   const add = (folders: readonly CachedFolder[]): void => folders.forEach((folder) => found.set(folder.path, folder));
   if (isConfig(path)) {
     const { data } = (await loadConfig(path)).experiment;
-    for (const paths of cachedPaths(data)) add(await listCached(sourcesOf(paths), data.cache));
+    for (const paths of cachedPaths(data)) add(await listCached(listSources(paths), data.cache));
   } else {
     const full = resolve(path);
-    add(await listCached(sourcesOf(full)));
+    add(await listCached(listSources(full)));
     if (statSync(full).isDirectory()) add(await keptIn(full));
   }
   return [...found.values()];

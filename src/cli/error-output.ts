@@ -6,7 +6,7 @@ import {
   problemLine,
   UserError,
   userError,
-  stackOf,
+  formatStack,
   type Problem,
 } from '../core/errors.js';
 import { endLiveLine } from './terminal.js';
@@ -88,7 +88,7 @@ export function printError(error: unknown, isJson: boolean): number {
     return reported.exitCode;
   }
   process.stderr.write(
-    `This is a bug in mtl; please report it with the command and the config:\n${printable(stackOf(error))}\n`,
+    `This is a bug in mtl; please report it with the command and the config:\n${printable(formatStack(error))}\n`,
   );
   return EXIT_CODES.bug;
 }

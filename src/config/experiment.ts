@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { checkDelays } from './check-delays.js';
 import { checkDialect } from '../data/dialect.js';
-import { checkData, dataOptions, splitFilesOf } from '../data/options.js';
+import { checkData, dataOptions, listSplitFiles } from '../data/options.js';
 import { didYouMean, joined, quoted } from '../core/errors.js';
 import { collectDirections } from '../evaluation/metric-direction.js';
 import { checkEvaluation, evaluationSection, resolveMeasuring } from '../evaluation/options.js';
@@ -9,7 +9,7 @@ import { calibrationSection, checkCalibration } from '../evaluation/calibration/
 import { listOutputs } from '../evaluation/outputs.js';
 import { checkFeatures, checkLogs, checkTables } from '../features/check.js';
 import { delays } from '../delay/delays.js';
-import { computeLayout, featureTypes, fieldsOf } from '../features/feature-types.js';
+import { computeLayout, featureTypes, createFields } from '../features/feature-types.js';
 import { findInputs } from '../graph/features.js';
 import { resolveLoss, lossOption, findLoss, losses } from '../losses/losses.js';
 import { buildModel, listLookups, models, type ModelSpec } from '../models/models.js';
@@ -131,7 +131,7 @@ export function* crossChecks(sections: Partial<Experiment>): Generator<Validatio
     yield* within('calibration', checkCalibration(calibration, tasks));
   if (loggers !== undefined) yield* within('loggers', checkTrack(loggers));
   if (data !== undefined) yield* within('data', [...checkDialect(data), ...checkData(data)]);
-  if (data !== undefined && splitFilesOf(data).valid === undefined) yield* checkUnvalidated(sections);
+  if (data !== undefined && listSplitFiles(data).valid === undefined) yield* checkUnvalidated(sections);
 }
 
 /** Adds the name of a section to the paths of its issues. */
@@ -150,7 +150,7 @@ function* checkMonitors(
     ...(checkpoints?.bestBy ?? []).map((monitor, i) => ({ path: ['checkpoints', 'bestBy', i], monitor })),
   ];
   for (const { path, monitor } of monitors) {
-    if (monitor === 'loss' && data?.negativeSampling !== undefined && splitFilesOf(data).valid !== undefined)
+    if (monitor === 'loss' && data?.negativeSampling !== undefined && listSplitFiles(data).valid !== undefined)
       yield {
         path,
         message:
@@ -209,7 +209,7 @@ function* buildTerms(
   tasks: readonly Task[],
 ): Generator<ValidationIssue, readonly string[] | undefined> {
   // The length of a vector may be unknown before fitting.
-  const fields = fieldsOf(Object.values(groups)).map((field) => ({ ...field, width: Math.max(field.width, 1) }));
+  const fields = createFields(Object.values(groups)).map((field) => ({ ...field, width: Math.max(field.width, 1) }));
   const layout = computeLayout(fields, { groups, ...listLookups(model, tasks) });
   const names = layout.tables.map(({ name }) => name);
   const duplicate = names.find((name, i) => names.indexOf(name) < i);

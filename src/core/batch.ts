@@ -58,7 +58,7 @@ export function column<Column extends BatchColumn, Type extends Column['type']>(
 }
 
 /** Returns the ids of a column of ids or lists, and how many there are. */
-export function idsOf(batch: Batch, name: string): { readonly ids: Uint32Array; readonly count: number } {
+export function readIds(batch: Batch, name: string): { readonly ids: Uint32Array; readonly count: number } {
   const found = batch.columns.get(name);
   if (found?.type === 'list') return { ids: found.ids, count: found.offsets[batch.rows]! };
   return { ids: column(batch, name, 'u32').data, count: batch.rows };

@@ -147,6 +147,6 @@ export function systemCode(error: unknown): string | undefined {
 }
 
 /** Returns the stack of an unexpected thrown value, for a log. */
-export function stackOf(error: unknown): string {
+export function formatStack(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -73,11 +73,11 @@ export function heldOutGains(sums: Float64Array, end: number): readonly HeldOutG
 }
 
 /** Returns the gain of log-likelihood, summed over all rows. */
-export function gainOf({ excess, variance }: HeldOutGain): number {
+export function computeGain({ excess, variance }: HeldOutGain): number {
   return excess - variance / 2;
 }
 
 /** Returns the variance with the largest gain. */
 export function bestShrinkage(gains: readonly HeldOutGain[]): number {
-  return SHRINKAGES[gains.reduce((best, gain, i) => (gainOf(gain) > gainOf(gains[best]!) ? i : best), 0)]!;
+  return SHRINKAGES[gains.reduce((best, gain, i) => (computeGain(gain) > computeGain(gains[best]!) ? i : best), 0)]!;
 }

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Additive, type LabelKind } from './additive.js';
 import { combineFields, type EncodedColumns } from './encoded-columns.js';
 import { createGainMeter, type Gain, type GainMeter } from './gain.js';
-import { gainOf, type HeldOutGain } from './held-out.js';
+import { computeGain, type HeldOutGain } from './held-out.js';
 
 /** A column pair whose combination improves the prediction. */
 export interface FoundCross {
@@ -139,7 +139,7 @@ function computeNetGain({ gains, rows, combinations }: Gain, single: readonly Ga
       alone.reduce((total, each) => total + Math.max(0, get(each)), 0);
     const deviation = Math.sqrt(variance + sum((each) => each.variance));
     return {
-      logLossGain: (gainOf({ excess, variance }) - sum(gainOf)) / rows,
+      logLossGain: (computeGain({ excess, variance }) - sum(computeGain)) / rows,
       zScore: deviation === 0 ? 0 : (excess - sum((each) => each.excess)) / deviation,
       combinations,
     };

@@ -88,14 +88,14 @@ export const PLAIN_CSV: Dialect = { delimiter: ',' };
  * Returns the dialect of a `data` section.
  * @throws Error if a file of column names is not loaded yet
  */
-export function dialectOf(data: z.output<typeof dialectOptions>): DialectOptions {
+export function parseDialect(data: z.output<typeof dialectOptions>): DialectOptions {
   const { columns, ...dialect } = dialectOptions.parse(data);
   if (typeof columns === 'string') throw new Error(`the names in ${columns} are not loaded`);
   return columns === undefined ? dialect : { ...dialect, columns };
 }
 
 /** Returns the quote character; undefined if quotes are disabled. */
-export function quoteOf({ quote = '"' }: DialectOptions): string | undefined {
+export function quoteCharacter({ quote = '"' }: DialectOptions): string | undefined {
   return quote === NO_QUOTE ? undefined : quote;
 }
 

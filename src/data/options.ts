@@ -92,7 +92,7 @@ export const dataOptions = z
 export type DataOptions = z.output<typeof dataOptions>;
 
 /** Returns the files of each split; undefined for a split that the data set lacks. */
-export function splitFilesOf({ train, valid, test, source, split }: DataOptions): {
+export function listSplitFiles({ train, valid, test, source, split }: DataOptions): {
   readonly train: Paths;
   readonly valid: Paths | undefined;
   readonly test: Paths | undefined;

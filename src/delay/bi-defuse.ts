@@ -10,7 +10,7 @@ import {
   outputAt,
   positiveLoss,
 } from './method.js';
-import { outcomeOf } from './observed.js';
+import { classifyOutcome } from './observed.js';
 import { waitOption } from './options.js';
 
 /**
@@ -33,7 +33,7 @@ export const biDefuse = defineDelay({
       settled: [1],
       outputs: 2,
       samples(delayMs) {
-        const { early, isLate } = outcomeOf(delayMs, waitMs);
+        const { early, isLate } = classifyOutcome(delayMs, waitMs);
         return [
           { afterMs: waitMs, label: early, values: [1] },
           ...(isLate ? [{ afterMs: delayMs!, label: 1, values: [0] } as const] : []),

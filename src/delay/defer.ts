@@ -1,5 +1,5 @@
 import { byLabel, complement, constantProbability, negativeLoss, outputAt, positiveLoss } from './method.js';
-import { defineObserved, lateLoss, outcomeOf } from './observed.js';
+import { defineObserved, lateLoss, classifyOutcome } from './observed.js';
 
 /** Minimum of a divisor. */
 const MIN_DIVISOR = 1e-6;
@@ -17,7 +17,7 @@ export const defer = defineObserved({
   summary: 'label after wait and final label, corrected by importance weights',
   outputs: 2,
   samples(delayMs, waitMs, windowMs) {
-    const { early, isLate } = outcomeOf(delayMs, waitMs);
+    const { early, isLate } = classifyOutcome(delayMs, waitMs);
     return [
       { afterMs: waitMs, label: early, values: [1, 0, early] },
       ...(isLate ? [{ afterMs: delayMs!, label: 1, values: [1, 0, 0] } as const] : []),

@@ -2,7 +2,7 @@ import { parseDuration } from '../core/duration.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/operations.js';
 import { byLabel, defineDelay, outputAt } from './method.js';
-import { outcomeOf } from './observed.js';
+import { classifyOutcome } from './observed.js';
 import { waitOption } from './options.js';
 
 /** Maximum of the logarithm of the rate, in windows. */
@@ -28,7 +28,7 @@ export const dfm = defineDelay({
       settled: [1, 0],
       outputs: 2,
       samples(delayMs) {
-        const { early } = outcomeOf(delayMs, waitMs);
+        const { early } = classifyOutcome(delayMs, waitMs);
         if (delayMs !== undefined && early === 1)
           return [{ afterMs: waitMs, label: 1, values: [delayMs / windowMs, 0] }];
         return [

@@ -69,7 +69,7 @@ export interface Outcome {
 }
 
 /** Returns the outcome of a row. */
-export function outcomeOf(delayMs: number | undefined, waitMs: number): Outcome {
+export function classifyOutcome(delayMs: number | undefined, waitMs: number): Outcome {
   const isEarly = delayMs !== undefined && delayMs <= waitMs;
   return { early: isEarly ? 1 : 0, isLate: delayMs !== undefined && !isEarly };
 }
@@ -79,7 +79,7 @@ export function outcomeOf(delayMs: number | undefined, waitMs: number): Outcome 
  * and a late conversion when it arrives. When the window ends, the row trains the auxiliary outputs.
  */
 export function elapsedTimeSamples(delayMs: number | undefined, waitMs: number, windowMs: number): readonly Sample[] {
-  const { early, isLate } = outcomeOf(delayMs, waitMs);
+  const { early, isLate } = classifyOutcome(delayMs, waitMs);
   return [
     { afterMs: waitMs, label: early, values: [1, 0, early] },
     ...(isLate ? [{ afterMs: delayMs!, label: 1, values: [1, 0, 0] } as const] : []),

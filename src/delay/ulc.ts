@@ -1,5 +1,5 @@
 import { complement, constantProbability, outputAt } from './method.js';
-import { defineObserved, outcomeOf } from './observed.js';
+import { defineObserved, classifyOutcome } from './observed.js';
 
 /**
  * Unbiased label correction (Wang et al. 2023, https://arxiv.org/abs/2307.12756): an observed negative has
@@ -12,7 +12,7 @@ export const ulc = defineObserved({
   summary: 'label after wait, with the probability of a later conversion as label of negatives',
   outputs: 2,
   samples(delayMs, waitMs, windowMs) {
-    const { early } = outcomeOf(delayMs, waitMs);
+    const { early } = classifyOutcome(delayMs, waitMs);
     return [
       { afterMs: waitMs, label: early, values: [1, 0, early] },
       { afterMs: windowMs, label: delayMs === undefined ? 0 : 1, values: [0, 1, early] },

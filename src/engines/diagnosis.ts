@@ -48,7 +48,7 @@ export interface TermWeights {
 }
 
 /** Returns the layer of a parameter. */
-export function layerOf(parameter: string): string {
+export function layerName(parameter: string): string {
   return parameter.slice(0, parameter.lastIndexOf('.'));
 }
 
@@ -56,7 +56,7 @@ export function layerOf(parameter: string): string {
  * Assembles a diagnosis.
  * @param squares squared norms of the step's updates, by layer
  */
-export function diagnosisOf(
+export function assembleDiagnosis(
   products: readonly TensorProducts[],
   weights: TermWeights,
   squares: ReadonlyMap<string, number>,

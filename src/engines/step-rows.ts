@@ -77,7 +77,7 @@ export function combineTerms(
 }
 
 /** Builds a symmetric matrix in row-major order from the sum of triangles (i ≤ j, row-major). */
-export function gramianOf(size: number, triangles: Float64Array): Float64Array {
+export function unpackGramian(size: number, triangles: Float64Array): Float64Array {
   const gramian = new Float64Array(size * size);
   const pairs = (size * (size + 1)) / 2;
   for (let at = 0; at < triangles.length; at += pairs) {

@@ -1,6 +1,6 @@
 import { ChunkRows, type Chunk } from '../chunks/chunk.js';
 import type { Column, Lists } from '../chunks/column.js';
-import { textsOf } from '../chunks/encode-texts.js';
+import { textReader } from '../chunks/encode-texts.js';
 import { createCleaner, type CellOptions } from './cells.js';
 import type { Computed, ComputedOutputs, ComputedValues, Field } from './feature.js';
 import type { LookupTables } from './lookups.js';
@@ -87,7 +87,7 @@ export function lazyNumbers(compute: () => Float64Array): Column {
 /** Reads the cleaned texts of a column; rows with lists are refused. */
 export function readTexts(rows: ChunkRows, name: string, cells: CellOptions): readonly string[] {
   const clean = createCleaner(cells);
-  const text = textsOf(rows, { columns: [name] });
+  const text = textReader(rows, { columns: [name] });
   const texts = new Array<string>(rows.count).fill('');
   rows.eachKept([name], (row) => (texts[row] = clean === undefined ? text(row) : clean(text(row))));
   return texts;

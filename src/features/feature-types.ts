@@ -34,7 +34,7 @@ export type Fitted = Readonly<Record<string, unknown>>;
  * @param logs event logs that have the items of sequences; other items are lists of the rows
  * @param logs event logs whose events the items of sequences are; other items are lists of the rows
  */
-export function fieldsOf(
+export function createFields(
   groups: readonly FeatureSpec[],
   cells: CellOptions = {},
   tables?: LookupTables,

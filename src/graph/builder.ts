@@ -11,7 +11,7 @@ import {
 } from './checks.js';
 import { GraphRecorder } from './recorder.js';
 import { countedRows, type LossOptions } from './loss-options.js';
-import { BATCH, blocks, domainName, items, parentOf, selected, type Domain } from './domain.js';
+import { BATCH, blocks, domainName, items, parentDomain, selected, type Domain } from './domain.js';
 import type {
   Activation,
   FunctionName,
@@ -230,7 +230,7 @@ export class GraphBuilder extends GraphRecorder {
       checkWidths('segmentPool weights', weights.width, 1);
       commonDomain('segmentPool', { x, of, weights });
     }
-    return this.push('segmentPool', x.width, { x, of, weights }, parentOf(x.rows));
+    return this.push('segmentPool', x.width, { x, of, weights }, parentDomain(x.rows));
   }
 
   /** Computes a softmax over the items of each row, by column. */

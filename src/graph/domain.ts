@@ -55,7 +55,7 @@ export function items(field: string, parent?: ParentItems): Domain {
 }
 
 /** Returns the domain whose rows have the items of a domain. */
-export function parentOf(domain: Domain): Domain {
+export function parentDomain(domain: Domain): Domain {
   return domain.kind === 'items' && domain.parent !== undefined ? items(domain.parent.field) : BATCH;
 }
 

@@ -65,7 +65,7 @@ export function withoutEmbeddings(g: GraphBuilder, { input, fields }: Features):
 
 /** Returns the columns of each field as separate values, in field order. */
 export function fieldValues(g: GraphBuilder, { input, fields }: Features): readonly Value[] {
-  return fields.map(({ offset, width }) => columnsOf(g, input, offset, width));
+  return fields.map(({ offset, width }) => sliceColumns(g, input, offset, width));
 }
 
 /** Returns whether a field has an embedding. */
@@ -97,10 +97,10 @@ function selectColumns(g: GraphBuilder, input: Value, selection: readonly InputF
     fields.push({ ...field, offset });
     offset += field.width;
   }
-  return { input: g.concat(runs.map(({ begin, width }) => columnsOf(g, input, begin, width))), fields };
+  return { input: g.concat(runs.map(({ begin, width }) => sliceColumns(g, input, begin, width))), fields };
 }
 
 /** Returns columns `begin` to `begin + width` of a value. */
-export function columnsOf(g: GraphBuilder, x: Value, begin: number, width: number): Value {
+export function sliceColumns(g: GraphBuilder, x: Value, begin: number, width: number): Value {
   return begin === 0 && width === x.width ? x : g.slice(x, begin, width);
 }

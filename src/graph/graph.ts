@@ -54,7 +54,7 @@ export function listOperands(attributes: object): readonly Value[] {
 }
 
 /** Returns the readers of each value; undefined stands for one outside the operations: a prediction or a gate. */
-export function readersOf({
+export function listReaders({
   values,
   predictions,
   gates,
@@ -83,7 +83,7 @@ export function listRequired(graph: Graph, targets: readonly Value[]): readonly 
  * rounding noise of the batch sum remains, and an optimizer that normalizes gradients would follow it.
  */
 export function findCanceledBiases(graph: Graph): ReadonlySet<Parameter> {
-  const readers = readersOf(graph);
+  const readers = listReaders(graph);
   const isNormalized = (value: Value): boolean =>
     readers
       .get(value)!

@@ -1,4 +1,4 @@
-import { readersOf, type Graph } from './graph.js';
+import { listReaders, type Graph } from './graph.js';
 import type { GraphBuilder } from './builder.js';
 import type { InputField } from './features.js';
 import type { Pooling, Value, ValueOf } from './operations.js';
@@ -60,7 +60,7 @@ export interface Lookups {
 
 /** Finds the lookups of a graph. A weighted sum of items is one if its items have no other reader. */
 export function findLookups(graph: Pick<Graph, 'values' | 'predictions' | 'gates'>): Lookups {
-  const readers = readersOf(graph);
+  const readers = listReaders(graph);
   const pooled = new Map<Value, PooledItems>();
   for (const value of graph.values) {
     const found = value.op === 'segmentPool' ? pooledItems(value) : undefined;

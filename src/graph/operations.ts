@@ -5,7 +5,7 @@
  */
 
 import type { Domain, ParentItems } from './domain.js';
-import { namesOf, SCALAR_ACTIVATIONS, type SCALAR_FUNCTIONS } from './scalar-functions.js';
+import { listNames, SCALAR_ACTIVATIONS, type SCALAR_FUNCTIONS } from './scalar-functions.js';
 
 /** Initial values of a parameter. */
 export type Initializer =
@@ -55,7 +55,7 @@ export type Pooling = 'sum' | 'mean' | 'sqrtn';
 export type ParametricActivation = 'prelu' | 'dice';
 const PARAMETRIC: readonly ParametricActivation[] = ['prelu', 'dice'];
 /** Activations: scalar functions, and those with parameters. */
-export const ACTIVATIONS = [...namesOf(SCALAR_ACTIVATIONS), ...PARAMETRIC] as const;
+export const ACTIVATIONS = [...listNames(SCALAR_ACTIVATIONS), ...PARAMETRIC] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
 /** Returns whether an activation has parameters. */

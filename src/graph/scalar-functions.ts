@@ -92,11 +92,11 @@ export function computeSlope<T>({ slope }: ScalarFunction, of: Arithmetic<T>, x:
 }
 
 /** Returns the names of a table's functions, in order. */
-export function namesOf<Name extends string>(table: Readonly<Record<Name, ScalarFunction>>): readonly Name[] {
+export function listNames<Name extends string>(table: Readonly<Record<Name, ScalarFunction>>): readonly Name[] {
   return Object.keys(table) as Name[];
 }
 
 /** Returns the code of each function of a table in the kernels: its position. */
-export function codesOf<Name extends string>(table: Readonly<Record<Name, ScalarFunction>>): Record<Name, number> {
-  return Object.fromEntries(namesOf(table).map((name, code) => [name, code])) as Record<Name, number>;
+export function assignCodes<Name extends string>(table: Readonly<Record<Name, ScalarFunction>>): Record<Name, number> {
+  return Object.fromEntries(listNames(table).map((name, code) => [name, code])) as Record<Name, number>;
 }

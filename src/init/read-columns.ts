@@ -1,5 +1,5 @@
 import { userError } from '../core/errors.js';
-import { encodedFormat, rowFormatOf } from '../data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../data/rows/row-format.js';
 import { skipBadRows } from '../data/rows/rejects.js';
 import { openSource } from '../data/sources/open-source.js';
 import { createRowSampler } from '../data/sources/row-sample.js';
@@ -46,7 +46,7 @@ export async function readColumns(paths: Paths): Promise<Rows> {
   }));
   // Training reports invalid rows.
   const policy = skipBadRows(undefined, Infinity);
-  const format = encodedFormat(rowFormatOf({ tasks: [], groups: [] }), {});
+  const format = encodedFormat(createRowFormat({ tasks: [], groups: [] }), {});
   for await (const { kept, skipped } of source.stream(format, names, { policy })) {
     const invalid = new Set(skipped.map((numBefore, i) => numBefore + i));
     for (const [c, column] of columns.entries()) {

@@ -1,6 +1,6 @@
 import { listTasks, type Experiment } from '../config/experiment.js';
 import { withTables } from '../data/sources/event-logs.js';
-import { rowFormatOf, type RowFormat } from '../data/rows/row-format.js';
+import { createRowFormat, type RowFormat } from '../data/rows/row-format.js';
 import { checkSharedData } from '../data/sources/source-streams.js';
 import { joinComputed } from '../data/sources/computed-columns.js';
 import { CounterPass } from '../data/sources/counter-pass.js';
@@ -65,7 +65,7 @@ export async function planRows(
   const all = listTasks({ tasks: taskOptions });
   const tasks = isTaught ? all : withoutRuns(all);
   const measured = measureOutputs(tasks, evaluation);
-  const format = rowFormatOf({
+  const format = createRowFormat({
     tasks,
     groups: Object.values(features),
     ...(data !== undefined && { cells: data, sampling: data.negativeSampling }),

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder.js';
-import { columnsOf, type Features, type InputField } from '../graph/features.js';
+import { sliceColumns, type Features, type InputField } from '../graph/features.js';
 import type { Attention } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 import type { SequenceField } from '../sequences/encoder.js';
@@ -83,5 +83,5 @@ function readItems(g: GraphBuilder, column: SequenceColumn, domain: string): Val
 
 function findTarget(g: GraphBuilder, name: string, { input, fields }: Features): Value {
   const { offset, width } = fields.find(({ field }) => field === name)!;
-  return columnsOf(g, input, offset, width);
+  return sliceColumns(g, input, offset, width);
 }

@@ -1,4 +1,4 @@
-import { gatherRows, reserveRows, appendRows, wordsOf, type BlockColumn, type RowBlock } from '../chunks/row-block.js';
+import { gatherRows, reserveRows, appendRows, toWords, type BlockColumn, type RowBlock } from '../chunks/row-block.js';
 import { column } from '../core/batch.js';
 import type { Columns } from '../io/column-file.js';
 import { missingId } from './feature-columns.js';
@@ -23,7 +23,7 @@ export function encodeRows(
 
 function encodeId(columns: Columns, rows: Uint32Array, field: FieldPlan, table: IdTable, block: RowBlock): void {
   const [first, end] = [block.rows, block.rows + rows.length];
-  const ids = wordsOf(column(block, field.name, 'u32').data).subarray(first, end);
+  const ids = toWords(column(block, field.name, 'u32').data).subarray(first, end);
   const raw = columns.get(field.name);
   if (raw === undefined) ids.fill(MISSING);
   else {
@@ -53,7 +53,7 @@ function encodeBag(columns: Columns, rows: Uint32Array, { name }: FieldPlan, tab
   for (let r = 0; r < rows.length; r++)
     offsets[first + r + 1] = item += rawOffsets[rows[r]! + 1]! - rawOffsets[rows[r]!]!;
   bag.reserve(item);
-  const [ids, weights] = [wordsOf(bag.ids), bag.weights];
+  const [ids, weights] = [toWords(bag.ids), bag.weights];
   const [raw, rawWeights] = [columns.get(`${name}.ids`)!, columns.get(`${name}.weights`)!];
   for (let r = 0; r < rows.length; r++) {
     const end = rawOffsets[rows[r]! + 1]!;
@@ -90,7 +90,7 @@ export function joinSessions(
   const order = new Uint32Array(count);
   for (const field of both) {
     const offsets = field.isBag ? column(block, field.name, 'list').offsets : undefined;
-    const ids = offsets === undefined ? wordsOf(column(block, field.name, 'u32').data) : undefined;
+    const ids = offsets === undefined ? toWords(column(block, field.name, 'u32').data) : undefined;
     for (let r = 0; r < count; r++) {
       const hasValue = ids === undefined ? offsets![r] !== offsets![r + 1] : ids[r] !== MISSING;
       order[r] = hasValue ? numSessions + r : indices[r]!;
@@ -108,7 +108,7 @@ export function countMissing(block: RowBlock, fields: readonly FieldPlan[]): num
       for (let r = 0; r < block.rows; r++) if (offsets[r] === offsets[r + 1]) count++;
       return count;
     }
-    const ids = wordsOf(column(block, name, 'u32').data);
+    const ids = toWords(column(block, name, 'u32').data);
     for (let r = 0; r < block.rows; r++) {
       if (ids[r] !== MISSING) continue;
       ids[r] = 0;

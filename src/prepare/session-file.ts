@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { createRowBlock, reserveRows, wordsOf, type BlockColumn, type RowBlock } from '../chunks/row-block.js';
+import { createRowBlock, reserveRows, toWords, type BlockColumn, type RowBlock } from '../chunks/row-block.js';
 import { column } from '../core/batch.js';
 import { createColumnReader, findColumn, openToRead, readBytes, writeColumns } from '../io/column-file.js';
 import { fieldColumns, type FieldPlan } from './fields.js';
@@ -31,7 +31,7 @@ function fieldWords(block: RowBlock, { name, isBag, number }: FieldPlan): FieldW
         weights: number === undefined ? undefined : column(block, number, 'f32').data,
         offsets: undefined,
       };
-  return { ids: wordsOf(ids), weights: weights && wordsOf(weights), offsets };
+  return { ids: toWords(ids), weights: weights && toWords(weights), offsets };
 }
 
 /** Reused for every file of a thread, since the first touch of a page is expensive. */

@@ -4,7 +4,7 @@ import { createRowBlock, type RowBlock } from '../chunks/row-block.js';
 import { column } from '../core/batch.js';
 import { countIds, countLabels, type IdCount } from '../data/shards/counts.js';
 import { MANIFEST, type Manifest } from '../data/shards/manifest.js';
-import { tensorsOf } from '../data/shards/tensors.js';
+import { blockTensors } from '../data/shards/tensors.js';
 import { ROWS_PER_SHARD, shardColumn } from '../data/shards/writer.js';
 import { renameBusy } from '../io/busy.js';
 import { onDisk, replace, writeDirect, writeFileAtomic } from '../io/disk.js';
@@ -173,7 +173,7 @@ async function writeShard(task: WriteTask): Promise<void> {
   await replace(join(folder, file), async (temporary) => {
     const { bytes, sha256, hash } = await writeSafetensors(
       temporary,
-      tensorsOf(block, columns),
+      blockTensors(block, columns),
       undefined,
       writeDirect,
     );

@@ -1,7 +1,7 @@
 import type { Value } from '../graph/operations.js';
 import { defineEncoder, type SequenceContext } from './encoder.js';
 import { logShares, normEmbedding } from './item-inputs.js';
-import { buildStates, buildUnit, newestOf, recurrentOptions } from './recurrent.js';
+import { buildStates, buildUnit, selectNewest, recurrentOptions } from './recurrent.js';
 
 /**
  * Interest evolution of DIEN (Zhou et al. 2019, https://arxiv.org/abs/1809.03672): a recurrent unit turns items into
@@ -25,7 +25,7 @@ export const augru = defineEncoder({
     const interests = buildStates(context, options, 'interests');
     const attention = attend(context, interests);
     const states = buildUnit(g, interests, options.width, 'evolution', attention);
-    return { output: newestOf(context, states), weights: attention };
+    return { output: selectNewest(context, states), weights: attention };
   },
 });
 

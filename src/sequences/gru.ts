@@ -1,5 +1,5 @@
 import { defineEncoder } from './encoder.js';
-import { buildStates, newestOf, recurrentOptions } from './recurrent.js';
+import { buildStates, selectNewest, recurrentOptions } from './recurrent.js';
 
 /**
  * The last state of a gated recurrent unit (GRU, Cho et al. 2014, https://arxiv.org/abs/1406.1078) that reads the items
@@ -12,6 +12,6 @@ export const gru = defineEncoder({
   options: () => recurrentOptions,
 
   build(options, context) {
-    return { output: newestOf(context, buildStates(context, options, 'gru')) };
+    return { output: selectNewest(context, buildStates(context, options, 'gru')) };
   },
 });

@@ -36,7 +36,7 @@ export function buildUnit(g: GraphBuilder, x: Value, width: number, name: string
 }
 
 /** Returns the value of the newest item of each row; 0 without items. */
-export function newestOf({ g, ...own }: SequenceContext, items: Value): Value {
+export function selectNewest({ g, ...own }: SequenceContext, items: Value): Value {
   // 1 for position 0, and 0 for the positions of older items.
   const isNewest = g.clip(g.affine(findPositions(g, own), -1, 1), 0, 1);
   return g.segmentPool(items, 'sum', isNewest);

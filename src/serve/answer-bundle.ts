@@ -1,4 +1,4 @@
-import { stackOf } from '../core/errors.js';
+import { formatStack } from '../core/errors.js';
 import { joinRows, type GivenRows } from '../data/objects/given-rows.js';
 import type { CountsByColumn, ValueCounts } from '../data/objects/object-reader.js';
 import { sliceGiven } from '../data/objects/ranked-rows.js';
@@ -131,7 +131,7 @@ function copyRows(predictions: Predictions, begin: number, end: number): Predict
 function toAnswer(error: unknown): Answered {
   const refusal = asRefusal(error);
   if (refusal !== undefined) return refusedAnswer(refusal);
-  return { ...BUG, bug: stackOf(error) };
+  return { ...BUG, bug: formatStack(error) };
 }
 
 /** Response to an unexpected error; the error itself is not sent. */

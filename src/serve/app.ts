@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import { monotonicMs } from '../system/clock.js';
 import { rowsOfObjects } from '../data/objects/given-rows.js';
-import { didYouMean, quoted, stackOf } from '../core/errors.js';
+import { didYouMean, quoted, formatStack } from '../core/errors.js';
 import { BUG } from './answer-bundle.js';
 import { createUnpacker } from './body.js';
 import type { Assignment, Canary } from './canary/canary.js';
@@ -95,7 +95,7 @@ export function createApp(options: AppOptions): Server {
     },
     onError(error) {
       const refused = asRefusal(error);
-      if (refused === undefined) onBug(stackOf(error));
+      if (refused === undefined) onBug(formatStack(error));
       return toReply(refused === undefined ? BUG : refusedAnswer(refused));
     },
   });

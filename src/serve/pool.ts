@@ -243,8 +243,8 @@ async function readLogs(
   if (histories === false) return undefined;
   // The HTTP thread loads no model otherwise.
   const { readHistories } = await import('../trained-model/read-histories.js');
-  const { trainedModelOf } = await import('../trained-model/trained-model.js');
-  return readHistories(trainedModelOf(folder, stored), histories, new Set(streamed.keys()), onWarning);
+  const { buildTrainedModel } = await import('../trained-model/trained-model.js');
+  return readHistories(buildTrainedModel(folder, stored), histories, new Set(streamed.keys()), onWarning);
 }
 
 function buildAnswer(status: number, message: string, fix: string): Answered {

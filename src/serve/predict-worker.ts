@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads';
 import { compileGivenModel, type GivenModel } from '../trained-model/load-model.js';
-import { trainedModelOf } from '../trained-model/trained-model.js';
+import { buildTrainedModel } from '../trained-model/trained-model.js';
 import type { UncountedRows } from '../data/counters/given-counters.js';
 import type { GivenRows } from '../data/objects/given-rows.js';
 import { logSource } from '../data/objects/event-source.js';
@@ -65,7 +65,7 @@ answerWith(async (request) => {
 });
 
 async function load(): Promise<{ readonly model: GivenModel; facts: ModelFacts }> {
-  const trained = trainedModelOf(folder, stored, raw);
+  const trained = buildTrainedModel(folder, stored, raw);
   const { fields } = trained.format;
   const ofFiles = [...(logs ?? [])].map(([log, events]) => [log, logSource(log, events, fields)] as const);
   const model = await compileGivenModel(trained, { events: new Map([...ofFiles, ...streamed]), precision, raw });

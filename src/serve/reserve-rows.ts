@@ -29,9 +29,9 @@ export async function reserveRows(
   });
   if (!isReloaded || !hasGrowth(stored.fitted)) return fixed();
   // The HTTP thread loads no model otherwise.
-  const { trainedModelOf } = await import('../trained-model/trained-model.js');
+  const { buildTrainedModel } = await import('../trained-model/trained-model.js');
   const { tableTensor } = await import('../engines/engine.js');
-  const { format, layout } = trainedModelOf(folder, stored, raw);
+  const { format, layout } = buildTrainedModel(folder, stored, raw);
   try {
     const { fitted, tokens } = serveTokens(format.fields, stored.fitted);
     const weights = new Map(stored.program.weights);

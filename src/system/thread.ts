@@ -5,7 +5,7 @@ import {
   TOO_MANY_FILES,
   userError,
   UserError,
-  stackOf,
+  formatStack,
   type ErrorKind,
   type Problem,
 } from '../core/errors.js';
@@ -172,5 +172,5 @@ export function answerWith(handle: (request: unknown) => Answer | Promise<Answer
 
 function failed(error: unknown): Reply {
   if (error instanceof UserError) return { kind: error.kind, problems: error.problems };
-  return { bug: stackOf(error) };
+  return { bug: formatStack(error) };
 }

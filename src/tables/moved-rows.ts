@@ -1,4 +1,4 @@
-import { idColumn, idsOf, withColumns, type Batch, type BatchColumn } from '../core/batch.js';
+import { idColumn, readIds, withColumns, type Batch, type BatchColumn } from '../core/batch.js';
 import type { InputLayout } from './layout.js';
 import { idsOfTable, listTableFields } from './table-fields.js';
 
@@ -43,7 +43,7 @@ export class RowMover {
       const rows = this.#moved.get(name);
       const found = batch.columns.get(field);
       if (rows === undefined || found === undefined || found.type === 'f32') continue;
-      const { ids, count } = idsOf(batch, field);
+      const { ids, count } = readIds(batch, field);
       const own = moveIds(ids, count, rows, first);
       moved.push([field, found.type === 'list' ? { ...found, ids: own } : idColumn(own)]);
     }

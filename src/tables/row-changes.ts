@@ -12,7 +12,7 @@ export interface RowChanges {
 export type TableChanges = ReadonlyMap<string, RowChanges>;
 
 /** Returns the changes of a table; undefined if it has none. */
-export function changesOf(
+export function findChanges(
   { name, idsOf = name }: { readonly name: string; readonly idsOf?: string },
   changes: TableChanges,
 ): RowChanges | undefined {

@@ -1,7 +1,7 @@
-import { idsOf, type Batch } from '../core/batch.js';
+import { readIds, type Batch } from '../core/batch.js';
 import { interpolateRows } from './interpolate-rows.js';
 import type { InputLayout } from './layout.js';
-import { changesOf, type TableChanges } from './row-changes.js';
+import { findChanges, type TableChanges } from './row-changes.js';
 import { listTableFields } from './table-fields.js';
 
 /** Rows of tables that steps may have changed since a moment. */
@@ -30,13 +30,13 @@ export function createRowJournal(layout: InputLayout): RowJournal {
     mark(batch) {
       const marked = withBags(batch);
       for (const { field, table } of fields) {
-        const { ids, count } = idsOf(marked, field);
+        const { ids, count } = readIds(marked, field);
         markRows(bits.get(table)!, ids, 0, count);
       }
     },
     markChanges(changes) {
       for (const table of layout.tables) {
-        const { cleared, admitted } = changesOf(table, changes) ?? { cleared: NO_ROWS, admitted: NO_ROWS };
+        const { cleared, admitted } = findChanges(table, changes) ?? { cleared: NO_ROWS, admitted: NO_ROWS };
         for (const rows of [cleared, admitted]) markRows(bits.get(table.name)!, rows, 0, rows.length);
       }
     },

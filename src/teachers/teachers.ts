@@ -4,7 +4,7 @@ import { didYouMean, quoted, userError } from '../core/errors.js';
 import { SINGLE_PROCESS, type ProcessGroup } from '../core/process-group.js';
 import { teacherColumn, type Task } from '../core/tasks.js';
 import { splitStates } from '../data/counters/counter-start.js';
-import { dialectOf, type DialectOptions } from '../data/dialect.js';
+import { parseDialect, type DialectOptions } from '../data/dialect.js';
 import { joinComputed, type ComputeColumns } from '../data/sources/computed-columns.js';
 import { CounterPass } from '../data/sources/counter-pass.js';
 import { scoredColumns, type Teacher } from '../data/sources/teacher-pass.js';
@@ -55,7 +55,7 @@ export function createTeachers(
       ? []
       : [{ task, from: distill.from, output: distill.task ?? task, column: teacherColumn(task, distill) }],
   );
-  const dialect = dialectOf(data);
+  const dialect = parseDialect(data);
   let used: readonly TeacherRecord[] = [];
   const computed = [...new Set(distilled.map(({ from }) => from))].map((from) => {
     const own = distilled.filter((each) => each.from === from);

@@ -5,7 +5,7 @@ import { planTreeColumns } from '../baseline/tree-columns.js';
 import { createTreePredictor } from '../baseline/tree-predictor.js';
 import { listTasks, type Experiment } from '../config/experiment.js';
 import { rootTasks } from '../core/tasks.js';
-import { encodedFormat, rowFormatOf, type EncodedFormat } from '../data/rows/row-format.js';
+import { encodedFormat, createRowFormat, type EncodedFormat } from '../data/rows/row-format.js';
 import { withEventLogs } from '../data/sources/event-logs.js';
 import type { RowScorer } from '../data/sources/teacher-pass.js';
 import { listOutputs } from '../evaluation/outputs.js';
@@ -36,7 +36,7 @@ export const treeTeacher: TeacherKind = {
 
 /** Returns the format of rows without labels, with the encoders of the training set. */
 async function featureFormat({ data, features }: Experiment, { fitted, lookups }: StoredTrees): Promise<EncodedFormat> {
-  const format = rowFormatOf({ tasks: [], groups: Object.values(features), cells: data, lookups });
+  const format = createRowFormat({ tasks: [], groups: Object.values(features), cells: data, lookups });
   return encodedFormat(await withEventLogs(format, data), fitted);
 }
 

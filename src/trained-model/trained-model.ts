@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { listTasks, type Experiment } from '../config/experiment.js';
 import { storedExperiment } from '../config/stored.js';
 import { labelScales } from '../data/batches/label-facts.js';
-import { encodedFormat, rowFormatOf, type EncodedFormat } from '../data/rows/row-format.js';
+import { encodedFormat, createRowFormat, type EncodedFormat } from '../data/rows/row-format.js';
 import { dataSection } from '../data/sources/data-state.js';
 import { withEventLogs } from '../data/sources/event-logs.js';
 import type { Access } from '../data/sources/source.js';
@@ -55,7 +55,7 @@ export async function readTrainedModel(
   { raw, ...reading }: CheckpointReading & { readonly raw?: boolean | undefined } = {},
 ): Promise<TrainedModel> {
   const folder = findCheckpoint(path);
-  return trainedModelOf(folder, await readCheckpoint(folder, reading), raw);
+  return buildTrainedModel(folder, await readCheckpoint(folder, reading), raw);
 }
 
 /**
@@ -63,11 +63,11 @@ export async function readTrainedModel(
  * @param raw whether predictions stay uncalibrated
  * @throws UserError (checkpoint) if its weights are of another model, or its calibration belongs to other weights
  */
-export function trainedModelOf(folder: string, checkpoint: Checkpoint, raw = false): TrainedModel {
+export function buildTrainedModel(folder: string, checkpoint: Checkpoint, raw = false): TrainedModel {
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = withoutTeachers(listTasks(experiment));
   const format = encodedFormat(
-    rowFormatOf({
+    createRowFormat({
       tasks,
       groups: Object.values(experiment.features),
       cells: experiment.data,
@@ -127,7 +127,7 @@ export async function withEvents(model: TrainedModel, access?: Access): Promise<
 
 /** Returns the format of rows to predict, which need no labels. */
 export function unlabeledFormat({ format: { spec }, checkpoint }: TrainedModel): EncodedFormat {
-  return encodedFormat(rowFormatOf({ ...spec, tasks: [], keys: [], lossKeys: [] }), checkpoint.fitted);
+  return encodedFormat(createRowFormat({ ...spec, tasks: [], keys: [], lossKeys: [] }), checkpoint.fitted);
 }
 
 /** Optimizers without state: a model in use is not trained. */

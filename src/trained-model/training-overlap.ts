@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { BatchRead } from '../core/batch.js';
 import { comparedColumns, SketchedOverlap } from '../data/batches/row-sketch.js';
-import { dialectOf } from '../data/dialect.js';
+import { parseDialect } from '../data/dialect.js';
 import type { Paths } from '../data/options.js';
 import { isStream } from '../data/readers/data-stream.js';
 import { skipBadRows } from '../data/rows/rejects.js';
-import { encodedFormat, rowFormatOf } from '../data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../data/rows/row-format.js';
 import { dataSection } from '../data/sources/data-state.js';
 import { absolute } from '../data/sources/find-files.js';
 import type { Access, Source } from '../data/sources/source.js';
@@ -79,8 +79,8 @@ export class TrainingOverlap {
     const { split } = data;
     if (this.#data === undefined || split?.by !== 'date' || !source.takesRules) return undefined;
     if (source.files.some(isStream) || !source.columns.includes(split.column)) return undefined;
-    const format = encodedFormat(rowFormatOf({ tasks: [], groups: [], cells: data }), {});
-    const { train } = await openSplits({ train: absolute(this.#data) }, format, '', dialectOf(data), { split });
+    const format = encodedFormat(createRowFormat({ tasks: [], groups: [], cells: data }), {});
+    const { train } = await openSplits({ train: absolute(this.#data) }, format, '', parseDialect(data), { split });
     let [early, others] = [0, 0];
     const reading = { ...access, isOnlyRead: true, policy: skipBadRows(undefined, Infinity) };
     for await (const { batch, leftOut } of train.stream(format, [], reading)) {

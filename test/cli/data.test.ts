@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { runDataClean, runDataInfo } from '../../src/cli/data-command.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { temporaryPath } from '../../src/io/temporary.js';
@@ -25,13 +25,13 @@ interface Shown {
 /** A directory with two data files, each with cached vocabularies and rows. */
 async function readTwo(): Promise<string> {
   const folder = scratchFolder();
-  const format = rowFormatOf({
+  const format = createRowFormat({
     tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
     groups: [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })],
   });
   for (const name of ['train.csv', 'test.csv']) {
     writeFileSync(join(folder, name), 'click,id\n0,1\n1,2\n');
-    const source = await openSource(join(folder, name), columnsOf(format));
+    const source = await openSource(join(folder, name), dataColumns(format));
     await source.dataset(encodedFormat(format, await source.fit(format, { policy: refuseBadRows })), {
       policy: refuseBadRows,
     });

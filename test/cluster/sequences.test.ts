@@ -3,7 +3,7 @@ import { withMaps } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import { column, sliceRows, type Batch } from '../../src/core/batch.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { partOf } from '../../src/engines/cpu/part-of.js';
+import { localRows } from '../../src/engines/cpu/local-rows.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import type { InputLayout } from '../../src/tables/layout.js';
@@ -204,7 +204,7 @@ describe('sequences', { timeout: 240_000 }, () => {
     const expected = new Map<string, number[]>();
     const { offsets } = column(batch, 'clicked', 'list');
     for (let rank = 0; rank < processes; rank++) {
-      const { begin, rows } = partOf(rank, processes, batch.rows);
+      const { begin, rows } = localRows(rank, processes, batch.rows);
       const share = (offsets[begin + rows]! - offsets[begin]!) / offsets[batch.rows]!;
       const program = createCpuEngine().compile(plan);
       await program.trainStep(sliceRows(batch, begin, begin + rows));

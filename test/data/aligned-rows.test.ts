@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { taskOptions } from '../../src/core/tasks.js';
 import { rowsOfObjects, type Row } from '../../src/data/objects/given-rows.js';
 import { ObjectReader } from '../../src/data/objects/object-reader.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 
 const sizes = (name: string): object => ({ name: 'ids', sizes: { [name]: 20 } });
@@ -16,7 +16,10 @@ const fields = [
 /** Encodes rows: by field, the ids and the weights of each row. */
 function encode(rows: readonly Row[]) {
   const group = featureTypes.schema.parse({ type: 'sequence', name: 's', fields, encoder: 'pooling' });
-  const format = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [group] });
+  const format = createRowFormat({
+    tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
+    groups: [group],
+  });
   const reading = new ObjectReader(encodedFormat(format, {}).fields).read(rowsOfObjects(rows));
   const [{ batch } = { batch: undefined }] = [...reading.batches];
   const lists = (name: string, of: 'ids' | 'weights'): number[][] => {

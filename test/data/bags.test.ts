@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { column, type Batch } from '../../src/core/batch.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { storedFitted } from '../../src/features/fitted.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
@@ -23,10 +23,10 @@ const groups = [
 
 /** Fits on the rows and opens their data set. */
 async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRows) {
-  const format = rowFormatOf({ tasks, groups });
+  const format = createRowFormat({ tasks, groups });
   const source = await openSource(
     scratchFile('train.csv', ['click,seen,item,liked,hour', ...rows].join('\n')),
-    columnsOf(format),
+    dataColumns(format),
   );
   const fitted = await source.fit(format, { policy });
   return { fitted, dataset: await source.dataset(encodedFormat(format, fitted), { policy }) };

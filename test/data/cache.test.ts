@@ -16,7 +16,7 @@ import { describe, expect, it } from 'vitest';
 import { listCached, removeCached } from '../../src/data/cache/cache-list.js';
 import { fingerprintSchema, isSameContent, type Fingerprint } from '../../src/data/readers/fingerprint.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/core/tasks.js';
@@ -204,11 +204,11 @@ describe('cache', () => {
   it('is written in memory independent of the width of rows', async () => {
     const names = Array.from({ length: 5000 }, (_, i) => `f${i}`);
     const path = csvFile(`click,${names.join(',')}\n${`1,${names.map((_, i) => i).join(',')}\n`.repeat(4000)}`);
-    const format = rowFormatOf({
+    const format = createRowFormat({
       tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
       groups: [featureTypes.schema.parse({ type: 'categorical', fields: names })],
     });
-    const source = await openSource(path, columnsOf(format));
+    const source = await openSource(path, dataColumns(format));
     const before = process.memoryUsage().arrayBuffers;
     let most = 0;
     const reading = {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { checkIds, checkNumbers } from '../../src/data/shards/check-shard-rows.js';
 import { createOrderedRows } from '../../src/data/batches/ordered-rows.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../../src/chunks/row-block.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/core/tasks.js';
 
@@ -55,7 +55,7 @@ function format(pooling: 'mean' | 'sum') {
     { type: 'numeric', fields: ['price'] },
   ];
   return encodedFormat(
-    rowFormatOf({
+    createRowFormat({
       tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
       groups: groups.map((group) => featureTypes.schema.parse(group)),
     }),

@@ -11,7 +11,7 @@ import { LiveCounters } from '../../src/data/counters/live-counters.js';
 import { rowsOfObjects, type Row } from '../../src/data/objects/given-rows.js';
 import { dataOptions } from '../../src/data/options.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openData } from '../../src/data/sources/splits.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { counters, HOUR, oracle, type LogRow } from '../support/counter-log.js';
@@ -158,7 +158,7 @@ describe('invalid labels', () => {
   };
   const options = counters({ delay: '0s', count });
   const NAMES = Object.keys(count);
-  const format = rowFormatOf({
+  const format = createRowFormat({
     tasks: ctr,
     groups: [featureTypes.schema.parse({ type: 'numeric', fields: NAMES, scaling: 'none' })],
   });

@@ -10,7 +10,7 @@ import { CounterSet } from '../../src/data/counters/counter-set.js';
 import { joinStates, splitStates, type EarlierCounters } from '../../src/data/counters/counter-start.js';
 import { dataOptions, SPLITS } from '../../src/data/options.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { CounterPass } from '../../src/data/sources/counter-pass.js';
 import { streamCounters } from '../../src/data/sources/counter-columns.js';
 import { openSource } from '../../src/data/sources/open-source.js';
@@ -123,7 +123,7 @@ function writeLog(path: string, rows: readonly LogRow[]): string {
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click', onMissing: 'mask' }) }];
 const groups = [featureTypes.schema.parse({ type: 'numeric', fields: NAMES, scaling: 'none' })];
-const format = rowFormatOf({ tasks, groups });
+const format = createRowFormat({ tasks, groups });
 
 /** Reads the counters of all rows of each split, in order. */
 async function readSplits(
@@ -280,7 +280,7 @@ describe('counters of files', () => {
     await openData(options, format, { compute: pass.compute });
     const states = await pass.states({ policy: refuseBadRows });
     const stream = async (rows: readonly LogRow[]): Promise<number[][]> => {
-      const unlabeled = rowFormatOf({ tasks: [], groups });
+      const unlabeled = createRowFormat({ tasks: [], groups });
       const source = await openSource(
         writeLog(join(folder, 'c.csv'), rows),
         NAMES,

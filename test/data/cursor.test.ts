@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { dialectOf, type DialectOptions } from '../../src/data/dialect.js';
+import { parseDialect, type DialectOptions } from '../../src/data/dialect.js';
 import { encodeRows, readChunks, type ReadOptions } from '../../src/data/pipeline.js';
 import { fileSource } from '../../src/data/readers/byte-source.js';
 import type { CellFile, RowSource } from '../../src/data/readers/cell-file.js';
@@ -15,7 +15,7 @@ import { openCsv } from '../../src/data/readers/csv.js';
 import { parseCursor, ReadCursor } from '../../src/data/readers/read-cursor.js';
 import { openJsonLines } from '../../src/data/readers/json-lines.js';
 import { openRows } from '../../src/data/readers/open-rows.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { writeShards } from '../../src/data/shards/writer.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { positionIn } from '../../src/data/streams/cursor.js';
@@ -108,7 +108,7 @@ describe('a read from a cursor', () => {
         const chance = createChance(seed + 77);
         const isBig = train.some(({ rows }) => rows.length > 1000);
         const chunkBytes = isBig ? 1 << 16 : chance.pick([50, 400, 1 << 19]);
-        const dialect = dialectOf(data as Parameters<typeof dialectOf>[0]);
+        const dialect = parseDialect(data as Parameters<typeof parseDialect>[0]);
         const open = (): Promise<readonly RowSource[]> =>
           Promise.all(paths.map((path) => openSmall(path, dialect, chunkBytes)));
         const whole = await readEvents(await open(), { cursor: new ReadCursor() });
@@ -128,7 +128,7 @@ describe('a read from a cursor', () => {
       if (/\.(gz|parquet)$/.test(name) || data['encoding'] !== undefined || rows.length < 10) continue;
       const path = scratchFile(name.replace('/', '-'), content);
       const chance = createChance(seed);
-      const dialect = dialectOf(data as Parameters<typeof dialectOf>[0]);
+      const dialect = parseDialect(data as Parameters<typeof parseDialect>[0]);
       // The dialect and the columns are those of the whole file.
       const opened = await openSmall(path, dialect, content.length > 1e5 ? 1 << 16 : chance.pick([50, 1 << 19]));
       const whole = await readEvents([opened], { cursor: new ReadCursor() });
@@ -239,7 +239,7 @@ function headerBytes(content: Uint8Array, headerLines: number): number {
 
 describe('encoded rows from a cursor', () => {
   const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })];
-  const format = encodedFormat(rowFormatOf({ tasks: [], groups }), { id: { size: 1000 } });
+  const format = encodedFormat(createRowFormat({ tasks: [], groups }), { id: { size: 1000 } });
 
   it('are those after the batches that were taken, for any number of threads', async () => {
     const lines = Array.from({ length: 900 }, (_, i) => (i % 97 === 5 ? `${i},"a\n"` : i % 50 === 7 ? 'x' : `${i},b`));

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { shardDataset, type BatchRange, type Dataset } from '../../src/data/batches/dataset.js';
 import type { Shuffle } from '../../src/data/batches/pass.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openShards } from '../../src/data/shards/reader.js';
 import { asStored } from '../../src/data/shards/shard-view.js';
 import { writeShards } from '../../src/data/shards/writer.js';
@@ -27,8 +27,8 @@ const HEADER = 'click,purchase,id,price,unused';
 
 /** Fits on the rows and opens them like a run does. */
 async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRows): Promise<Dataset> {
-  const format = rowFormatOf({ tasks, groups });
-  const source = await openSource(scratchFile('train.csv', [HEADER, ...rows].join('\n')), columnsOf(format));
+  const format = createRowFormat({ tasks, groups });
+  const source = await openSource(scratchFile('train.csv', [HEADER, ...rows].join('\n')), dataColumns(format));
   return source.dataset(encodedFormat(format, await source.fit(format, { policy })), { policy });
 }
 
@@ -199,10 +199,10 @@ describe('dataset', () => {
 
   it('does not fit on skipped rows', async () => {
     const policy = skipBadRows(undefined, 10);
-    const format = rowFormatOf({ tasks, groups });
+    const format = createRowFormat({ tasks, groups });
     const source = await openSource(
       scratchFile('train.csv', [HEADER, '0,0,3,0,', '0,0,900,x,', '0,1,800,0,'].join('\n')),
-      columnsOf(format),
+      dataColumns(format),
     );
     expect(await source.fit(format, { policy })).toEqual({ id: { size: 4 } });
   });

@@ -10,15 +10,15 @@ import { openCsv } from '../../src/data/readers/csv.js';
 import { parseCells } from '../../src/data/readers/csv-cells.js';
 import { encodeRows } from '../../src/data/pipeline.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { encodedFormat, rowFormatOf, withFilter } from '../../src/data/rows/row-format.js';
-import { labelColumnsOf, type LabelColumn } from '../../src/data/rows/label-columns.js';
+import { encodedFormat, createRowFormat, withFilter } from '../../src/data/rows/row-format.js';
+import { listLabelColumns, type LabelColumn } from '../../src/data/rows/label-columns.js';
 import { InvalidValueError } from '../../src/text/invalid-value.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { needsPython, python } from '../support/python.js';
 import { openAllColumns, readLines, readRows } from '../support/read-rows.js';
 import { scratchFile } from '../support/scratch.js';
 
-const noRules = rowFormatOf({ tasks: [], groups: [] });
+const noRules = createRowFormat({ tasks: [], groups: [] });
 
 /** Reads all rows as values; `numbers` columns as numbers. */
 async function read(
@@ -223,7 +223,7 @@ describe('CSV dialect', () => {
   });
 
   it('compares numbers with a decimal comma, and strings unchanged', async () => {
-    const labels = labelColumnsOf([
+    const labels = listLabelColumns([
       { name: 'dear', ...taskOptions.parse({ label: { column: 'n', above: 7.25 } }) },
       {
         name: 'half',
@@ -244,7 +244,7 @@ describe('CSV dialect', () => {
   });
 
   it('reads row weights with a decimal comma', async () => {
-    const labels = labelColumnsOf([{ name: 'ctr', ...taskOptions.parse({ label: 'click', sampleWeight: 'n' }) }]);
+    const labels = listLabelColumns([{ name: 'ctr', ...taskOptions.parse({ label: 'click', sampleWeight: 'n' }) }]);
     const read = (content: string): Promise<unknown> => readLabels(content, { decimal: ',' }, labels);
     expect(await read('click;n\n1;0,25\n0;2\n1;"1,5"\n')).toEqual([
       [1, 0, 1],

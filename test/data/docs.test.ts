@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { describeData } from '../../src/data/info/describe-data.js';
-import { rowFormatOf } from '../../src/data/rows/row-format.js';
+import { createRowFormat } from '../../src/data/rows/row-format.js';
 import { listTasks } from '../../src/config/experiment.js';
 import { loadConfig } from '../../src/config/load.js';
 import { evaluate } from '../../src/evaluate.js';
@@ -55,7 +55,7 @@ describe('data pages', () => {
   it.each(examples)('have a working example:\n%s', async (yaml) => {
     const folder = world();
     const { experiment } = await loadConfig(configOf(folder, yaml));
-    const format = rowFormatOf({ tasks: listTasks(experiment), groups: Object.values(experiment.features) });
+    const format = createRowFormat({ tasks: listTasks(experiment), groups: Object.values(experiment.features) });
     const { splits, warnings } = await describeData(experiment.data, format, { cache: { folder: scratchFolder() } });
     const { data } = parse(yaml) as { data: Record<string, unknown> };
     expect(splits.every(({ rows, badRows }) => rows > 0 && badRows === 0)).toBe(true);

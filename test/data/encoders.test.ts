@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf, type EncodedFormat } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat, type EncodedFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
@@ -31,7 +31,7 @@ const groups = [
   { type: 'cross', fields: [['word', 'id']], buckets: 100 },
 ].map((group) => featureTypes.schema.parse(group));
 const HEADER = 'click,buy,id,word,unused,n,seen';
-const format = encodedFormat(rowFormatOf({ tasks, groups }), {
+const format = encodedFormat(createRowFormat({ tasks, groups }), {
   id: { size: 500 },
   word: { vocabulary: createTextTable(textsFrom(['a', 'b', 'ü'])) },
   n: { mean: 1, deviation: 2 },
@@ -138,7 +138,7 @@ describe('encoder threads', () => {
     const path = scratchFile('data.csv', `${HEADER}\n${`1,0,7,a,${'-'.repeat(200)},1.25,1:0.5|2|3\n`.repeat(290_000)}`);
     const open = async (threads: number, signal?: AbortSignal) => {
       const cache = scratchFolder();
-      const source = await openSource(path, columnsOf(format));
+      const source = await openSource(path, dataColumns(format));
       const { rows } = await source.dataset(format, {
         policy: refuseBadRows,
         cache: { folder: cache },

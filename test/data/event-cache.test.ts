@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { taskOptions } from '../../src/core/tasks.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat, type RowFormat } from '../../src/data/rows/row-format.js';
 import { sequencesOptions } from '../../src/data/sequence-options.js';
 import { withEventLogs } from '../../src/data/sources/event-logs.js';
 import { openSource } from '../../src/data/sources/open-source.js';
@@ -42,7 +42,7 @@ async function openLog(file: string, options: Opening = {}): Promise<Opened> {
   const group = featureTypes.schema.parse({ type: 'sequence', name: 's', fields, keep, encoder: 'pooling' });
   const [reports, warnings]: [string[], string[]] = [[], []];
   const format = await withEventLogs(
-    rowFormatOf({ tasks, groups: [group] }),
+    createRowFormat({ tasks, groups: [group] }),
     { sequences: sequencesOptions.parse({ log: { file, key: 'user', time: 't', until: 'now', ...log } }) },
     {
       ...(folder !== null && { cache: { folder, onWarning: (text) => void warnings.push(text) } }),
@@ -56,7 +56,7 @@ async function openLog(file: string, options: Opening = {}): Promise<Opened> {
 /** Returns all batches of rows as encoded with a log. */
 async function readBatches({ format }: Opened, rows: string): Promise<unknown> {
   const reading = { policy: refuseBadRows, cache: { folder: scratchFolder() } };
-  const source = await openSource(rows, columnsOf(format));
+  const source = await openSource(rows, dataColumns(format));
   const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
   const found: unknown[] = [];
   for await (const { batch } of dataset.batches(7, { seed: 3, epoch: 0, window: 50 }))
@@ -123,7 +123,7 @@ describe('the cache of sorted events', () => {
       }),
     );
     const sequences = sequencesOptions.parse({ log: { file, key: 'user', time: 't', until: 'now' } });
-    const read = withEventLogs(rowFormatOf({ tasks, groups }), { sequences });
+    const read = withEventLogs(createRowFormat({ tasks, groups }), { sequences });
     await expect(read).rejects.toThrow(/events\.csv:3: .*integer id/);
   });
 

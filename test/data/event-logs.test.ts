@@ -8,7 +8,7 @@ import { taskOptions } from '../../src/core/tasks.js';
 import { encodeRows } from '../../src/data/pipeline.js';
 import { sequencesOptions } from '../../src/data/sequence-options.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat, type RowFormat } from '../../src/data/rows/row-format.js';
 import { withEventLogs } from '../../src/data/sources/event-logs.js';
 import { absentNotices } from '../../src/data/sources/notices.js';
 import { openSource } from '../../src/data/sources/open-source.js';
@@ -54,7 +54,7 @@ function formatOf(last = 5): RowFormat {
       encoder: 'pooling',
     },
   ];
-  return rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
+  return createRowFormat({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
 }
 
 type Options = { readonly file: string } & Readonly<Record<string, unknown>>;
@@ -66,7 +66,7 @@ const withLog = (format: RowFormat, log: Options): Promise<RowFormat> =>
 /** Fits a format on a file and reads its batches: ids and weights per row, by field. */
 async function read(format: RowFormat, file: string, options: Partial<Reading> = {}): Promise<unknown> {
   const reading = { policy: refuseBadRows, ...options };
-  const source = await openSource(file, columnsOf(format), { delimiter: ',' });
+  const source = await openSource(file, dataColumns(format), { delimiter: ',' });
   const fitted = await source.fit(format, reading);
   const dataset = await source.dataset(encodedFormat(format, fitted), reading);
   const rows: unknown[] = [];
@@ -102,7 +102,7 @@ describe('the items of an event log', () => {
     for (const seed of [1, 2, 3]) {
       const [events, requests] = [drawEvents(200, seed), drawRequests(120, seed)];
       const format = await withLog(formatOf(last), { file: scratchFile('events.csv', eventCsv(events)) });
-      expect(columnsOf(format)).toEqual(['click', 'item', 'user', 'now']);
+      expect(dataColumns(format)).toEqual(['click', 'item', 'user', 'now']);
       const joined = await read(formatOf(last), scratchFile('rows.csv', joinedCsv(events, requests)));
       expect(await read(format, scratchFile('rows.csv', requestCsv(requests)))).toEqual(joined);
     }
@@ -120,12 +120,12 @@ describe('the items of an event log', () => {
       { name: 'log.t', as: 'age', until: 'request_time', scaling: 'none' },
     ];
     const group = featureTypes.schema.parse({ type: 'sequence', name: 's', fields, encoder: 'pooling' });
-    const format = await withLog(rowFormatOf({ tasks, groups: [group] }), {
+    const format = await withLog(createRowFormat({ tasks, groups: [group] }), {
       file: join(folder, name),
       until: 'request_time',
       per,
     });
-    const source = await openSource(join(folder, 'rows.csv'), columnsOf(format));
+    const source = await openSource(join(folder, 'rows.csv'), dataColumns(format));
     const fitted = await source.fit(format, { policy: refuseBadRows, cache: { folder: scratchFolder() } });
     const texts = vocabularyOf(joined.flatMap(({ item }) => item));
     const found: Joined[] = [];
@@ -171,7 +171,7 @@ describe('the items of an event log', () => {
       },
     ].map((group) => featureTypes.schema.parse(group));
     const cells = { nullValues: ['?'], trim: true };
-    const format = await withLog(rowFormatOf({ tasks, groups, cells }), { file });
+    const format = await withLog(createRowFormat({ tasks, groups, cells }), { file });
     // 1793577600 is 2026-11-02 00:00 in UTC. The first item is missing, and the second one the only text before.
     expect(await read(format, rows)).toMatchObject({
       // Rows are shuffled.
@@ -195,7 +195,7 @@ describe('the items of an event log', () => {
       const rows = await openAllColumns(scratchFile('rows.csv', requestCsv(drawRequests(4000))), {}, 4000);
       const file = scratchFile('events.csv', eventCsv(drawEvents(300)));
       const plain = await withLog(formatOf(), { file });
-      const fitted = await (await openSource(rows.csv.path, columnsOf(plain))).fit(plain, { policy: refuseBadRows });
+      const fitted = await (await openSource(rows.csv.path, dataColumns(plain))).fit(plain, { policy: refuseBadRows });
       const format = encodedFormat(plain, fitted);
       const encode = async (threads: number): Promise<unknown> => {
         const found: unknown[] = [];
@@ -247,7 +247,7 @@ describe('the items of an event log', () => {
   it('are none for rows whose user has no events, which are counted', async () => {
     const requests = drawRequests(100);
     const format = await withLog(formatOf(), { file: scratchFile('events.csv', eventCsv(drawEvents(50))) });
-    const source = await openSource(scratchFile('rows.csv', requestCsv(requests)), columnsOf(format));
+    const source = await openSource(scratchFile('rows.csv', requestCsv(requests)), dataColumns(format));
     const reading = { policy: refuseBadRows };
     const train = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
     const absent = requests.filter(({ user }) => ['none', ''].includes(user)).length;
@@ -266,7 +266,7 @@ describe('the items of an event log', () => {
     ['user,t,item\nu,1,x\n', /e\.csv:2: column "item": expected an integer id in digits, found "x"/],
   ])('are refused with the place of an invalid event in %j', async (content, message) => {
     const group = { type: 'sequence', fields: ['log.item'], encoder: 'pooling' };
-    const format = rowFormatOf({ tasks, groups: [featureTypes.schema.parse(group)] });
+    const format = createRowFormat({ tasks, groups: [featureTypes.schema.parse(group)] });
     await expect(withLog(format, { file: scratchFile('e.csv', content) })).rejects.toThrow(message);
   });
 
@@ -285,7 +285,7 @@ describe('the items of an event log', () => {
     ['user', '{"user":"u","t":[1,2],"item":[3,"x"]}\n', /e\.jsonl:1: column "item": expected an integer id/],
   ])('are refused with per: %s and the row %j', async (per, content, message) => {
     const group = { type: 'sequence', fields: ['log.item'], encoder: 'pooling' };
-    const format = rowFormatOf({ tasks, groups: [featureTypes.schema.parse(group)] });
+    const format = createRowFormat({ tasks, groups: [featureTypes.schema.parse(group)] });
     await expect(withLog(format, { file: scratchFile('e.jsonl', content), per })).rejects.toThrow(message);
   });
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { dialectOf, dialectShape, ENCODINGS } from '../../src/data/dialect.js';
+import { parseDialect, dialectShape, ENCODINGS } from '../../src/data/dialect.js';
 import { openRows } from '../../src/data/readers/open-rows.js';
 import { readRows } from '../support/read-rows.js';
 import { scratchFile } from '../support/scratch.js';
@@ -26,7 +26,7 @@ const examples = [...page.matchAll(/```yaml\n(.*?)```\n```text\n(.*?)```\n\n(\|.
 
 describe('docs/reference/text-formats.md', () => {
   it.each(examples)('has an example with readable rows: $yaml', async ({ yaml, file, rows: [header, , ...rows] }) => {
-    const dialect = dialectOf(z.strictObject(dialectShape).parse((parse(yaml) as { data: unknown }).data));
+    const dialect = parseDialect(z.strictObject(dialectShape).parse((parse(yaml) as { data: unknown }).data));
     const source = await openRows(scratchFile('data', file), header!, dialect);
     expect(source.csv.header).toEqual(header);
     const numbers = dialect.decimal === ',' ? ['price'] : [];

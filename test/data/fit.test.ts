@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fitRows } from '../../src/data/pipeline.js';
 import { skipBadRows } from '../../src/data/rows/rejects.js';
-import { rowFormatOf } from '../../src/data/rows/row-format.js';
+import { createRowFormat } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { storedFitted } from '../../src/features/fitted.js';
 import { taskOptions } from '../../src/core/tasks.js';
@@ -31,7 +31,11 @@ async function learned(rows: readonly (readonly Buffer[])[], isQuoted: boolean, 
   );
   const path = scratchFile('train.csv', Buffer.concat([Buffer.from(HEADER), ...lines]));
   const policy = skipBadRows(undefined, 1000);
-  const fitted = await fitRows([await openAllColumns(path, {}, chunkBytes)], rowFormatOf({ tasks, groups }), policy);
+  const fitted = await fitRows(
+    [await openAllColumns(path, {}, chunkBytes)],
+    createRowFormat({ tasks, groups }),
+    policy,
+  );
   return [storedFitted(fitted).json, policy.count];
 }
 

@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { openCsv } from '../../src/data/readers/csv.js';
 import { parseCells } from '../../src/data/readers/csv-cells.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { storedFitted } from '../../src/features/fitted.js';
 import { featureTypes } from '../../src/features/feature-types.js';
@@ -36,9 +36,9 @@ async function read(path: string): Promise<{ rows: unknown[]; skipped: string[] 
       if (!skipped.includes(told)) skipped.push(told);
     },
   };
-  const format = rowFormatOf({ tasks, groups });
+  const format = createRowFormat({ tasks, groups });
   const reading = { policy, cache: { folder: scratchFolder() } };
-  const source = await openSource(path, columnsOf(format));
+  const source = await openSource(path, dataColumns(format));
   const fitted = await source.fit(format, reading);
   const words = ['', ...(storedFitted(fitted).json['word'] as { vocabulary: string[] }).vocabulary];
   const rows: unknown[] = [];
@@ -209,14 +209,14 @@ describe('hostile CSV', () => {
     ],
   ])('with %s is rejected with the likely fix', async (_, content, message) => {
     const path = scratchFile('train.csv', HEADER + content);
-    const format = rowFormatOf({ tasks, groups });
-    const source = await openSource(path, columnsOf(format));
+    const format = createRowFormat({ tasks, groups });
+    const source = await openSource(path, dataColumns(format));
     await expect(source.fit(format, { policy: refuseBadRows })).rejects.toThrow(message);
   });
 
   it('with strings for ids is rejected with the fix if it has too many invalid rows', async () => {
-    const format = rowFormatOf({ tasks, groups });
-    const source = await openSource(scratchFile('train.csv', `${HEADER}1,abc,a,0.5\n`), columnsOf(format));
+    const format = createRowFormat({ tasks, groups });
+    const source = await openSource(scratchFile('train.csv', `${HEADER}1,abc,a,0.5\n`), dataColumns(format));
     await expect(source.fit(format, { policy: skipBadRows(undefined, 0) })).rejects.toThrow(
       /found "abc"; correct the row, or set encoding: tokens if ids are strings; invalid row 1 exceeds data\.maxRejects: 0$/,
     );
@@ -251,10 +251,10 @@ describe('hostile JSON Lines', () => {
   it('with hundreds of thousands of short lines that are no rows has the others', { timeout: 120_000 }, async () => {
     const invalid = 300_000;
     const text = `{"click":1,"id":2,"word":"w","n":3}\n${'x\n'.repeat(invalid)}{"click":0,"id":5,"word":"","n":6}\n`;
-    const format = rowFormatOf({ tasks, groups });
+    const format = createRowFormat({ tasks, groups });
     const policy = skipBadRows(undefined, invalid);
     const reading = { policy, cache: { folder: scratchFolder() } };
-    const source = await openSource(scratchFile('short.jsonl', text), columnsOf(format));
+    const source = await openSource(scratchFile('short.jsonl', text), dataColumns(format));
     const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
     expect([dataset.rows, policy.count]).toEqual([2, invalid]);
   });

@@ -3,7 +3,7 @@ import { dataReport } from '../../src/cli/data-report.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { describeData } from '../../src/data/info/describe-data.js';
 import { dataOptions } from '../../src/data/options.js';
-import { rowFormatOf } from '../../src/data/rows/row-format.js';
+import { createRowFormat } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
@@ -33,7 +33,7 @@ describe('the description of a sequence', () => {
     // Lengths 0 to 19; the model receives at most 9 items.
     const train = scratchFile('train.csv', csvOf(Array.from({ length: 20 }, (_, i) => i)));
     const valid = scratchFile('valid.csv', csvOf([0, 0, 0, 4]));
-    const format = rowFormatOf({ tasks, groups: [sequence] });
+    const format = createRowFormat({ tasks, groups: [sequence] });
     const description = await describeData(dataOptions.parse({ train, valid }), format, {
       cache: { folder: scratchFolder() },
     });
@@ -79,7 +79,7 @@ describe('the description of a sequence', () => {
         encoder: 'pooling',
       },
     ].map((group) => featureTypes.schema.parse(group));
-    const { sequences } = await describeData(dataOptions.parse({ train }), rowFormatOf({ tasks, groups }), {
+    const { sequences } = await describeData(dataOptions.parse({ train }), createRowFormat({ tasks, groups }), {
       cache: { folder: scratchFolder() },
     });
     expect(sequences[0]!.lengths.train).toMatchObject({ truncated, full });
@@ -89,7 +89,7 @@ describe('the description of a sequence', () => {
     const train = scratchFile('train.csv', 'click,item\n0,a:1|b:2|c:3\n1,a:1|b:2\n0,\n1,d:1|e:2|f:5|g:3\n');
     const options = { fields: [{ name: 'item', encoding: 'tokens' }], aligned: false, keep: { heaviest: 2 } };
     const group = featureTypes.schema.parse({ type: 'sequence', name: 'tastes', encoder: 'pooling', ...options });
-    const format = rowFormatOf({ tasks, groups: [group] });
+    const format = createRowFormat({ tasks, groups: [group] });
     const { sequences } = await describeData(dataOptions.parse({ train }), format, {
       cache: { folder: scratchFolder() },
     });

@@ -4,13 +4,13 @@ import { describeData } from '../../src/data/info/describe-data.js';
 import { computeDrift } from '../../src/data/info/drift.js';
 import { computeRateAuc } from '../../src/data/info/leak.js';
 import { Tally } from '../../src/data/info/tally.js';
-import { rowFormatOf } from '../../src/data/rows/row-format.js';
+import { createRowFormat } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { randomStream } from '../../src/core/random.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
-const format = rowFormatOf({
+const format = createRowFormat({
   tasks: [
     { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
     { name: 'cvr', ...taskOptions.parse({ label: 'pay', given: 'click' }) },
@@ -105,7 +105,7 @@ describe('date parts in the data description', () => {
     );
     return `click,at\n${rows.join('')}`;
   };
-  const ofDates = rowFormatOf({
+  const ofDates = createRowFormat({
     tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
     groups: [featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'weekday', 'day'] })],
   });
@@ -140,7 +140,7 @@ describe('date parts in the data description', () => {
 });
 
 describe('number of values in the data description', () => {
-  const ofNumbers = rowFormatOf({
+  const ofNumbers = createRowFormat({
     tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
     groups: [featureTypes.schema.parse({ type: 'numeric', fields: ['price', 'share', 'one'], scaling: 'standard' })],
   });
@@ -177,7 +177,7 @@ describe('missing values in the data description', () => {
       'log.csv',
       'click;city;plan;price;seen\n1;Bonn;?;2;[]\n0; ?;a;-1.0;b\n1; ;b;;\n0;Ulm;?; 3;a\n',
     );
-    const { fields } = await describeData(dataOptions.parse({ train: source, valid: source }), rowFormatOf(spec), {
+    const { fields } = await describeData(dataOptions.parse({ train: source, valid: source }), createRowFormat(spec), {
       cache: { folder: scratchFolder() },
     });
     expect(fields.map(({ name, blanks }) => [name, blanks.train])).toEqual([
@@ -191,7 +191,7 @@ describe('missing values in the data description', () => {
 
 describe('constant label in the training set', () => {
   it('is reported, but not one in the validation set only', async () => {
-    const of = rowFormatOf({
+    const of = createRowFormat({
       tasks: [
         ['none', 'ja'],
         ['some', 'yes'],
@@ -223,7 +223,7 @@ describe('vector statistics in the data description', () => {
     };
     const file = (turn: number): string =>
       scratchFile('log.csv', `click,look\n${Array.from({ length: 2000 }, (_, i) => line(turn, i % 2)).join('')}`);
-    const of = rowFormatOf({
+    const of = createRowFormat({
       tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
       groups: [featureTypes.schema.parse({ type: 'vector', fields: ['look'], fillMissing: 'mean', indicator: true })],
     });

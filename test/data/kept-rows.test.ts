@@ -3,7 +3,7 @@ import { mapsOf } from '../support/batches.js';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { BadRow } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat, type RowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/core/tasks.js';
@@ -22,7 +22,7 @@ async function read(text: string, format: RowFormat): Promise<unknown> {
     count: 0,
     reject: ({ line, expected, column }: BadRow) => void rejects.push([line, expected, column]),
   };
-  const source = await openSource(scratchFile('train.csv', text), columnsOf(format));
+  const source = await openSource(scratchFile('train.csv', text), dataColumns(format));
   const dataset = await source.dataset(encodedFormat(format, { id: { size: 100 } }), { policy });
   const rows: unknown[] = [];
   for await (const { batch } of dataset.batches(1000)) {
@@ -62,7 +62,7 @@ it('bulk row checks equal row-by-row checks', async () => {
           },
           { name: 'spend', ...taskOptions.parse({ label: 'price', type: 'regression', onMissing: missingPrice }) },
         ];
-        const format = rowFormatOf({ tasks, groups });
+        const format = createRowFormat({ tasks, groups });
         const lines = [
           ['0', '0', '0', '1', '1'],
           ...runs.flatMap(([cells, times]) => new Array<readonly string[]>(times).fill(cells)),

@@ -1,7 +1,7 @@
 import { mapsOf } from '../support/batches.js';
 import { describe, expect, it } from 'vitest';
 import type { RejectPolicy } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { leftOutNotices } from '../../src/data/sources/notices.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
@@ -36,7 +36,7 @@ async function read(
               .join(',')
           : row,
       );
-      const format = rowFormatOf({ tasks: tasksOf(tasks), groups });
+      const format = createRowFormat({ tasks: tasksOf(tasks), groups });
       const refused: string[] = [];
       const policy: RejectPolicy = {
         count: 0,
@@ -45,7 +45,7 @@ async function read(
       };
       const source = await openSource(
         scratchFile('train.csv', [`id,${header}`, ...quotedRows.map((row, i) => `${i + 1},${row}`)].join('\n') + '\n'),
-        columnsOf(format),
+        dataColumns(format),
       );
       const fitted = await source.fit(format, { policy: { count: 0, reject: () => undefined } });
       const train = await source.dataset(encodedFormat(format, fitted), { policy });

@@ -10,7 +10,13 @@ import { ENTRY, VERSION } from '../../src/data/cache/entry.js';
 import { fitRows } from '../../src/data/pipeline.js';
 import * as rowsOpened from '../../src/data/readers/open-rows.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
-import { blockColumns, columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
+import {
+  blockColumns,
+  dataColumns,
+  encodedFormat,
+  createRowFormat,
+  type RowFormat,
+} from '../../src/data/rows/row-format.js';
 import { samplingOptions } from '../../src/data/sampling-options.js';
 import { joinedShards } from '../../src/data/shards/joined-shards.js';
 import { readLeftOut } from '../../src/data/shards/counts.js';
@@ -72,7 +78,7 @@ function formatOf(
   options: { readonly negatives?: number; readonly seed?: number; readonly groups?: typeof GROUPS } = {},
 ): RowFormat {
   const { negatives, seed, groups = GROUPS } = options;
-  return rowFormatOf({
+  return createRowFormat({
     tasks: TASKS,
     groups,
     ...(negatives !== undefined && { sampling: samplingOptions.parse({ rate: negatives, seed }) }),
@@ -135,7 +141,7 @@ async function rowsIn(dataset: Dataset): Promise<readonly unknown[]> {
 async function run(paths: readonly string[], cache: string, format: RowFormat, reading: Partial<Reading> = {}) {
   touched.length = 0;
   const all: Reading = { policy: countPolicy(), cache: { folder: cache }, ...reading };
-  const source = await openSource(paths, columnsOf(format));
+  const source = await openSource(paths, dataColumns(format));
   const fitted = await source.fit(format, all);
   const before = new Set(readdirSync(cache));
   const dataset = await source.dataset(encodedFormat(format, fitted), all);
@@ -153,7 +159,7 @@ async function run(paths: readonly string[], cache: string, format: RowFormat, r
 /** Runs the same without a cache, with several threads. */
 async function fromFiles(paths: readonly string[], format: RowFormat, threads = 1) {
   const policy = countPolicy();
-  const sources = await Promise.all(paths.map((path) => rowsOpened.openRows(path, columnsOf(format))));
+  const sources = await Promise.all(paths.map((path) => rowsOpened.openRows(path, dataColumns(format))));
   const fitted = await fitRows(sources, format, policy);
   const encoded = encodedFormat(format, fitted);
   const shards: [string, unknown][] = [];
@@ -182,8 +188,8 @@ describe('rows stored per file', () => {
       { type: 'bag', fields: ['words'], encoding: 'tokens', format: 'separated' },
       { type: 'expression', fields: [{ name: 'size', expression: 'size(words)' }], encoding: { name: 'numeric' } },
     ].map((group) => featureTypes.schema.parse(group));
-    const format = rowFormatOf({ tasks: TASKS.slice(0, 1), groups });
-    const source = await openSource(paths, columnsOf(format));
+    const format = createRowFormat({ tasks: TASKS.slice(0, 1), groups });
+    const source = await openSource(paths, dataColumns(format));
     const reading: Reading = { policy: countPolicy(), cache: { folder: join(folder, 'cache') } };
     const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
     const bags: (readonly number[])[] = [];
@@ -259,7 +265,7 @@ describe('rows stored per file', () => {
     const paths = ['a.jsonl', 'b.jsonl', 'c.jsonl'].map((name) => join(data, name));
     for (const path of paths)
       writeFileSync(path, ['true', 'false', '1', '-1'].map((click) => `{"click":${click},"city":"x"}\n`).join(''));
-    const format = rowFormatOf({
+    const format = createRowFormat({
       tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click', onMissing: 'mask' }) }],
       groups: [featureTypes.schema.parse({ type: 'categorical', fields: ['city'], encoding: 'tokens' })],
       cells: { nullValues: [-1] },
@@ -293,7 +299,7 @@ describe('rows stored per file', () => {
     const [data, cache] = [scratchFolder(), scratchFolder()];
     const paths = ['a.csv', 'b.csv'].map((name) => join(data, name));
     writeFiles(data, { 'a.csv': rowsOf(0, 20), 'b.csv': rowsOf(20, 40) });
-    const format = rowFormatOf({ ...formatOf().spec, lossKeys: ['city', 'user'] });
+    const format = createRowFormat({ ...formatOf().spec, lossKeys: ['city', 'user'] });
     const { shards, rows } = await run(paths, cache, format);
     const expected = await fromFiles(paths, format);
     expect([shards, rows]).toEqual([expected.shards, expected.rows]);

@@ -6,10 +6,16 @@ import { describe, expect, it, vi } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import type { SplitOptions } from '../../src/data/options.js';
-import { keyOf } from '../../src/data/readers/fingerprint.js';
+import { makeKey } from '../../src/data/readers/fingerprint.js';
 import type * as rowsOpened from '../../src/data/readers/open-rows.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf, withFilter, trainedFormat } from '../../src/data/rows/row-format.js';
+import {
+  dataColumns,
+  encodedFormat,
+  createRowFormat,
+  withFilter,
+  trainedFormat,
+} from '../../src/data/rows/row-format.js';
 import { samplingOptions } from '../../src/data/sampling-options.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import type * as packing from '../../src/data/sources/pack-files.js';
@@ -90,13 +96,13 @@ async function readSource(
   reading: Partial<Reading> = {},
 ): Promise<Readonly<Record<string, unknown>>> {
   touched.length = 0;
-  const plain = rowFormatOf({
+  const plain = createRowFormat({
     tasks: TASKS,
     groups: groups.map((group) => featureTypes.schema.parse(group)),
     sampling: sampling && samplingOptions.parse(sampling),
   });
   const all: Reading = { policy: refuseBadRows, ...reading };
-  const source = await openSource(paths, [...columnsOf(plain), 'price']);
+  const source = await openSource(paths, [...dataColumns(plain), 'price']);
   const isFiltered = split !== undefined || where !== undefined;
   const format = isFiltered ? withFilter(plain, { where, ...(split && { split, part: 'train' }) }) : plain;
   const fitted = await source.fit(format, all);
@@ -111,7 +117,7 @@ async function readSource(
   const { rows, leftOut, idCounts, labelCounts } = dataset;
   const fingerprint = Object.entries(await source.fingerprint(all));
   return {
-    ...{ fitted: keyOf(toFittedKey(fitted)), batches: keyOf(batches), labels: keyOf(labels.flat(2)) },
+    ...{ fitted: makeKey(toFittedKey(fitted)), batches: makeKey(batches), labels: makeKey(labels.flat(2)) },
     ...{ rows, leftOut, idCounts, labelCounts, fingerprint, rejected: all.policy.count },
   };
 }

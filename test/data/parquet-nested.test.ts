@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { taskOptions } from '../../src/core/tasks.js';
 import { openRows } from '../../src/data/readers/open-rows.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { storedFitted } from '../../src/features/fitted.js';
@@ -20,7 +20,7 @@ const columns = Object.keys(expected);
 
 function formatOf(group: object) {
   const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
-  return rowFormatOf({ tasks, groups: [featureTypes.schema.parse(group)] });
+  return createRowFormat({ tasks, groups: [featureTypes.schema.parse(group)] });
 }
 
 /** Reads the values of each item of a column, as texts. */
@@ -29,7 +29,7 @@ async function read(path: string, fields: readonly string[]): Promise<Record<str
   const found: Record<string, string[][][]> = {};
   for (const entry of entries) {
     const format = formatOf({ type: 'sequence', name: 's', fields: [entry], keep: { last: 99 }, encoder: 'pooling' });
-    const source = await openSource(path, columnsOf(format));
+    const source = await openSource(path, dataColumns(format));
     const fitted = await source.fit(format, { policy: refuseBadRows });
     const dataset = await source.dataset(encodedFormat(format, fitted), { policy: refuseBadRows });
     const field = `s.${entry.name}`;
@@ -87,7 +87,7 @@ describe('lists of lists in Parquet', () => {
     ],
   ])('are refused as other lists, and other lists for them: %j', async (group, message) => {
     const format = formatOf(group);
-    const source = await openSource(join(FOLDER, files[0]!), columnsOf(format));
+    const source = await openSource(join(FOLDER, files[0]!), dataColumns(format));
     await expect(source.fit(format, { policy: refuseBadRows })).rejects.toThrow(message);
   });
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { openRows } from '../../src/data/readers/open-rows.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 
@@ -53,8 +53,8 @@ describe('lists of structs in Parquet', () => {
     ];
     const options = { type: 'sequence', name: 's', fields, encoder: 'pooling', nullValues: ['b|c'] };
     const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
-    const format = rowFormatOf({ tasks, groups: [featureTypes.schema.parse(options)] });
-    const source = await openSource(join(FOLDER, name), columnsOf(format));
+    const format = createRowFormat({ tasks, groups: [featureTypes.schema.parse(options)] });
+    const source = await openSource(join(FOLDER, name), dataColumns(format));
     const fitted = await source.fit(format, { policy: refuseBadRows });
     const dataset = await source.dataset(encodedFormat(format, fitted), { policy: refuseBadRows });
     const texts = ['', ...vocabularyOf(expected['clicks.item']!.flat())];

@@ -8,7 +8,7 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { openRows } from '../../src/data/readers/open-rows.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { column, type Batch } from '../../src/core/batch.js';
 import { featureTypes } from '../../src/features/feature-types.js';
@@ -100,9 +100,9 @@ function csvOf(part: Rows): string {
 }
 
 async function read(path: string, policy: RejectPolicy = refuseBadRows): Promise<unknown> {
-  const format = rowFormatOf({ tasks, groups });
+  const format = createRowFormat({ tasks, groups });
   const reading = { policy, cache: { folder: scratchFolder() } };
-  const source = await openSource(path, columnsOf(format));
+  const source = await openSource(path, dataColumns(format));
   const fitted = await source.fit(format, reading);
   const dataset = await source.dataset(encodedFormat(format, fitted), reading);
   const batches: unknown[] = [fitted, dataset.rows];
@@ -246,7 +246,7 @@ async function readCase(
   label: string,
   features: readonly object[],
 ): Promise<{ fitted: Readonly<Record<string, unknown>>; batch: Batch; bad: string[] }> {
-  const format = rowFormatOf({
+  const format = createRowFormat({
     tasks: [{ name: 'task', ...taskOptions.parse({ label }) }],
     groups: features.map((group) => featureTypes.schema.parse(group)),
   });
@@ -257,7 +257,7 @@ async function readCase(
       void bad.push(`${line} ${column}: expected ${expected}, found ${value}`),
   };
   const reading = { policy, cache: { folder: scratchFolder() } };
-  const source = await openSource(join(CASES, name), columnsOf(format));
+  const source = await openSource(join(CASES, name), dataColumns(format));
   const fitted = await source.fit(format, reading);
   bad.length = 0;
   const dataset = await source.dataset(encodedFormat(format, fitted), reading);

@@ -6,7 +6,7 @@ import { randomStream } from '../../src/core/random.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { dataOptions } from '../../src/data/options.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat, type RowFormat } from '../../src/data/rows/row-format.js';
 import { withEventLogs } from '../../src/data/sources/event-logs.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
@@ -58,14 +58,14 @@ const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click', onMissing: 
 const openLog = (data: object, warnings: string[] = []): Promise<RowFormat> => {
   const sequences = { clicks: { of: 'click', key: 'user', time: 'at', until: 'at' } };
   const cache = { folder: scratchFolder(), onWarning: (text: string) => void warnings.push(text) };
-  return withEventLogs(rowFormatOf({ tasks, groups }), dataOptions.parse({ sequences, ...data }), { cache });
+  return withEventLogs(createRowFormat({ tasks, groups }), dataOptions.parse({ sequences, ...data }), { cache });
 };
 
 /** Reads the prices and ages of the items of each row. */
 async function readItems(format: RowFormat, path: string, fitOn = path): Promise<unknown[]> {
   const reading = { policy: refuseBadRows };
-  const fitted = await (await openSource(fitOn, columnsOf(format))).fit(format, reading);
-  const source = await openSource(path, columnsOf(format));
+  const fitted = await (await openSource(fitOn, dataColumns(format))).fit(format, reading);
+  const source = await openSource(path, dataColumns(format));
   const found: unknown[] = [];
   for await (const { batch } of source.stream(encodedFormat(format, fitted), [], reading))
     for (let row = 0; row < batch.rows; row++)

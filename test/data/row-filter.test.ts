@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { dataOptions, splitOptions, type DataOptions, type Split } from '../../src/data/options.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { filterColumns, needsLines } from '../../src/data/rows/row-filter.js';
-import { encodedFormat, rowFormatOf, withFilter } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat, withFilter } from '../../src/data/rows/row-format.js';
 import { firstDataState } from '../../src/data/sources/data-state.js';
 import { openData, openDatasets } from '../../src/data/sources/splits.js';
 import { parseConfig } from '../../src/config/load.js';
@@ -20,7 +20,7 @@ import { scratchFolder } from '../support/scratch.js';
 
 // Tests which rows of a source are in which part, and which are excluded.
 
-const format = rowFormatOf({
+const format = createRowFormat({
   tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }],
   groups: [
     featureTypes.schema.parse({ type: 'numeric', fields: ['row'] }),

@@ -6,10 +6,10 @@ import { describe, expect, it } from 'vitest';
 import { createKeyWriter } from '../../src/data/rows/key-readers.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import {
-  columnsOf,
+  dataColumns,
   encodedFormat,
-  recipeOf,
-  rowFormatOf,
+  toRecipe,
+  createRowFormat,
   trainedFormat,
   type FormatSpec,
 } from '../../src/data/rows/row-format.js';
@@ -28,13 +28,13 @@ import { scratchFile, scratchFolder } from '../support/scratch.js';
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const groups = [{ type: 'categorical', fields: ['id'] }].map((group) => featureTypes.schema.parse(group));
 const FITTED = { id: { size: 3 } };
-const formatOf = (spec: Partial<FormatSpec>) => encodedFormat(rowFormatOf({ tasks, groups, ...spec }), FITTED);
+const formatOf = (spec: Partial<FormatSpec>) => encodedFormat(createRowFormat({ tasks, groups, ...spec }), FITTED);
 const reading = { policy: refuseBadRows };
 
 /** Reads the strings of a key column by row. */
 async function textsOf(path: string, by: string, spec: Partial<FormatSpec>): Promise<readonly string[]> {
   const format = formatOf(spec);
-  const dataset = await (await openSource(path, columnsOf(format))).dataset(format, reading);
+  const dataset = await (await openSource(path, dataColumns(format))).dataset(format, reading);
   const texts: string[] = [];
   for await (const { batch } of dataset.batches(7)) {
     const keys = column(batch, keyColumn(by), 'u32').data;
@@ -149,16 +149,16 @@ describe('stored keys', () => {
 
   it('change neither the cache of a config without keys nor the training format', () => {
     const plain = formatOf({});
-    expect(recipeOf(trainedFormat(formatOf({ keys: ['shop'] })))).toEqual(recipeOf(plain));
-    expect(recipeOf(formatOf({ keys: ['shop'] }))).not.toEqual(recipeOf(plain));
-    expect(columnsOf(plain)).toEqual(['click', 'id']);
+    expect(toRecipe(trainedFormat(formatOf({ keys: ['shop'] })))).toEqual(toRecipe(plain));
+    expect(toRecipe(formatOf({ keys: ['shop'] }))).not.toEqual(toRecipe(plain));
+    expect(dataColumns(plain)).toEqual(['click', 'id']);
   });
 
   it('define the groups of a batch for losses, shuffled or not', async () => {
     const path = scratchFile('train.csv', csv);
     const format = trainedFormat(formatOf({ keys: ['shop'], lossKeys: ['id'] }));
     expect(format.keys).toEqual(['id']);
-    const dataset = await (await openSource(path, columnsOf(format))).dataset(format, reading);
+    const dataset = await (await openSource(path, dataColumns(format))).dataset(format, reading);
     for (const shuffle of [undefined, { seed: 1, epoch: 1, window: 6 }]) {
       const seen: string[] = [];
       for await (const { batch } of dataset.batches(6, shuffle)) {

@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { leftOutNotices } from '../../src/data/sources/notices.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
 // Tests exclusion rules on each path of the reader.
 
-const format = rowFormatOf({
+const format = createRowFormat({
   tasks: [
     { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
     { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: { label: 'ctr', violations: 'skip' } }) },
@@ -24,7 +24,7 @@ describe('row exclusion rule', () => {
     ['plain rows', 'click,buy,id,shop\n0,0,7,a\n1,1,2,c\n0,1,8,b\n1,oops,9,a\n0,0,5,d\n'],
     ['rows that need a parser', 'click,buy,id,shop\n0,0,7,"a"\n1,1,2,c\n0,1,8,b\n1,oops,9,"a"\n0,0,5,"d"'],
   ])('excludes rows from reading and fitting, and counts them by reason: %s', async (_, text) => {
-    const source = await openSource(scratchFile('train.csv', text), columnsOf(format));
+    const source = await openSource(scratchFile('train.csv', text), dataColumns(format));
     const fitted = await source.fit(format, { policy: refuseBadRows });
     expect(fitted).toEqual({ id: { size: 6 } });
     for (const time of ['read', 'kept']) {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { skipBadRows, type BadRow } from '../../src/data/rows/rejects.js';
 import { writeShards } from '../../src/data/shards/writer.js';
 import { createRowSampler } from '../../src/data/sources/row-sample.js';
@@ -40,7 +40,7 @@ const parquet = (rows: typeof all): Buffer =>
   );
 
 const tasks = listTasks({ tasks: { ctr: { label: 'click', type: 'classification', onMissing: 'error', weight: 1 } } });
-const format = encodedFormat(rowFormatOf({ tasks, groups: [] }), {});
+const format = encodedFormat(createRowFormat({ tasks, groups: [] }), {});
 
 interface Sampled {
   readonly at: readonly number[];

@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { fitRows } from '../../src/data/pipeline.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
 import {
-  columnsOf,
+  dataColumns,
   encodedFormat,
-  recipeOf,
-  rowFormatOf,
+  toRecipe,
+  createRowFormat,
   unsampled,
   type EncodedFormat,
 } from '../../src/data/rows/row-format.js';
@@ -45,7 +45,7 @@ function rowsText(): string {
 }
 
 const formatOf = (sampling?: object): EncodedFormat =>
-  encodedFormat(rowFormatOf({ tasks, groups, sampling: sampling && samplingOptions.parse(sampling) }), {
+  encodedFormat(createRowFormat({ tasks, groups, sampling: sampling && samplingOptions.parse(sampling) }), {
     id: { size: 30 },
     row: { mean: 0, deviation: 1 },
   });
@@ -65,7 +65,7 @@ async function kept(
   path: string,
   format: EncodedFormat,
 ): Promise<{ readonly rows: ReadonlyMap<number, readonly number[]>; readonly notices: readonly string[] }> {
-  const source = await openSource(path, columnsOf(format));
+  const source = await openSource(path, dataColumns(format));
   const train = await source.dataset(format, { policy: skipBadRows(undefined, 1000) });
   const rows = new Map<number, readonly number[]>();
   for await (const { batch } of train.batches(512))
@@ -134,16 +134,16 @@ describe('negative sampling', () => {
 
   it('changes the cache key, unless sampling is off', () => {
     const recipes = [undefined, { rate: 0.2 }, { rate: 0.3 }, { rate: 0.2, seed: 1 }].map((sampling) =>
-      JSON.stringify(recipeOf(formatOf(sampling))),
+      JSON.stringify(toRecipe(formatOf(sampling))),
     );
     expect(new Set(recipes).size).toBe(4);
-    expect(JSON.stringify(recipeOf(unsampled(formatOf({ rate: 0.2 }))))).toBe(recipes[0]);
+    expect(JSON.stringify(toRecipe(unsampled(formatOf({ rate: 0.2 }))))).toBe(recipes[0]);
   });
 
   it('rejects an empty sample', async () => {
     const format = formatOf({ rate: 0.001 });
     const few = scratchFile('few.csv', 'ms,buy,id,row,seen\n1,0,1,1,\n');
-    const source = await openSource(few, columnsOf(format));
+    const source = await openSource(few, dataColumns(format));
     await expect(source.dataset(format, { policy: refuseBadRows })).rejects.toThrow('negatives beyond the sample (1)');
   });
 });

@@ -9,7 +9,7 @@ import { cutLines } from '../../src/data/readers/cut-lines.js';
 import { textChunk } from '../../src/data/readers/text-chunk.js';
 import type { BadRow } from '../../src/data/rows/rejects.js';
 import { appendRows, createRowBlock } from '../../src/chunks/row-block.js';
-import { blockColumns, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { blockColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { rowEncoder } from '../../src/data/rows/row-collector.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/core/tasks.js';
@@ -34,7 +34,7 @@ const groups = [
   { type: 'cross', fields: [['word', 'hour']], buckets: 100 },
 ].map((group) => featureTypes.schema.parse(group));
 const COLUMNS = ['unused', 'click', 'id', 'given', 'word', 'n', 'buy', 'logged', 'n2', 'price', 'seen', 'hour'];
-const format = encodedFormat(rowFormatOf({ tasks, groups }), {
+const format = encodedFormat(createRowFormat({ tasks, groups }), {
   id: { size: 500 },
   word: { vocabulary: ['a', 'b', 'ü'] },
 });

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import { encodeRows } from '../../src/data/pipeline.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
@@ -28,7 +28,7 @@ const groups = [
     encoder: 'pooling',
   },
 ].map((group) => featureTypes.schema.parse(group));
-const format = encodedFormat(rowFormatOf({ tasks, groups }), {
+const format = encodedFormat(createRowFormat({ tasks, groups }), {
   's.item': { vocabulary: createTextTable(textsFrom(['a', 'b', 'ü'])) },
   's.price': { mean: 1, deviation: 2 },
 });

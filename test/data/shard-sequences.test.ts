@@ -8,7 +8,7 @@ import { taskOptions } from '../../src/core/tasks.js';
 import { describeData } from '../../src/data/info/describe-data.js';
 import { dataOptions } from '../../src/data/options.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { writeShards } from '../../src/data/shards/writer.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
@@ -81,9 +81,9 @@ async function bothSources(): Promise<{ readonly csv: string; readonly folder: s
 
 /** Reads a source twice, in order and shuffled. */
 async function read(path: string, groups: readonly object[]): Promise<{ fitted: unknown; batches: unknown[] }> {
-  const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
+  const format = createRowFormat({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
   const reading = { policy: refuseBadRows, cache: { folder: scratchFolder() } };
-  const source = await openSource(path, columnsOf(format));
+  const source = await openSource(path, dataColumns(format));
   const fitted = await source.fit(format, reading);
   const dataset = await source.dataset(encodedFormat(format, fitted), reading);
   const batches: unknown[] = [];
@@ -103,7 +103,7 @@ async function read(path: string, groups: readonly object[]): Promise<{ fitted: 
 
 /** Describes the lengths of the sequences of a source. */
 async function describeLengths(path: string, groups: readonly object[]): Promise<unknown> {
-  const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
+  const format = createRowFormat({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
   const access = { cache: { folder: scratchFolder() } };
   const { sequences } = await describeData(dataOptions.parse({ train: path }), format, access);
   return sequences;

@@ -7,7 +7,7 @@ import { shardDataset } from '../../src/data/batches/dataset.js';
 import { isSameContent, type Fingerprint } from '../../src/data/readers/fingerprint.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import type { BlockColumn } from '../../src/chunks/row-block.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openShards } from '../../src/data/shards/reader.js';
 import { formatView } from '../../src/data/shards/shard-view.js';
 import { writeShards } from '../../src/data/shards/writer.js';
@@ -106,10 +106,10 @@ async function read(
   groups: readonly object[],
   fittedOn = path,
 ): Promise<{ fitted: unknown; batches: unknown[] }> {
-  const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
+  const format = createRowFormat({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
   const reading = { policy: refuseBadRows, cache: { folder: scratchFolder() } };
-  const fitted = await (await openSource(fittedOn, columnsOf(format))).fit(format, reading);
-  const dataset = await (await openSource(path, columnsOf(format))).dataset(encodedFormat(format, fitted), reading);
+  const fitted = await (await openSource(fittedOn, dataColumns(format))).fit(format, reading);
+  const dataset = await (await openSource(path, dataColumns(format))).dataset(encodedFormat(format, fitted), reading);
   const batches: unknown[] = [];
   for (const shuffle of [undefined, { seed: 1, epoch: 1, window: 1000 }]) {
     for await (const { batch } of dataset.batches(40, shuffle)) {
@@ -351,11 +351,11 @@ describe('shard directory as a source', () => {
     'reports %s with its location, also from a shuffling thread, with %d threads',
     async (_, threads, change, message) => {
       const { folder } = await bothSources(change);
-      const format = rowFormatOf({
+      const format = createRowFormat({
         tasks,
         groups: [featureTypes.schema.parse({ type: 'numeric', fields: ['price'], scaling: 'log1p' })],
       });
-      const fitted = await (await openSource(folder, columnsOf(format))).fit(format, { policy: refuseBadRows });
+      const fitted = await (await openSource(folder, dataColumns(format))).fit(format, { policy: refuseBadRows });
       const shards = (await openShards(folder))!;
       const view = formatView(
         { columns: new Map(shards.manifest.columns.map((column) => [column.name, column])), vocabularies: new Map() },

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { findFiles } from '../../src/data/sources/find-files.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import type { Reading } from '../../src/data/sources/source.js';
@@ -43,7 +43,7 @@ async function read(
   reading: Partial<Reading> = {},
 ) {
   const told: string[] = [];
-  const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
+  const format = createRowFormat({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
   const all: Reading = {
     policy: refuseBadRows,
     onProgress: ({ what }) => {
@@ -51,7 +51,7 @@ async function read(
     },
     ...reading,
   };
-  const source = await openSource(paths, columnsOf(format));
+  const source = await openSource(paths, dataColumns(format));
   const fitted = await source.fit(format, all);
   const dataset = await source.dataset(encodedFormat(format, fitted), all);
   const rows: unknown[] = [];

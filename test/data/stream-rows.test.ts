@@ -2,7 +2,7 @@ import { column } from '../../src/core/batch.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeRows } from '../../src/data/pipeline.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
@@ -15,7 +15,7 @@ const groups = [
   featureTypes.schema.parse({ type: 'categorical', fields: ['id'] }),
   featureTypes.schema.parse({ type: 'numeric', fields: ['n'] }),
 ];
-const format = encodedFormat(rowFormatOf({ tasks: [], groups }), { id: { size: 100 } });
+const format = encodedFormat(createRowFormat({ tasks: [], groups }), { id: { size: 100 } });
 const KEPT = ['id', 'note'];
 
 /** Collects streamed rows in order: the encoded id, or null for an invalid row, and the copied columns. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import type { BlockColumn } from '../../src/chunks/row-block.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { writeShards } from '../../src/data/shards/writer.js';
 import { firstDataState } from '../../src/data/sources/data-state.js';
 import { openDatasets, openSplits, type Datasets } from '../../src/data/sources/splits.js';
@@ -23,7 +23,7 @@ async function opened(
 ): Promise<{ unknown: Datasets['unknown']; told: string[]; read: string[] }> {
   const told: string[] = [];
   const read: string[] = [];
-  const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
+  const format = createRowFormat({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
   const reading = {
     policy: refuseBadRows,
     cache: { folder: cache },

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DialectOptions } from '../../src/data/dialect.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/core/tasks.js';
@@ -24,8 +24,8 @@ const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['a', '
 
 /** Reads all values of a source by row. */
 async function read(paths: string | readonly string[], dialect: DialectOptions = {}, isLabeled = true): Promise<Row[]> {
-  const of = rowFormatOf({ tasks: isLabeled ? tasks : [], groups });
-  const source = await openSource(paths, columnsOf(of), dialect);
+  const of = createRowFormat({ tasks: isLabeled ? tasks : [], groups });
+  const source = await openSource(paths, dataColumns(of), dialect);
   // Tokens with no encoding: the values are passed through.
   const encoded = encodedFormat(of, { a: { vocabulary: [] }, b: { vocabulary: [] }, ds: { vocabulary: [] } });
   const rows: Row[] = [];

@@ -5,7 +5,7 @@ import { Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { rowsOfObjects } from '../../src/data/objects/given-rows.js';
 import { ObjectReader } from '../../src/data/objects/object-reader.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { withLookups } from '../../src/data/sources/lookups.js';
 import { OnnxGraph } from '../../src/export/onnx/onnx-graph.js';
 import { rawValues } from '../../src/export/onnx/raw-values.js';
@@ -13,7 +13,7 @@ import { DEFINITIONS } from '../../src/features/expressions/functions.js';
 import { parseExpression } from '../../src/features/expressions/parse.js';
 import { resolveAs, type TypedExpression } from '../../src/features/expressions/resolve.js';
 import type { EncodedField } from '../../src/features/feature.js';
-import { encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { encodedFields, featureTypes, createFields } from '../../src/features/feature-types.js';
 import { openGraph } from '../support/onnx.js';
 import { scratchFile } from '../support/scratch.js';
 
@@ -24,7 +24,7 @@ type Row = Readonly<Record<string, string>>;
 /** Fields of a group that reads numbers as they are. */
 function fieldsOfGroup(group: object): readonly EncodedField[] {
   const encoding = { name: 'numeric', fillMissing: MISSING };
-  return encodedFields(fieldsOf([featureTypes.schema.parse({ encoding, ...group })]), {});
+  return encodedFields(createFields([featureTypes.schema.parse({ encoding, ...group })]), {});
 }
 
 /** Opens the encoders of fields in ONNX Runtime; the result returns the numbers of rows. */
@@ -327,7 +327,7 @@ describe('a lookup in ONNX', () => {
         fields: EXPRESSIONS_OF_ITEMS.map((expression, i) => ({ name: `x${i}`, expression })),
       }),
     ];
-    const format = await withLookups(rowFormatOf({ tasks: [], groups, cells }), lookups);
+    const format = await withLookups(createRowFormat({ tasks: [], groups, cells }), lookups);
     const { fields } = encodedFormat(format, {});
     expect(new Set(encodeRows(fields, rows).map(String)).size).toBeGreaterThan(10);
     await expectSame(fields, rows);
@@ -341,7 +341,7 @@ describe('a lookup in ONNX', () => {
         encoding: { name: 'numeric' },
         fields: [{ name: 'x', expression: 'size(lookup(items.tags, item))' }],
       };
-      const format = rowFormatOf({ tasks: [], groups: [featureTypes.schema.parse(group)] });
+      const format = createRowFormat({ tasks: [], groups: [featureTypes.schema.parse(group)] });
       const lookups = { items: { file: scratchFile('items.jsonl', file), key: 'id' } };
       return encodedFormat(await withLookups(format, lookups), {}).fields;
     };
@@ -365,7 +365,7 @@ describe('a computed field that ONNX cannot express', () => {
       { type: 'vector', fields: ['look'], length: 3 },
       { type: 'expression', fields: [{ name: 'n', expression: 'size(look)' }], encoding: { name: 'numeric' } },
     ];
-    const mixed = encodedFields(fieldsOf(groups.map((group) => featureTypes.schema.parse(group))), {});
+    const mixed = encodedFields(createFields(groups.map((group) => featureTypes.schema.parse(group))), {});
     expect(() => rawValues(new OnnxGraph([]), mixed)).toThrow(
       /field 'n[^']*': reads column "look", whose input in the model is a vector/,
     );

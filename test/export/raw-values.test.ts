@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { CellOptions } from '../../src/features/cells.js';
 import { cleanFit } from '../../src/features/clean-field.js';
 import { BadValue, CELL_SEPARATOR, type EncodedField } from '../../src/features/feature.js';
-import { encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { encodedFields, featureTypes, createFields } from '../../src/features/feature-types.js';
 import { encodeModel } from '../../src/export/onnx/messages.js';
 import { OnnxGraph } from '../../src/export/onnx/onnx-graph.js';
 import { rawValues } from '../../src/export/onnx/raw-values.js';
@@ -14,7 +14,7 @@ import { readBags } from '../support/read-cells.js';
 
 /** Fits the first field of a group on values. */
 function fieldOf(spec: object, cells: readonly string[]): EncodedField {
-  const [field] = fieldsOf([featureTypes.schema.parse({ fields: ['f'], ...spec })]);
+  const [field] = createFields([featureTypes.schema.parse({ fields: ['f'], ...spec })]);
   const ownFit = field!.startFit();
   const fit = ownFit && cleanFit(ownFit, field!);
   for (const cell of cells) {
@@ -258,7 +258,9 @@ describe('raw values in ONNX', () => {
 
   it('set a missing indicator', async () => {
     const field = encodedFields(
-      fieldsOf([featureTypes.schema.parse({ type: 'numeric', fields: ['f'], fillMissing: 'zero', indicator: true })]),
+      createFields([
+        featureTypes.schema.parse({ type: 'numeric', fields: ['f'], fillMissing: 'zero', indicator: true }),
+      ]),
       {},
     )[1]!;
     const run = await openField(field);
@@ -267,7 +269,7 @@ describe('raw values in ONNX', () => {
   });
 
   it('are combined in a cross; a missing value gives the out-of-vocabulary id', async () => {
-    const [field] = fieldsOf([
+    const [field] = createFields([
       featureTypes.schema.parse({ type: 'cross', fields: [['a', 'b', 'c']], encoding: 'tokens' }),
     ]);
     const fit = field!.startFit()!;
@@ -365,7 +367,7 @@ describe('raw values in ONNX', () => {
     ],
     ['with zeros for missing values', { scaling: 'min-max', fillMissing: 'zero' }, [[1, 2, 3], [4, 0.5, 0], []]],
   ])('are a vector: %s', async (_, spec, rows) => {
-    const [field] = fieldsOf([featureTypes.schema.parse({ type: 'vector', fields: ['f'], ...spec })]);
+    const [field] = createFields([featureTypes.schema.parse({ type: 'vector', fields: ['f'], ...spec })]);
     const fit = field!.startFit();
     for (const row of rows) fit?.vector!.observe(row);
     const [ready] = encodedFields([field!], { f: fit?.finish() });
@@ -421,7 +423,7 @@ describe('raw values in ONNX', () => {
 
   it('are not supported for a time zone with daylight saving time', () => {
     const fields = encodedFields(
-      fieldsOf([
+      createFields([
         featureTypes.schema.parse({ type: 'date', fields: ['f'], parts: ['hour'], timeZone: 'Europe/Berlin' }),
       ]),
       {},
@@ -432,7 +434,7 @@ describe('raw values in ONNX', () => {
   });
 
   it('are not supported for hashed fields, and all of them are reported', () => {
-    const fields = fieldsOf([
+    const fields = createFields([
       featureTypes.schema.parse({ type: 'categorical', fields: ['a', 'b'], encoding: { name: 'hash', buckets: 5 } }),
     ]);
     expect(() => rawValues(new OnnxGraph([]), encodedFields(fields, {}))).toThrow(

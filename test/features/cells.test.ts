@@ -7,12 +7,12 @@ import { parseConfig } from '../../src/config/load.js';
 import { rowsOfColumns, type Columns } from '../../src/data/objects/given-rows.js';
 import { ObjectReader } from '../../src/data/objects/object-reader.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { encodedFormat, rowFormatOf, recipeOf, type RowFormat } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat, toRecipe, type RowFormat } from '../../src/data/rows/row-format.js';
 import type { DialectOptions } from '../../src/data/dialect.js';
 import { openSource } from '../../src/data/sources/open-source.js';
-import { columnsOf } from '../../src/data/rows/row-format.js';
+import { dataColumns } from '../../src/data/rows/row-format.js';
 import { CELL_SEPARATOR } from '../../src/features/feature.js';
-import { encodedFields, featureTypes, fieldsOf, type FeatureSpec } from '../../src/features/feature-types.js';
+import { encodedFields, featureTypes, createFields, type FeatureSpec } from '../../src/features/feature-types.js';
 import { cleanFit } from '../../src/features/clean-field.js';
 import type { CellOptions } from '../../src/features/cells.js';
 import { taskOptions } from '../../src/core/tasks.js';
@@ -23,7 +23,7 @@ const parsed = (spec: object): FeatureSpec => featureTypes.schema.parse(spec);
 
 /** The numbers that the cells of the fields of a group become, fitted on cells. */
 function encoded(spec: object, cells: CellOptions, train: readonly string[], texts: readonly string[]): number[] {
-  const [field] = fieldsOf([parsed({ fields: ['f'], ...spec })], cells);
+  const [field] = createFields([parsed({ fields: ['f'], ...spec })], cells);
   const fit = field!.startFit();
   const cleaned = fit && cleanFit(fit, field!);
   for (const text of train) {
@@ -88,7 +88,7 @@ describe('null values', () => {
 
   it('make a cross out of vocabulary', () => {
     const cross = { type: 'cross', fields: [['a', 'b']], buckets: 50 };
-    const [field] = fieldsOf([parsed(cross)], { nullValues: ['?'], trim: true });
+    const [field] = createFields([parsed(cross)], { nullValues: ['?'], trim: true });
     const [{ encode }] = encodedFields([field!], {}) as [ReturnType<typeof encodedFields>[number]];
     expect(encode(`x${CELL_SEPARATOR}?`)).toBe(0);
     expect(encode(` x${CELL_SEPARATOR}y `)).toBe(encode(`x${CELL_SEPARATOR}y`));
@@ -97,7 +97,7 @@ describe('null values', () => {
 
   it('of all columns, a group and a field are combined', () => {
     const group = { type: 'numeric', fillMissing: 0, nullValues: ['-'], fields: ['a', { name: 'b', nullValues: [9] }] };
-    const [a, b] = encodedFields(fieldsOf([parsed(group)], { nullValues: ['?'] }), {});
+    const [a, b] = encodedFields(createFields([parsed(group)], { nullValues: ['?'] }), {});
     expect(['?', '-'].map((text) => [a!.encode(text), b!.encode(text)])).toEqual([
       [0, 0],
       [0, 0],
@@ -120,7 +120,7 @@ describe('whitespace around values', () => {
   it('is stripped if configured, also of bag items', () => {
     expect(encoded({ type: 'categorical' }, { trim: true }, [' 3'], ['3 ', '\t1'])).toEqual([3, 1]);
     expect(() => encoded({ type: 'categorical', trim: false }, { trim: true }, [' 3'], [])).toThrow(/an integer id/);
-    const [bag] = fieldsOf([parsed({ type: 'bag', fields: ['f'], separators: { items: ',' } })], {
+    const [bag] = createFields([parsed({ type: 'bag', fields: ['f'], separators: { items: ',' } })], {
       trim: true,
       nullValues: ['?'],
     });
@@ -151,7 +151,7 @@ describe('a file with null values', () => {
   ];
   const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
   const cells: CellOptions = { nullValues: ['?', -1], trim: true };
-  const format = rowFormatOf({ tasks, groups, cells });
+  const format = createRowFormat({ tasks, groups, cells });
   const expected = {
     user: [7, 0, 2, 0],
     city: [1, 2, 0, 1],
@@ -162,7 +162,7 @@ describe('a file with null values', () => {
   };
 
   const read = async (path: string, of: RowFormat, dialect: DialectOptions = {}) => {
-    const source = await openSource(path, columnsOf(of), dialect);
+    const source = await openSource(path, dataColumns(of), dialect);
     const reading = { policy: refuseBadRows, cache: { folder: join(scratchFolder(), 'cache') } };
     const ready = encodedFormat(of, await source.fit(of, reading));
     const dataset = await source.dataset(ready, reading);
@@ -257,8 +257,8 @@ describe('a file with null values', () => {
   });
 
   it('has another cache key', () => {
-    const plain = rowFormatOf({ tasks, groups });
-    expect(recipeOf(format)).not.toEqual(recipeOf(plain));
+    const plain = createRowFormat({ tasks, groups });
+    expect(toRecipe(format)).not.toEqual(toRecipe(plain));
   });
 
   it('is rejected if a label is a null value', async () => {

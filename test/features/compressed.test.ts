@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import type { HostTensor } from '../../src/core/tensor.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
-import { computeLayout, encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { computeLayout, encodedFields, featureTypes, createFields } from '../../src/features/feature-types.js';
 import { checkFeatures } from '../../src/features/check.js';
 import { buildModel, listLookups, models } from '../../src/models/models.js';
 import { listTasks, experimentSchema } from '../../src/config/experiment.js';
@@ -39,7 +39,7 @@ const groupOf = (options: object) =>
 /** A logistic model on one compressed field, and the batch. */
 function compiled(compression: object, wide = false) {
   const group = groupOf({ compression });
-  const fields = encodedFields(fieldsOf([group]), {});
+  const fields = encodedFields(createFields([group]), {});
   const tasks = listTasks({ tasks: experimentSchema.shape.tasks.parse({ ctr: { label: 'click' } }) });
   const spec = models.schema.parse({ name: 'single-task', bottom: { name: 'none' }, tower: { hidden: [] }, wide });
   const layout = computeLayout(fields, { groups: { all: group }, ...listLookups(spec, tasks) });
@@ -98,7 +98,7 @@ describe.each(DATA.cases)('$compression', ({ compression, loss, weights, gradien
 
 describe('blocks of mixed dimension', () => {
   const blocksOf = (compression: object, options: object = {}) =>
-    fieldsOf([groupOf({ compression: { name: 'mixed-dimension', ...compression }, ...options })]);
+    createFields([groupOf({ compression: { name: 'mixed-dimension', ...compression }, ...options })]);
 
   it('have a row per id of theirs, one for the out-of-vocabulary id and one for all others', () => {
     const fields = encodedFields(blocksOf({ sizes: [3, 2], dims: [3, 2, 1] }), {});
@@ -164,7 +164,10 @@ describe('blocks of mixed dimension', () => {
 
 describe('quotient and remainder', () => {
   it('are different for every id', () => {
-    const fields = encodedFields(fieldsOf([groupOf({ compression: { name: 'quotient-remainder', buckets: 4 } })]), {});
+    const fields = encodedFields(
+      createFields([groupOf({ compression: { name: 'quotient-remainder', buckets: 4 } })]),
+      {},
+    );
     expect(fields.map(({ name, rows }) => [name, rows])).toEqual([
       ['item', 4],
       ['item_quotient', 3],

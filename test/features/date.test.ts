@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { BadValue } from '../../src/features/feature.js';
-import { featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { featureTypes, createFields } from '../../src/features/feature-types.js';
 import { randomStream } from '../../src/core/random.js';
 import { fieldOf } from '../support/fitted-field.js';
 
 /** What each part of a cell becomes: hour, weekday, day, month. */
 function partsOf(cell: string, spec: object = {}): number[] {
-  const fields = fieldsOf([
+  const fields = createFields([
     featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'weekday', 'day', 'month'], ...spec }),
   ]);
   return fields.map(({ encoder }) => encoder(undefined).encode(cell));
@@ -14,7 +14,7 @@ function partsOf(cell: string, spec: object = {}): number[] {
 
 describe('a date', () => {
   it('is one field per part, named after both; default: hour and weekday', () => {
-    const fields = fieldsOf([
+    const fields = createFields([
       featureTypes.schema.parse({ type: 'date', fields: ['at', { name: 'born', parts: ['month'], width: 3 }] }),
     ]);
     expect(fields.map(({ name, columns, width, encoder }) => [name, columns, width, encoder(undefined).rows])).toEqual([

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { parseConfig } from '../../src/config/load.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { encodings } from '../../src/features/encodings/encodings.js';
 import { featureTypes } from '../../src/features/feature-types.js';
@@ -25,12 +25,12 @@ describe('docs/reference/{embeddings,sequences,number-features,features}.md', ()
         'model: { name: mmoe }\n',
       'page.yaml',
     );
-    const format = rowFormatOf({
+    const format = createRowFormat({
       tasks: [{ name: 'ctr', ...experiment.tasks['ctr']! }],
       groups: Object.values(experiment.features),
       cells: experiment.data,
     });
-    const source = await openSource(join(folder, 'rows.csv'), columnsOf(format), {});
+    const source = await openSource(join(folder, 'rows.csv'), dataColumns(format), {});
     const reading = { policy: refuseBadRows, cache: { folder: join(folder, 'cache') } };
     const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
     expect(dataset.rows).toBe(4);

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
 import { rowsOfObjects, type Row } from '../../src/data/objects/given-rows.js';
 import { ObjectReader } from '../../src/data/objects/object-reader.js';
-import { encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { encodedFields, featureTypes, createFields } from '../../src/features/feature-types.js';
 import { listInputs } from '../../src/features/model-input.js';
 import { loadModel } from '../../src/trained-model/load-model.js';
 import { mtl } from '../support/mtl.js';
@@ -16,7 +16,7 @@ import { scratchFolder } from '../support/scratch.js';
 const MISSING = -999;
 const encodedFieldsOf = (expression: string, options: object = {}) =>
   encodedFields(
-    fieldsOf([
+    createFields([
       featureTypes.schema.parse({
         type: 'expression',
         encoding: { name: 'numeric', fillMissing: MISSING },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BadValue, CELL_SEPARATOR } from '../../src/features/feature.js';
-import { encodedFields, featureTypes, fieldsOf, computeLayout } from '../../src/features/feature-types.js';
+import { encodedFields, featureTypes, createFields, computeLayout } from '../../src/features/feature-types.js';
 import { murmur3 } from '../../src/core/murmur.js';
 import { seededHash } from '../../src/features/murmur.js';
 import { NOT_TEXT } from '../../src/features/parse.js';
@@ -27,7 +27,7 @@ const MINIMAL: Readonly<Record<string, object>> = {
 describe('every feature type', () => {
   for (const type of featureTypes.names) {
     it(`${type} builds a field per entry of its list, named after its columns, with default options`, () => {
-      const fields = fieldsOf([featureTypes.schema.parse({ type, fields: ['a', 101], ...MINIMAL[type] })]);
+      const fields = createFields([featureTypes.schema.parse({ type, fields: ['a', 101], ...MINIMAL[type] })]);
       expect(fields.map(({ columns }) => columns[0])).toEqual(['a', '101']);
       for (const { name, columns, width, owner } of fields) {
         // A sequence reads all of its columns together.
@@ -151,7 +151,7 @@ describe('a cross', () => {
 });
 
 describe('a shared table', () => {
-  const fields = fieldsOf([
+  const fields = createFields([
     featureTypes.schema.parse({
       type: 'bag',
       fields: ['seen', 'bought'],
@@ -241,7 +241,7 @@ describe('fitted state', () => {
 
 describe('the layout', () => {
   it('places fields in config order', () => {
-    const fields = fieldsOf([
+    const fields = createFields([
       featureTypes.schema.parse({ type: 'numeric', fields: ['x'] }),
       featureTypes.schema.parse({
         type: 'categorical',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { crossChecks } from '../../src/config/experiment.js';
 import { parseConfig } from '../../src/config/load.js';
-import { encodingOptions, featureTypes, fieldsOf, type FeatureSpec } from '../../src/features/feature-types.js';
+import { encodingOptions, featureTypes, createFields, type FeatureSpec } from '../../src/features/feature-types.js';
 
 const parsed = (spec: object): FeatureSpec => featureTypes.schema.parse(spec);
 const problemsOf = (features: string): string => {
@@ -26,7 +26,7 @@ describe('a field with its own options', () => {
       fields: ['a', { name: 'b', width: 4, pooling: 'sqrtn' }, { name: 101, encoding: { name: 'hash', buckets: 50 } }],
     });
     expect(
-      fieldsOf([group]).map((field) => [
+      createFields([group]).map((field) => [
         field.name,
         field.width,
         field.encodedAs,
@@ -41,7 +41,7 @@ describe('a field with its own options', () => {
 
   it('may replace a mutually exclusive option of its group', () => {
     const buckets = parsed({ type: 'bucketized', quantiles: 9, fields: ['a', { name: 'b', boundaries: [1, 2] }] });
-    expect(fieldsOf([buckets]).map(({ encodedAs }) => encodedAs)).toEqual([
+    expect(createFields([buckets]).map(({ encodedAs }) => encodedAs)).toEqual([
       'one of 9 quantiles',
       'a bucket between boundaries',
     ]);
@@ -50,15 +50,17 @@ describe('a field with its own options', () => {
       buckets: 9,
       fields: [['a', 'b'], { columns: ['a', 'c'], encoding: 'tokens', width: 3 }],
     });
-    expect(fieldsOf([crosses]).map(({ name, width, startFit }) => [name, width, startFit() === undefined])).toEqual([
-      ['a_X_b', 16, true],
-      ['a_X_c', 3, false],
-    ]);
+    expect(createFields([crosses]).map(({ name, width, startFit }) => [name, width, startFit() === undefined])).toEqual(
+      [
+        ['a_X_b', 16, true],
+        ['a_X_c', 3, false],
+      ],
+    );
   });
 
   it('may set every option itself', () => {
     expect(
-      fieldsOf([
+      createFields([
         parsed({
           type: 'bucketized',
           fields: [

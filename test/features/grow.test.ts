@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BadValue, type Encoder, type Field } from '../../src/features/feature.js';
-import { featureTypes, fieldsOf, type Fitted } from '../../src/features/feature-types.js';
+import { featureTypes, createFields, type Fitted } from '../../src/features/feature-types.js';
 import { loadedFitted, storedFitted } from '../../src/features/fitted.js';
 import { growFitted } from '../../src/features/grow-fitted.js';
 import { TextCounter } from '../../src/features/vocabulary/text-counter.js';
@@ -11,7 +11,7 @@ import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { MAX_KEY_BYTES } from '../../src/core/key-table.js';
 import { createStringPool, listStrings, textsFrom } from '../../src/features/vocabulary/string-pool.js';
 
-const fieldOf = (spec: object): Field => fieldsOf([featureTypes.schema.parse({ fields: ['f'], ...spec })])[0]!;
+const fieldOf = (spec: object): Field => createFields([featureTypes.schema.parse({ fields: ['f'], ...spec })])[0]!;
 /** Types that combine columns. */
 const SEVERAL_COLUMNS: readonly string[] = ['cross', 'match', 'expression', 'sequence'];
 const TOKENS = { type: 'categorical', encoding: { name: 'tokens' } };

@@ -7,10 +7,10 @@ import { parseConfig } from '../../src/config/load.js';
 import { encodeRows } from '../../src/data/pipeline.js';
 import { openRows } from '../../src/data/readers/open-rows.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { withLookups } from '../../src/data/sources/lookups.js';
-import { featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { featureTypes, createFields } from '../../src/features/feature-types.js';
 import { loadModel } from '../../src/trained-model/load-model.js';
 import { mtl } from '../support/mtl.js';
 import { expectNear, runOnnx } from '../support/onnx.js';
@@ -28,7 +28,7 @@ const LOG = `item,brand\n${KEYS.map((key) => `${key},${BRANDS[key] ?? ''}\n`).jo
 async function encodeBrand(field: object, options: object, cells: object, threads: number): Promise<readonly number[]> {
   const group = featureTypes.schema.parse({ type: 'categorical', ...options, fields: [{ name: 'brand', ...field }] });
   const lookups = { items: { file: scratchFile('items.csv', ITEMS), key: 'id' } };
-  const format = await withLookups(rowFormatOf({ tasks: [], groups: [group], cells }), lookups);
+  const format = await withLookups(createRowFormat({ tasks: [], groups: [group], cells }), lookups);
   const file = scratchFile('log.csv', LOG);
   const fitted = await (await openSource(file, ['item', 'brand'])).fit(format, { policy: refuseBadRows });
   const ids: number[] = [];
@@ -61,7 +61,7 @@ describe('an id field with a looked-up text', () => {
         'tasks: { ctr: { label: click } }\nmodel: { name: single-task }\n',
       'c.yaml',
     );
-    const fields = fieldsOf(Object.values(features));
+    const fields = createFields(Object.values(features));
     expect(fields.map(({ name, owner, columns, width }) => [name, owner, columns, width])).toEqual([
       ['liked', 'liked', ['liked'], 3],
       ['brand', 'liked', ['item'], 3],

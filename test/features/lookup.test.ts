@@ -10,7 +10,7 @@ import { withLookups } from '../../src/data/sources/lookups.js';
 import type { LookupsOptions } from '../../src/data/lookup-options.js';
 import { rowsOfObjects, type Row } from '../../src/data/objects/given-rows.js';
 import { ObjectReader } from '../../src/data/objects/object-reader.js';
-import { encodedFormat, recipeOf, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
+import { encodedFormat, toRecipe, createRowFormat, type RowFormat } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { listInputs } from '../../src/features/model-input.js';
 import { loadedLookups, lookupTensors } from '../../src/features/lookups.js';
@@ -27,7 +27,7 @@ function readFormat(expression: string, lookups: LookupsOptions, cells: object =
     encoding: { name: 'numeric', fillMissing: MISSING },
     fields: [{ name: 'x', expression }],
   });
-  return withLookups(rowFormatOf({ tasks: [], groups: [group], cells }), lookups);
+  return withLookups(createRowFormat({ tasks: [], groups: [group], cells }), lookups);
 }
 
 /** Evaluates the expression of a format on rows. */
@@ -110,7 +110,7 @@ describe('lookup', () => {
         expect(lookups.get('t')!.digest).toBe(format.spec.lookups!.get('t')!.digest);
         expect(
           evaluate(
-            rowFormatOf({ ...format.spec, lookups }),
+            createRowFormat({ ...format.spec, lookups }),
             keys.map((k) => ({ k })),
           ),
         ).toEqual(expected);
@@ -154,7 +154,7 @@ describe('lookup', () => {
 
   it('changes the recipe of encoded rows if, and only if, a value changes that an expression reads', async () => {
     const recipe = async (content: string): Promise<unknown> =>
-      recipeOf(await readFormat('lookup(items.price, k)', items(content)));
+      toRecipe(await readFormat('lookup(items.price, k)', items(content)));
     const first = await recipe(ITEMS);
     expect(await recipe(ITEMS.replace('Acme', 'Other'))).toEqual(first);
     expect(await recipe(ITEMS.replace('2.5', '2.6'))).not.toEqual(first);

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/core/random.js';
 import { rowsOfObjects, type Row } from '../../src/data/objects/given-rows.js';
 import { ObjectReader } from '../../src/data/objects/object-reader.js';
-import { encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { encodedFields, featureTypes, createFields } from '../../src/features/feature-types.js';
 import { listInputs } from '../../src/features/model-input.js';
 import { loadModel } from '../../src/trained-model/load-model.js';
 import { mtl } from '../support/mtl.js';
@@ -17,7 +17,10 @@ const pair = { candidate: 'category', history: 'seen' };
 
 /** Encodes rows of a program; returns the numbers of each row, in the order of the outputs, and the problems. */
 function matchesOf(options: object, rows: readonly Row[]) {
-  const fields = encodedFields(fieldsOf([featureTypes.schema.parse({ ...numbers, fields: [pair], ...options })]), {});
+  const fields = encodedFields(
+    createFields([featureTypes.schema.parse({ ...numbers, fields: [pair], ...options })]),
+    {},
+  );
   const { batches, problems } = new ObjectReader(fields).read(rowsOfObjects(rows));
   const found = [...batches].flatMap(({ batch }) =>
     rows.map((_, row) => fields.map(({ name }) => column(batch, name, 'f32').data[row])),
@@ -85,7 +88,7 @@ describe('a match', () => {
   });
 
   it('asks for a value and a list', () => {
-    const fields = encodedFields(fieldsOf([featureTypes.schema.parse({ ...numbers, fields: [pair] })]), {});
+    const fields = encodedFields(createFields([featureTypes.schema.parse({ ...numbers, fields: [pair] })]), {});
     expect(listInputs(fields)).toEqual([
       { name: 'category', holds: 'text' },
       { name: 'seen', holds: 'bag' },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkFeatures } from '../../src/features/check.js';
-import { encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { encodedFields, featureTypes, createFields } from '../../src/features/feature-types.js';
 import { growFitted } from '../../src/features/grow-fitted.js';
 import { fieldOf, fittedField } from '../support/fitted-field.js';
 
@@ -88,7 +88,7 @@ describe('a separate token for missing values', () => {
       { type: 'bag', fields: ['seen'], table: 'f', ...encoding },
     ].map((group) => featureTypes.schema.parse(group));
     expect([...checkFeatures({ one: groups[0]!, many: groups[1]! }, [])]).toEqual([]);
-    const fields = fieldsOf(groups);
+    const fields = createFields(groups);
     const fit = fields[0]!.startFit();
     for (const text of ['1', '', '2', '3', '3']) fit?.observe(text);
     const [cell, item] = encodedFields(fields, fit === undefined ? {} : { f: fit.finish() });
@@ -131,7 +131,7 @@ describe('a missing number', () => {
   });
 
   it('can have an indicator column', () => {
-    const fields = fieldsOf([
+    const fields = createFields([
       featureTypes.schema.parse({ type: 'numeric', fields: ['f'], fillMissing: 'mean', indicator: true }),
     ]);
     expect(fields.map(({ name, columns, kind, width }) => [name, columns, kind, width])).toEqual([

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import type { BadRow, RejectPolicy } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { storedFitted } from '../../src/features/fitted.js';
@@ -21,7 +21,7 @@ interface ReadRows {
 
 /** Fits groups on a file and reads it. */
 async function read(groups: readonly object[], file: string, cells: object = {}): Promise<ReadRows> {
-  const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)), cells });
+  const format = createRowFormat({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)), cells });
   const rejects: BadRow[] = [];
   const policy: RejectPolicy = {
     count: 0,
@@ -31,7 +31,7 @@ async function read(groups: readonly object[], file: string, cells: object = {})
   };
   const source = await openSource(
     file,
-    columnsOf(format),
+    dataColumns(format),
     file.endsWith('.csv') ? { delimiter: '\t', quote: 'none' } : {},
   );
   const fitted = await source.fit(format, { policy });

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { experimentSchema, listTasks } from '../../src/config/experiment.js';
 import type { Batch } from '../../src/core/batch.js';
 import type { HostTensor } from '../../src/core/tensor.js';
-import { computeLayout, encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { computeLayout, encodedFields, featureTypes, createFields } from '../../src/features/feature-types.js';
 import { buildModel, listLookups, models } from '../../src/models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import { withoutEmbeddings } from '../../src/tables/layout.js';
@@ -48,7 +48,7 @@ function planOf(model: object, options: object = {}) {
   });
   const tasks = listTasks({ tasks: experimentSchema.shape.tasks.parse({ ctr: { label: 'click' } }) });
   const spec = models.schema.parse(model);
-  const layout = computeLayout(encodedFields(fieldsOf([group]), {}), {
+  const layout = computeLayout(encodedFields(createFields([group]), {}), {
     groups: { all: group },
     ...listLookups(spec, tasks),
   });
@@ -111,7 +111,7 @@ describe('a periodic number', () => {
     expect(['1', '3', '4'].map(ranks.encode)).toEqual([0, 0.5, 0.75]);
     expect(() => fittedField({ type: 'periodic' }, ['1', ''])).toThrow(/a decimal number/);
     expect(
-      fieldsOf([featureTypes.schema.parse({ type: 'periodic', fields: ['f'], fillMissing: 0, indicator: true })]),
+      createFields([featureTypes.schema.parse({ type: 'periodic', fields: ['f'], fillMissing: 0, indicator: true })]),
     ).toHaveLength(2);
   });
 

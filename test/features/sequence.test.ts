@@ -4,7 +4,7 @@ import { parseConfig } from '../../src/config/load.js';
 import { taskOptions } from '../../src/core/tasks.js';
 import type { Batch } from '../../src/core/batch.js';
 import { refuseBadRows, type BadRow, type RejectPolicy } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes, type Fitted } from '../../src/features/feature-types.js';
 import { storedFitted } from '../../src/features/fitted.js';
@@ -26,7 +26,7 @@ interface ReadData {
 }
 
 function formatOf(groups: readonly object[], cells: object = {}) {
-  return rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)), cells });
+  return createRowFormat({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)), cells });
 }
 
 /** Fits groups on a file and reads it. */
@@ -40,7 +40,7 @@ async function read(groups: readonly object[], file: string, cells: object = {})
       if (!rejects.some(({ line }) => line === row.line)) rejects.push(row);
     },
   };
-  const source = await openSource(file, columnsOf(format), file.endsWith('.csv') ? { delimiter: ';' } : {});
+  const source = await openSource(file, dataColumns(format), file.endsWith('.csv') ? { delimiter: ';' } : {});
   const raw = await source.fit(format, { policy: skip });
   const dataset = await source.dataset(encodedFormat(format, raw), { policy: skip });
   const items: Record<string, Row[]> = {};
@@ -394,7 +394,7 @@ describe('a row of a sequence', () => {
   it('is an error that names both columns, with the file and line', async () => {
     const format = formatOf([sequence({ fields: ['a', 'b'] })]);
     const file = csv('a;b', ['1|2;1|2', '1|2;1']);
-    const source = await openSource(file, columnsOf(format), file.endsWith('.csv') ? { delimiter: ';' } : {});
+    const source = await openSource(file, dataColumns(format), file.endsWith('.csv') ? { delimiter: ';' } : {});
     await expect(source.fit(format, { policy: refuseBadRows })).rejects.toThrow(
       /log\.csv:3: column "b": expected lists of equal length, instead of 2 in 'a', 1 in 'b', found "1"; .*aligned: false/,
     );

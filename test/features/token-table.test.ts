@@ -4,7 +4,7 @@ import { findKey } from '../../src/core/key-table.js';
 import { listStrings, textsFrom } from '../../src/features/vocabulary/string-pool.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import {
-  capacityOf,
+  tokenCapacity,
   changeTokens,
   copyTokenTable,
   createTokenTable,
@@ -70,7 +70,7 @@ describe('a table of tokens that change', () => {
 
   it('moves a token to another id, and gives its id to a new one', () => {
     const table = tableOf(['a', 'b', VACANT, 'd']);
-    expect([find(table, VACANT), find(table, 'd'), capacityOf(table)]).toEqual([0, 4, CAPACITY]);
+    expect([find(table, VACANT), find(table, 'd'), tokenCapacity(table)]).toEqual([0, 4, CAPACITY]);
     const changes = changesOf([4], [[1, 'c'], [2, ''], [40, 'a']]); // prettier-ignore
     const next = changeTokens(table, changes)!;
     expect(['a', 'b', 'c', 'd'].map((each) => find(next, each))).toEqual([40, 2, 1, 0]);

@@ -7,7 +7,7 @@ import { column, type ArrayColumn } from '../../src/core/batch.js';
 import { rowsOfColumns } from '../../src/data/objects/given-rows.js';
 import { ObjectReader } from '../../src/data/objects/object-reader.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf, type EncodedFormat } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat, type EncodedFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { BadValue, type Field } from '../../src/features/feature.js';
 import { encodedFields, featureTypes, computeLayout } from '../../src/features/feature-types.js';
@@ -129,7 +129,7 @@ describe('vectors in files', () => {
     }),
   ];
   const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
-  const format = rowFormatOf({ tasks, groups });
+  const format = createRowFormat({ tasks, groups });
   const numbers = Array.from({ length: 50 }, (_, r) => (r === 7 ? undefined : f32(r / 3, Math.sin(r), -r * r)));
   const click = numbers.map((_, r) => r % 2);
 
@@ -137,7 +137,7 @@ describe('vectors in files', () => {
     path: string,
     ready?: EncodedFormat,
   ): Promise<{ readonly ready: EncodedFormat; readonly vectors: ArrayColumn<'f32'>; readonly click: number[] }> => {
-    const source = await openSource(path, columnsOf(format), {});
+    const source = await openSource(path, dataColumns(format), {});
     const reading = { policy: refuseBadRows, cache: { folder: join(scratchFolder(), 'cache') } };
     const encoded = ready ?? encodedFormat(format, await source.fit(format, reading));
     const dataset = await source.dataset(encoded, reading);
@@ -211,7 +211,7 @@ describe('vectors in files', () => {
     expect(fromParquet.ready.fitted).toEqual(ready.fitted);
     // Where the column is kept beside predictions, it is written as what is read again.
     const keptLists: string[] = [];
-    const source = await openSource(parquet, columnsOf(format), {});
+    const source = await openSource(parquet, dataColumns(format), {});
     for await (const { kept } of source.stream(ready, ['emb'], { policy: refuseBadRows })) keptLists.push(...kept[0]!);
     expect(keptLists[numbers.findIndex((values) => values === undefined)]).toBe('[]');
     expect(
@@ -234,7 +234,7 @@ describe('vectors in files', () => {
   it('are equal if rows are shuffled and if another thread encodes them', async () => {
     const source = await openSource(
       csvFile((values) => values.join('|')),
-      columnsOf(format),
+      dataColumns(format),
       {},
     );
     const reading = { policy: refuseBadRows, cache: { folder: join(scratchFolder(), 'cache') } };

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { lookUp } from '../../src/graph/lookups.js';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
-import { idsOf, type Batch } from '../../src/core/batch.js';
+import { readIds, type Batch } from '../../src/core/batch.js';
 import type { Engine, Inspection, Plan, Program, ProgramState } from '../../src/engines/engine.js';
 import { tableTensor } from '../../src/engines/engine.js';
 import { planSize } from '../../src/engines/plan-size.js';
@@ -69,7 +69,9 @@ function hostBeside(plan: Plan, program: Program): Host {
 function applyBeside(host: Host, plan: Plan, batch: Batch, gradients: Inspection['gradients'], step: number): void {
   const { tables } = plan.layout;
   const { width } = work;
-  const touched = tables.map(({ name }) => [...new Set(idsOf(batch, name).ids.subarray(0, idsOf(batch, name).count))]);
+  const touched = tables.map(({ name }) => [
+    ...new Set(readIds(batch, name).ids.subarray(0, readIds(batch, name).count)),
+  ]);
   const rows = Math.max(...touched.map(({ length }) => length));
   const inputGradient_BI = new Float32Array(rows * tables.length * width);
   touched.forEach((ids, t) => {

@@ -8,7 +8,7 @@ import { parseConfig } from '../../src/config/load.js';
 import { column } from '../../src/core/batch.js';
 import type { Dataset } from '../../src/data/batches/dataset.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSplits } from '../../src/data/sources/splits.js';
 import type { Program } from '../../src/engines/engine.js';
 import type { Engine } from '../../src/engines/engine.js';
@@ -106,7 +106,7 @@ async function prepare(engine: Engine, c: SampleCase, files: readonly string[]) 
   };
   const experiment = parseConfig(stringify(config), 'sample.yaml');
   const tasks = listTasks(experiment);
-  const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features) }), {});
+  const format = encodedFormat(createRowFormat({ tasks, groups: Object.values(experiment.features) }), {});
   const sources = await openSplits(experiment.data, format, '');
   const layout = computeLayout(format.fields);
   const graph = buildModel(experiment.model, layout, tasks);

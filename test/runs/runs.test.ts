@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ProgramState } from '../../src/engines/engine.js';
-import { encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { encodedFields, featureTypes, createFields } from '../../src/features/feature-types.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { listStrings, textsFrom } from '../../src/features/vocabulary/string-pool.js';
 import { readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
@@ -231,7 +231,9 @@ describe('checkpoints', () => {
     const { fitted } = await readCheckpoint(findCheckpoint(run));
     expect(fitted).toEqual({ word: { vocabulary: WORDS } });
     const [field] = encodedFields(
-      fieldsOf([featureTypes.schema.parse({ type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } })]),
+      createFields([
+        featureTypes.schema.parse({ type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } }),
+      ]),
       fitted,
     );
     expect([field!.rows, field!.encode('word 0'), field!.encode('word 19999'), field!.encode('word')]).toEqual([

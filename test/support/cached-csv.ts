@@ -3,7 +3,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import type { Reading } from '../../src/data/sources/source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
@@ -23,9 +23,9 @@ export async function runCached(
   options: object = {},
 ): Promise<{ ids: number[]; fitted: unknown; told: string[] }> {
   const told: string[] = [];
-  const format = rowFormatOf({ tasks, groups: groupsOf(options) });
+  const format = createRowFormat({ tasks, groups: groupsOf(options) });
   const all: Reading = { policy: refuseBadRows, onProgress: ({ what }) => told.push(what.split(' ')[0]!), ...reading };
-  const source = await openSource(path, columnsOf(format));
+  const source = await openSource(path, dataColumns(format));
   const fitted = await source.fit(format, all);
   const dataset = await source.dataset(encodedFormat(format, fitted), all);
   const ids: number[] = [];

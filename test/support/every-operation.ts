@@ -12,7 +12,7 @@ import {
   type SearchOperation,
   type Value,
 } from '../../src/graph/operations.js';
-import { namesOf, SCALAR_FUNCTIONS } from '../../src/graph/scalar-functions.js';
+import { listNames, SCALAR_FUNCTIONS } from '../../src/graph/scalar-functions.js';
 
 type Body = (g: GraphBuilder, x: Value, name: string) => Value;
 
@@ -98,7 +98,7 @@ const bodies: readonly (readonly [string, Body])[] = [
   ],
   ...Object.entries(BODIES),
   // Positive numbers, for which every function is defined.
-  ...namesOf(SCALAR_FUNCTIONS).map((of): [string, Body] => [
+  ...listNames(SCALAR_FUNCTIONS).map((of): [string, Body] => [
     `map ${of}`,
     (g, x, name) =>
       g.map(g.affine(g.activation(g.linear(x, x.width + 2, `${name}.l`), 'sigmoid', `${name}.s`), 1, 0.1), of),

@@ -1,6 +1,6 @@
 import { tableTensor } from '../../src/engines/engine.js';
 import type { ExportedModel } from '../../src/export/model.js';
-import { encodedFields, featureTypes, fieldsOf, computeLayout } from '../../src/features/feature-types.js';
+import { encodedFields, featureTypes, createFields, computeLayout } from '../../src/features/feature-types.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { textsFrom } from '../../src/features/vocabulary/string-pool.js';
 
@@ -15,7 +15,7 @@ export function exportedTables(tokens: readonly string[] = TOKENS, names = ['wor
     { type: 'bag', fields: ['words'], table: word, encoding: 'tokens', width: 2 },
     { type: 'categorical', fields: [id], width: 1 },
   ].map((group) => featureTypes.schema.parse(group));
-  const fields = encodedFields(fieldsOf(groups), {
+  const fields = encodedFields(createFields(groups), {
     [word]: { vocabulary: createTextTable(textsFrom(tokens)) },
     [id]: { size: 3 },
   });

@@ -8,7 +8,7 @@ import { openCsv } from '../../src/data/readers/csv.js';
 import { collectRows } from '../../src/data/pipeline.js';
 import { refuseBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { RowCollector } from '../../src/data/rows/row-collector.js';
-import { rowFormatOf } from '../../src/data/rows/row-format.js';
+import { createRowFormat } from '../../src/data/rows/row-format.js';
 import type { ReadColumns } from '../../src/features/kinds/kind.js';
 import { oneValueReader } from '../../src/features/kinds/one-value.js';
 import { parseText } from '../../src/features/parse.js';
@@ -58,7 +58,7 @@ export async function readRows(
     for (let row = 0; row < rows.count; row++) if (rows.isKept(row)) found.push(cells[row] ?? []);
     cells = [];
   };
-  const format = rowFormatOf({ tasks: [], groups: [] });
+  const format = createRowFormat({ tasks: [], groups: [] });
   const collector = new RowCollector(source.columns, { format, columns: [], readers, writers: [keepRows] });
   for await (const { rejects } of collectRows(source, collector)) for (const row of rejects) policy.reject(row);
   return found;

@@ -1,7 +1,7 @@
 /** @module-tag long */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { timesOf } from '../../src/data/counters/counter-set.js';
+import { readTimes } from '../../src/data/counters/counter-set.js';
 import { splitStates } from '../../src/data/counters/counter-start.js';
 import { readCheckpoint } from '../../src/runs/checkpoint.js';
 import { readChain } from '../../src/runs/delta.js';
@@ -93,7 +93,7 @@ describe('training on a stream with counters', () => {
     // Records after the last whole batch are not trained on yet.
     const events = RECORDS.slice(0, 1280).map((text) => JSON.parse(text) as { at: number; item: string });
     const latest = Math.max(...events.map(({ at }) => at));
-    expect(timesOf(splitStates(counters).ends[0]!).clock).toBe(1000 * latest);
+    expect(readTimes(splitStates(counters).ends[0]!).clock).toBe(1000 * latest);
     // The window ends 3 s before the row, and has a precision of 600 / 64 s, of which there is no event here.
     const model = await loadModel(first);
     const [user, item] = ['u3', 'i4'];
@@ -109,6 +109,6 @@ describe('training on a stream with counters', () => {
     });
     expect(notices.filter((text) => text.startsWith('counters continue from'))).toHaveLength(1);
     const state = splitStates((await readCheckpoint(lastOf(next))).states.counters);
-    expect(timesOf(state.start!).clock).toBe(1000 * latest);
+    expect(readTimes(state.start!).clock).toBe(1000 * latest);
   });
 });

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, train, UserError, type InvalidRow, type Value, type Model, type Row } from '../../src/index.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { openSource } from '../../src/data/sources/open-source.js';
-import { columnsOf } from '../../src/data/rows/row-format.js';
+import { dataColumns } from '../../src/data/rows/row-format.js';
 import { createCpuEngine } from '../../src/engines/cpu/engine.js';
 import { listPredictedOutputs, combinePredictions } from '../../src/evaluation/outputs.js';
 import { compileTrained, readTrainedModel } from '../../src/trained-model/trained-model.js';
@@ -49,7 +49,7 @@ afterAll(() => {
 async function predictionsOfFile(path: string): Promise<Record<string, number[]>> {
   const trained = await readTrainedModel(run);
   const program = compileTrained(trained, createCpuEngine(1), () => undefined);
-  const source = await openSource(path, columnsOf(trained.format));
+  const source = await openSource(path, dataColumns(trained.format));
   const dataset = await source.dataset(trained.format, { policy: refuseBadRows });
   const found: Record<string, number[]> = {};
   for await (const { batch } of dataset.batches(64)) {
@@ -168,7 +168,8 @@ describe('a loaded model', () => {
     [
       'a fractional id',
       { 101: 1.5 },
-      'rows[1]: column "101": expected an integer id in digits, found 1.5; correct the row, or skip it with onInvalidRow or ?onBadRow=skip',
+      'rows[1]: column "101": expected an integer id in digits, found 1.5; ' +
+        'correct the row, or skip it with onInvalidRow or ?onBadRow=skip',
     ],
     [
       'a missing id',

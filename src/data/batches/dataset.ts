@@ -6,10 +6,10 @@ import { fewerThreads } from '../../system/thread.js';
 import { blockRows, createRowBlock } from '../../chunks/row-block.js';
 import type { AddItems } from '../rows/event-columns.js';
 import type { LeftOut } from '../rows/rejects.js';
-import { keyTextsOf, readLabelCounts, readLeftOut, type IdCount } from '../shards/counts.js';
+import { readKeyTexts, readLabelCounts, readLeftOut, type IdCount } from '../shards/counts.js';
 import type { Shards } from '../shards/reader.js';
 import type { Finish, ShardView } from '../shards/shard-view.js';
-import { findPiece, locateInEpoch, partsOf, passOf, type Shuffle } from './pass.js';
+import { findPiece, locateInEpoch, listParts, planPass, type Shuffle } from './pass.js';
 import { plainPieces, ShuffledPieces, threadedPieces, type Pieces } from './pieces.js';
 
 /** Part of an epoch. */
@@ -100,7 +100,7 @@ class ShardDataset implements Dataset {
     this.absentUsers = options.absentUsers;
     this.leftOut = readLeftOut(manifest);
     this.labelCounts = readLabelCounts(manifest);
-    this.keyTexts = view.keyTexts ?? keyTextsOf(manifest);
+    this.keyTexts = view.keyTexts ?? readKeyTexts(manifest);
     this.#shards = shards;
     this.#view = view;
     this.#options = options;
@@ -147,12 +147,12 @@ class ShardDataset implements Dataset {
 
   async *labels(): AsyncGenerator<Batch> {
     const columns = this.#view.columns.filter(({ kind }) => kind === 'label');
-    const pass = passOf(this.#shards.manifest, READ_AHEAD_ROWS, undefined);
+    const pass = planPass(this.#shards.manifest, READ_AHEAD_ROWS, undefined);
     const block = createRowBlock(columns, Math.min(this.rows, READ_AHEAD_ROWS));
     for (let window = 0; window * READ_AHEAD_ROWS < this.rows; window++) {
       block.rows = 0;
       // Reading batches verifies the checksums.
-      await this.#shards.read(partsOf(pass, window), columns, block, true);
+      await this.#shards.read(listParts(pass, window), columns, block, true);
       yield block;
     }
   }

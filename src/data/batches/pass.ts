@@ -44,7 +44,7 @@ export interface Pass {
 }
 
 /** Orders the shards of an epoch. They are shuffled only if they do not fit in one window. */
-export function passOf({ shards: all, rows }: Manifest, window: number, shuffle: Epoch | undefined): Pass {
+export function planPass({ shards: all, rows }: Manifest, window: number, shuffle: Epoch | undefined): Pass {
   const shards = Uint32Array.from(all, (_, i) => i);
   if (shuffle !== undefined && rows > window)
     shuffledOrder(shards, shards.length, randomStream(shuffle.seed, 'shuffle shards', shuffle.epoch));
@@ -53,7 +53,7 @@ export function passOf({ shards: all, rows }: Manifest, window: number, shuffle:
 }
 
 /** Returns the rows of a window before they are shuffled, as parts of shards. */
-export function partsOf({ shards, ends, window }: Pass, number: number): readonly ShardRows[] {
+export function listParts({ shards, ends, window }: Pass, number: number): readonly ShardRows[] {
   const parts: ShardRows[] = [];
   const begin = number * window;
   for (let s = countAtMost(ends, begin); s < shards.length; s++) {
@@ -86,5 +86,5 @@ export function locateInEpoch(shards: Shards, window: number, row: number, shuff
   const number = Math.floor(row / window);
   const order = Uint32Array.from({ length: Math.min(window, shards.manifest.rows - number * window) }, (_, i) => i);
   if (shuffle !== undefined) shuffleWindow(order, order.length, shuffle, number);
-  return locateInParts(shards, partsOf(passOf(shards.manifest, window, shuffle), number), order[row % window]!);
+  return locateInParts(shards, listParts(planPass(shards.manifest, window, shuffle), number), order[row % window]!);
 }

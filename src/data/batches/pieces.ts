@@ -2,11 +2,11 @@ import { createRowBlock, type RowBlock } from '../../chunks/row-block.js';
 import type { Batch } from '../../core/batch.js';
 import { startThread } from '../../system/thread.js';
 import { createOrderedRows, type OrderedRows } from './ordered-rows.js';
-import { rowFormatOf } from '../rows/row-format.js';
+import { createRowFormat } from '../rows/row-format.js';
 import { checkRows } from '../shards/check-shard-rows.js';
 import type { ShardFolder, Shards } from '../shards/reader.js';
 import type { ShardView } from '../shards/shard-view.js';
-import { findPiece, locateInParts, partsOf, passOf, shuffleWindow, type Epoch, type PieceSizes } from './pass.js';
+import { findPiece, locateInParts, listParts, planPass, shuffleWindow, type Epoch, type PieceSizes } from './pass.js';
 
 /** Reads the rows of epochs in their order, in pieces of whole batches. */
 export interface Pieces {
@@ -46,9 +46,9 @@ type ReadWindow = (block: RowBlock, number: number, shuffle: Epoch | undefined) 
 
 function windowReader(shards: Shards, { rawColumns, spec }: RawView, window: number): ReadWindow {
   const { manifest } = shards;
-  const format = spec && rowFormatOf(spec);
+  const format = spec && createRowFormat(spec);
   return async (block, number, shuffle) => {
-    const parts = partsOf(passOf(manifest, window, shuffle), number);
+    const parts = listParts(planPass(manifest, window, shuffle), number);
     block.rows = 0;
     await shards.read(parts, rawColumns, block);
     checkRows(block, manifest.columns, format, (row) => locateInParts(shards, parts, row));

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { wordsOf, type Words } from '../../chunks/row-block.js';
+import { toWords, type Words } from '../../chunks/row-block.js';
 import { column, type BagColumn, type Batch } from '../../core/batch.js';
 import { mix } from '../../core/random.js';
 import { taskColumns } from '../../core/tasks.js';
@@ -200,7 +200,7 @@ function fieldHash({ columns }: Batch, name: string): HashedColumn {
 }
 
 function wordsHash(data: Words, width: number): HashedColumn {
-  const words = wordsOf(data);
+  const words = toWords(data);
   return (row, hash) => {
     let result = hash;
     for (let i = row * width; i < (row + 1) * width; i++) result = add(result, words[i]!);
@@ -209,7 +209,7 @@ function wordsHash(data: Words, width: number): HashedColumn {
 }
 
 function bagHash({ offsets, ids, weights }: BagColumn): HashedColumn {
-  const values = wordsOf(weights);
+  const values = toWords(weights);
   return (row, hash) => {
     let result = add(hash, offsets[row + 1]! - offsets[row]!);
     for (let i = offsets[row]!; i < offsets[row + 1]!; i++) result = add(add(result, ids[i]!), values[i]!);

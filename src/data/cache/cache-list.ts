@@ -10,14 +10,14 @@ import {
   isSameSize,
   isSameStats,
   isStreamStats,
-  statsOf,
+  readFileStats,
   type FileStats,
 } from '../readers/fingerprint.js';
 import { readManifest } from '../shards/manifest.js';
 import { cacheFolders, CACHE_FOLDER } from './cache.js';
 import { CacheIndex } from './cache-index.js';
-import { sourceNameOf, VERSION, type CacheEntry } from './entry.js';
-import { EntryIndex, sizeOf } from './entry-index.js';
+import { parseSourceName, VERSION, type CacheEntry } from './entry.js';
+import { EntryIndex, countFileBytes } from './entry-index.js';
 import { usedEntries } from './leases.js';
 
 /** Number of newest entries per slot that are not superseded, so that two models can be compared. */
@@ -117,7 +117,7 @@ interface Listing extends Look {
 async function lookAt(name: string, listing: Listing): Promise<CachedFolder | undefined> {
   const { folder, used, index, sources, isThorough = false } = listing;
   const path = join(folder, name);
-  const owner = sourceNameOf(name, true);
+  const owner = parseSourceName(name, true);
   const indexed = owner === undefined ? index.find(name) : undefined;
   const entry = indexed?.entry;
   // It is not part of the cache.
@@ -127,7 +127,7 @@ async function lookAt(name: string, listing: Listing): Promise<CachedFolder | un
       ? [...(sources ?? [])].some((source) => basename(source) === owner)
       : sources?.has(entry.source) === true;
   if (sources !== undefined && !isOwn) return undefined;
-  const { bytes, lastUsedMs } = indexed ?? { bytes: sizeOf(path), lastUsedMs: statSync(path).mtimeMs };
+  const { bytes, lastUsedMs } = indexed ?? { bytes: countFileBytes(path), lastUsedMs: statSync(path).mtimeMs };
   const state =
     entry !== undefined
       ? (await isCurrent(path, entry, listing))
@@ -190,7 +190,7 @@ async function isCurrent(
   try {
     const files = names.map((name) => {
       const file = join(place, name);
-      const found = known.get(file) ?? statsOf(file);
+      const found = known.get(file) ?? readFileStats(file);
       known.set(file, found);
       return [name, found['']!] as const;
     });

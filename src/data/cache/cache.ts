@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { makeFolder, onDisk } from '../../io/disk.js';
 import { systemCode, UserError } from '../../core/errors.js';
 import { userCache } from '../../system/user-cache.js';
-import { isSameContent, keyOf, type FileStats, type Fingerprint } from '../readers/fingerprint.js';
+import { isSameContent, makeKey, type FileStats, type Fingerprint } from '../readers/fingerprint.js';
 import { cacheLimit } from './cache-limit.js';
 import { CacheIndex } from './cache-index.js';
 import { ENTRY, entryText, renewStats, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
@@ -42,7 +42,7 @@ export interface Recipe {
  * @param learned JSON: the part that is fitted on other files
  */
 export function recipe(kind: CacheEntry['kind'], slot: readonly unknown[], learned: readonly unknown[] = []): Recipe {
-  return { key: keyOf(VERSION, kind, [...slot, ...learned]).slice(0, 12), slot };
+  return { key: makeKey(VERSION, kind, [...slot, ...learned]).slice(0, 12), slot };
 }
 
 const recipes = new WeakMap<object, Map<string, Recipe>>();
@@ -155,7 +155,7 @@ export async function cached(
   }
 
   const folder = await writableFolder(cacheFolders(source, cache.folder, home), cache);
-  const path = join(folder, `${prefixOf(kind, source, recipe)}${keyOf(stats, fingerprint).slice(0, 8)}`);
+  const path = join(folder, `${prefixOf(kind, source, recipe)}${makeKey(stats, fingerprint).slice(0, 8)}`);
   await takeEntry(path);
   try {
     await make(path, (read) =>
@@ -166,7 +166,7 @@ export async function cached(
         source,
         fingerprint: read,
         stats,
-        slot: keyOf(kind, source, recipe.slot),
+        slot: makeKey(kind, source, recipe.slot),
       }),
     );
   } catch (error) {

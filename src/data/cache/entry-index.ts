@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { renameBusySync } from '../../io/busy.js';
 import { temporaryPath } from '../../io/temporary.js';
-import { ENTRY, readEntry, sourceNameOf, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
+import { ENTRY, readEntry, parseSourceName, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
 
 // The index file of a cache directory has a copy of the description of each entry, so that they need not be opened.
 // Each line has a checksum and the JSON of an entry. A line is ignored if its checksum is wrong or ENTRY has another
@@ -65,7 +65,7 @@ export class EntryIndex {
       this.forget(name);
       return undefined;
     }
-    const found = { entry, bytes: sizeOf(path), lastUsedMs: lastUsedMs! };
+    const found = { entry, bytes: countFileBytes(path), lastUsedMs: lastUsedMs! };
     this.#set(name, found);
     return found;
   }
@@ -80,7 +80,7 @@ export class EntryIndex {
   /** Removes an entry that no longer exists. */
   forget(name: string): void {
     if (this.#entries.delete(name)) this.#isChanged = true;
-    void this.#listing?.then((listing) => listing.get(sourceNameOf(name) ?? '')?.delete(name));
+    void this.#listing?.then((listing) => listing.get(parseSourceName(name) ?? '')?.delete(name));
   }
 
   /** Removes all other entries. */
@@ -143,7 +143,7 @@ async function list(folder: string): Promise<Map<string, Set<string>>> {
 }
 
 function place(listing: Map<string, Set<string>>, name: string): void {
-  const source = sourceNameOf(name);
+  const source = parseSourceName(name);
   if (source !== undefined) listing.set(source, (listing.get(source) ?? new Set()).add(name));
 }
 
@@ -154,6 +154,6 @@ function checkOf(json: string): string {
 }
 
 /** Returns the bytes of the files in a directory. */
-export function sizeOf(folder: string): number {
+export function countFileBytes(folder: string): number {
   return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 }

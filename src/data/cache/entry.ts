@@ -31,7 +31,7 @@ const [FINAL_NAME, TEMPORARY_NAME] = [new RegExp(`^${NAME}$`), new RegExp(`^\\.$
  * Returns the name of the source of an entry; undefined for another directory.
  * @param isWritten whether `name` is the temporary name of a write. Default: false.
  */
-export function sourceNameOf(name: string, isWritten = false): string | undefined {
+export function parseSourceName(name: string, isWritten = false): string | undefined {
   return (isWritten ? TEMPORARY_NAME : FINAL_NAME).exec(name)?.[1];
 }
 

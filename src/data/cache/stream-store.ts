@@ -10,7 +10,7 @@ import { syncFile } from '../../io/sync-file.js';
 import { temporaryPath } from '../../io/temporary.js';
 import { userCache } from '../../system/user-cache.js';
 import type { KeptStream, StreamStore } from '../readers/data-stream.js';
-import { keyOf, streamStats } from '../readers/fingerprint.js';
+import { makeKey, streamStats } from '../readers/fingerprint.js';
 import {
   cached,
   cacheFolders,
@@ -66,7 +66,7 @@ export function temporaryFolder(): string {
  */
 export async function openStreamStore(indexed: IndexedCache): Promise<StreamStore> {
   const folder = await writableFolder(foldersOf(indexed), indexed.cache);
-  const key = keyOf(randomUUID());
+  const key = makeKey(randomUUID());
   const target = temporaryPath(join(folder, `${SOURCE}.stream-${key.slice(0, 12)}-${key.slice(12, 20)}`));
   const path = join(target, DATA);
   const file = await onDisk(

@@ -198,7 +198,7 @@ export class CounterSet {
   static restore(plan: CounterPlan, state: CounterState, saved = plan): CounterSet {
     const set = new CounterSet(plan);
     const continued = new Set(plan.continuedFrom(saved));
-    ({ begin: set.#begin, clock: set.#clock } = timesOf(state));
+    ({ begin: set.#begin, clock: set.#clock } = readTimes(state));
     tensorOf(state, 'content');
     for (const { table, counters } of set.#groups) {
       const known = counters.filter((i) => continued.has(plan.names[i]!));
@@ -222,13 +222,13 @@ export function startSet(plan: CounterPlan, state: CounterState | undefined): Co
 }
 
 /** Returns the times of the first and of the latest row of a state. */
-export function timesOf(state: CounterState): { readonly begin: number; readonly clock: number } {
+export function readTimes(state: CounterState): { readonly begin: number; readonly clock: number } {
   const [begin, clock] = tensorOf(state, 'times');
   return { begin: begin!, clock: clock! };
 }
 
 /** Returns the key of the content of all rows of a state. */
-export function contentOf(state: CounterState): string {
+export function readContent(state: CounterState): string {
   return Buffer.from(tensorOf(state, 'content')).toString('hex');
 }
 

@@ -1,9 +1,9 @@
 import { userError } from '../../core/errors.js';
 import type { StoredTensor } from '../../io/safetensors.js';
 import { formatTime } from '../../text/dates.js';
-import { keyOf } from '../readers/fingerprint.js';
+import { makeKey } from '../readers/fingerprint.js';
 import type { CounterPlan } from './counter-plan.js';
-import { contentOf, CounterSet, timesOf, type CounterState } from './counter-set.js';
+import { readContent, CounterSet, readTimes, type CounterState } from './counter-set.js';
 
 /** States of the counters of a run. */
 export interface RunCounters {
@@ -41,11 +41,11 @@ function findStart(
   { start, ends }: RunCounters,
   time: number,
 ): { readonly state: CounterState | undefined } | undefined {
-  const isAfter = (state: CounterState): boolean => timesOf(state).clock - toleranceMs <= time;
+  const isAfter = (state: CounterState): boolean => readTimes(state).clock - toleranceMs <= time;
   const end = ends.findLast(isAfter);
   if (end !== undefined) return { state: end };
   const first = start ?? ends[0];
-  const isWhole = first === undefined || time <= timesOf(first).begin;
+  const isWhole = first === undefined || time <= readTimes(first).begin;
   return isWhole && (start === undefined || isAfter(start)) ? { state: start } : undefined;
 }
 
@@ -57,12 +57,12 @@ export function chooseStart(plan: CounterPlan, counters: RunCounters, first: Fir
   const found = findStart(plan, counters, first.time);
   if (found !== undefined) return found.state;
   const { start, ends } = counters;
-  const isWithin = start === undefined || timesOf(start).begin < first.time;
+  const isWithin = start === undefined || readTimes(start).begin < first.time;
   throw userError('data', {
     where: first.path,
     message:
       `begins at ${formatTime(first.time)}, ${isWithin ? 'within' : 'before'} the training set, which ends at ` +
-      `${formatTime(timesOf(ends[0] ?? start!).clock)}, so earlier events of its counters are unknown`,
+      `${formatTime(readTimes(ends[0] ?? start!).clock)}, so earlier events of its counters are unknown`,
     fix: 'use rows after the training set, or all of its files',
   });
 }
@@ -90,8 +90,8 @@ export function continueCounters(
         `all counters begin at zero, since the data begins at ${formatTime(time)}, within the training set of ` + path,
     };
   const set = CounterSet.restore(plan, found.state, saved);
-  const content = contentOf(found.state);
-  const state = set.save(others.length === 0 ? content : keyOf(content, continued));
+  const content = readContent(found.state);
+  const state = set.save(others.length === 0 ? content : makeKey(content, continued));
   return {
     state: new Map([...state, ['times', { shape: [2], data: Float64Array.of(time, set.clock) }]]),
     notice:

@@ -1,7 +1,7 @@
 import { labelCheck, labelColumn, type Task } from '../../core/tasks.js';
 import { parseClass, parseNumber } from '../../features/parse.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
-import { labelColumnsOf } from '../rows/label-columns.js';
+import { listLabelColumns } from '../rows/label-columns.js';
 
 /**
  * Maximum magnitude of a summed value. The sum of 10^14 such values is a 32-bit float, and no window has more rows.
@@ -24,7 +24,7 @@ export interface LabelReader {
  * @param tasks of the config, of which some may have the label
  */
 export function createLabelReader(name: string, tasks: readonly Task[]): LabelReader {
-  const isClass = labelColumnsOf(tasks).some((label) => label.name === name && label.type === 'class');
+  const isClass = listLabelColumns(tasks).some((label) => label.name === name && label.type === 'class');
   const own = tasks.filter((task) => task.type === 'regression' && labelColumn(task) === name);
   const checks = own.flatMap((task) => labelCheck(task) ?? []);
   const recipe = [isClass, own.map(({ labelRange, scaling }) => [labelRange, scaling])];

@@ -1,5 +1,5 @@
 import { sliceChunk, type Chunk } from '../../chunks/chunk.js';
-import { itemsOf, type Column, type DictionaryValues } from '../../chunks/column.js';
+import { listItems, type Column, type DictionaryValues } from '../../chunks/column.js';
 import { blockRows, createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import { column as columnOf } from '../../core/batch.js';
 import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
@@ -9,15 +9,15 @@ import { rawReadings } from '../../features/kinds/kinds.js';
 import { itemReader, itemRows, oneValueReader } from '../../features/kinds/one-value.js';
 import type { StringPool } from '../../features/vocabulary/string-pool.js';
 import { TextCounter } from '../../features/vocabulary/text-counter.js';
-import { partsOf, passOf } from '../batches/pass.js';
+import { listParts, planPass } from '../batches/pass.js';
 import type { FileColumns, RowSource } from '../readers/cell-file.js';
-import { numberTextOf } from '../readers/decimal-comma.js';
+import { decimalCommaTexts } from '../readers/decimal-comma.js';
 import { itemsJson } from '../../chunks/items-json.js';
 import { isNumberLabel } from '../rows/label-columns.js';
 import { RowCollector } from '../rows/row-collector.js';
 import type { RowFormat } from '../rows/row-format.js';
 import type { Shards } from '../shards/reader.js';
-import { dictionaryOf } from '../shards/shard-view.js';
+import { createDictionary } from '../shards/shard-view.js';
 import { readVocabularies } from '../shards/vocabulary.js';
 import { ROWS_PER_SHARD } from '../shards/writer.js';
 import { fitReaders, startFits } from './row-fitter.js';
@@ -192,17 +192,17 @@ async function windowReader(
   dialect: FileColumns['dialect'],
 ): Promise<{ readonly window: number; readonly read: (number: number) => Promise<Chunk> }> {
   const vocabularies = await readVocabularies(shards.folder, shards.manifest.columns);
-  const dictionaries = new Map([...vocabularies].map(([name, texts]) => [name, dictionaryOf(texts)]));
+  const dictionaries = new Map([...vocabularies].map(([name, texts]) => [name, createDictionary(texts)]));
   const storage = rawStorage(columns);
   const window = blockRows(storage, ROWS_PER_SHARD);
-  const pass = passOf(shards.manifest, window, undefined);
+  const pass = planPass(shards.manifest, window, undefined);
   const block = createRowBlock(storage, Math.min(window, shards.manifest.rows));
   let last: { readonly number: number; readonly chunk: Chunk } | undefined;
   const read = async (number: number): Promise<Chunk> => {
     if (last?.number === number) return last.chunk;
     last = undefined;
     block.rows = 0;
-    await shards.read(partsOf(pass, number), storage, block);
+    await shards.read(listParts(pass, number), storage, block);
     const { rows } = block;
     const byName = new Map(columns.map((each) => [each.name, readColumn(block, each, dictionaries, dialect)]));
     const chunk: Chunk = { rows, numLines: rows, columns: byName, cellsOf: () => [] };
@@ -222,7 +222,7 @@ function readColumn(
   switch (form) {
     case 'text': {
       const column = dictionaryColumn(columnOf(block, name, 'u32').data, dictionaries.get(name)!);
-      return { ...column, ...numberTextOf(isNumber ? undefined : dialect?.decimal, column.text) };
+      return { ...column, ...decimalCommaTexts(isNumber ? undefined : dialect?.decimal, column.text) };
     }
     case 'number': {
       const values = columnOf(block, name, 'f64').data;
@@ -234,7 +234,7 @@ function readColumn(
       const offsets = all.subarray(0, block.rows + 1);
       const items = dictionaryColumn(ids, dictionaries.get(name)!);
       const lists = { offsets, items, weights, areLists: reading?.areLists };
-      return { type, text: (row) => itemsJson(itemsOf(lists, row)), lists };
+      return { type, text: (row) => itemsJson(listItems(lists, row)), lists };
     }
     case 'vector': {
       const { offsets, weights } = columnOf(block, name, 'list');

@@ -5,7 +5,7 @@ import type { Fitted } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import { badRowProblem, countLeftOut, observing, type BadRow, type RejectPolicy } from '../rows/rejects.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
-import { encodedFormat, rowFormatOf, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import { encodedFormat, createRowFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import type { Access } from '../sources/source.js';
 import { openData, type OpenedData } from '../sources/splits.js';
 import { oneClassNotice } from '../batches/label-notices.js';
@@ -112,7 +112,7 @@ export async function describeSources(
   const fitted = await sources.train.fit(format, { ...access, policy });
   const grown = grow(fitted);
   const encoded = encodedFormat(format, grown);
-  const counted = encodedFormat(rowFormatOf({ ...format.spec, countsItems: true }), grown);
+  const counted = encodedFormat(createRowFormat({ ...format.spec, countsItems: true }), grown);
   const columns = [...new Set(encoded.fields.flatMap((field) => field.columns))];
   const badRows: Problem[] = [];
   const splits: SplitDescription[] = [];

@@ -6,7 +6,7 @@ import { visitLabels } from '../batches/label-facts.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import { LengthCounts } from './sequence-lengths.js';
-import { binOf, DistinctNumbers, Tally, VectorTally } from './tally.js';
+import { computeBin, DistinctNumbers, Tally, VectorTally } from './tally.js';
 
 /** Returns the classifications of a format, in the order of their sums. */
 export function classifications({ spec }: EncodedFormat): readonly Task[] {
@@ -47,7 +47,7 @@ export class FieldTallies {
       for (const [name, tally] of this.byField) {
         const field = batch.columns.get(name)!;
         if (field.type === 'list') addItems(tally, field, r, this.#numbers.has(name));
-        else tally.add(field.type === 'u32' ? field.data[r]! : binOf(field.data[r]!), amounts);
+        else tally.add(field.type === 'u32' ? field.data[r]! : computeBin(field.data[r]!), amounts);
       }
     }
   }
@@ -55,7 +55,7 @@ export class FieldTallies {
 
 /** Adds the items of a row. */
 function addItems(tally: Tally, { offsets, ids, weights }: BagColumn, row: number, areNumbers: boolean): void {
-  for (let i = offsets[row]!; i < offsets[row + 1]!; i++) tally.add(areNumbers ? binOf(weights[i]!) : ids[i]!);
+  for (let i = offsets[row]!; i < offsets[row + 1]!; i++) tally.add(areNumbers ? computeBin(weights[i]!) : ids[i]!);
 }
 
 /** Rows of a task, and the sum of their labels. */

@@ -105,7 +105,7 @@ export class VectorTally {
       }
       this.#norms += Math.sqrt(squares);
       for (const [e, element] of this.#compared.entries())
-        this.elements[e]!.add(binOf(data[r * width + element]!, VECTOR_BITS));
+        this.elements[e]!.add(computeBin(data[r * width + element]!, VECTOR_BITS));
     }
     this.#count += rows;
   }
@@ -117,7 +117,7 @@ const NUMBER_BITS = 4;
 const VECTOR_BITS = 1;
 
 /** Returns the bin of a number: its sign, its power of two, and the first bits of its fraction. */
-export function binOf(value: number, fractionBits = NUMBER_BITS): number {
+export function computeBin(value: number, fractionBits = NUMBER_BITS): number {
   word.setFloat32(0, value);
   return word.getUint32(0) >>> (23 - fractionBits);
 }

@@ -52,7 +52,7 @@ export interface ReadLog {
 }
 
 /** Lists what the fields of a model, which read the items as lists, read of an event log. */
-export function readLogOf(name: string, fields: readonly Field[]): ReadLog {
+export function planLog(name: string, fields: readonly Field[]): ReadLog {
   const columns = new Map<string, LogColumn>();
   let last = 0;
   for (const { computed, cells } of fields) {
@@ -74,7 +74,7 @@ export function readLogOf(name: string, fields: readonly Field[]): ReadLog {
 export function logSource(name: string, log: EventLog, fields: readonly Field[]): EventSource {
   refuseCleanings(name, fields);
   const { firsts, times, users, key, until } = log;
-  const read = new Map([...readLogOf(name, fields).columns].map(([column, own]) => [column, eventColumn(log, own)]));
+  const read = new Map([...planLog(name, fields).columns].map(([column, own]) => [column, eventColumn(log, own)]));
   const findUser = createTextFinder(users);
   const eventsOf = (text: string, time: number, last: number): KeyEvents => {
     const user = findUser(text);
@@ -124,7 +124,7 @@ export function eventFinder(
 function refuseCleanings(name: string, fields: readonly Field[]): void {
   const known = new Map<string, string>();
   for (const field of fields)
-    for (const [column, { values }] of readLogOf(name, [field]).columns) {
+    for (const [column, { values }] of planLog(name, [field]).columns) {
       if (values !== 'text') continue;
       const cleaning = JSON.stringify(field.cells ?? {});
       if ((known.get(column) ?? cleaning) !== cleaning)

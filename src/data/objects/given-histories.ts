@@ -7,7 +7,7 @@ import type { ModelInput } from '../../features/model-input.js';
 import { momentReader, type ReadMoments } from '../../features/moment.js';
 import { wallClockMs } from '../../system/clock.js';
 import type { DialectOptions } from '../dialect.js';
-import { readLogOf, type EventQuery, type EventSource, type EventSources, type FoundEvents } from './event-source.js';
+import { planLog, type EventQuery, type EventSource, type EventSources, type FoundEvents } from './event-source.js';
 import { ABSENT, columnKey, isAbsent, presentColumn, type GivenRows } from './given-rows.js';
 import { sliceGiven, type RankedRows } from './ranked-rows.js';
 
@@ -60,7 +60,7 @@ export class GivenHistories {
   constructor(fields: readonly Field[], sources: EventSources, reading: ColumnReading) {
     this.#reading = reading;
     this.#histories = [...sources].map(([name, source]): History => {
-      const { columns, last } = readLogOf(name, fields);
+      const { columns, last } = planLog(name, fields);
       const readUntil = momentReader(source.until, reading.cells ?? {});
       return { ...source, name, columns: [...columns.keys()], last, readUntil };
     });

@@ -7,7 +7,7 @@ import {
   wordColumn,
   type RowBlock,
 } from '../../chunks/row-block.js';
-import { column, idsOf, type Batch } from '../../core/batch.js';
+import { column, readIds, type Batch } from '../../core/batch.js';
 import { hasTable, type EncodedField } from '../../features/feature.js';
 import { fieldColumn, fieldReader } from '../../features/kinds/kinds.js';
 import type { DialectOptions } from '../dialect.js';
@@ -169,7 +169,7 @@ function hasVocabulary(field: EncodedField): boolean {
  * @param numInvalid number of the field's invalid values
  */
 function countOov(batch: Batch, { name, rule }: EncodedField, numNull: number, numInvalid: number): number {
-  const { ids, count } = idsOf(batch, name);
+  const { ids, count } = readIds(batch, name);
   const numZeros = countZeros(ids, count);
   if (batch.columns.get(name)!.type === 'list') return numZeros;
   return numZeros - numInvalid - (rule?.empty === 0 ? numNull : 0);

@@ -14,7 +14,7 @@ import {
 import type { TextEncoding } from '../dialect.js';
 import type { CellFile } from './cell-file.js';
 import type { DataStream } from './data-stream.js';
-import { hashFiles, statsOf, streamStats, type Fingerprint } from './fingerprint.js';
+import { hashFiles, readFileStats, streamStats, type Fingerprint } from './fingerprint.js';
 import { isPlainText, textStream } from './text-stream.js';
 import { readable, unreadable } from './unreadable.js';
 
@@ -75,7 +75,7 @@ export function fileSource(
   let known: Fingerprint | undefined;
   return {
     path: name,
-    stats: () => readable(name, () => Promise.resolve(statsOf(path))),
+    stats: () => readable(name, () => Promise.resolve(readFileStats(path))),
     fingerprint: async (onBytes) => (known ??= await readable(name, () => hashFiles(path, undefined, onBytes))),
     async *look(chunkBytes) {
       const { bytes, isWhole } = takeHead();

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { CsvError, parse } from 'csv-parse/sync';
 import { quoted, userError } from '../../core/errors.js';
-import { PLAIN_CSV, quoteOf, type Dialect } from '../dialect.js';
+import { PLAIN_CSV, quoteCharacter, type Dialect } from '../dialect.js';
 import type { InvalidLine } from '../../chunks/chunk.js';
 import { MAX_ROW_BYTES } from './cell-file.js';
 import { longLine } from './long-row.js';
@@ -65,7 +65,7 @@ export function parseCells(
   let error: CsvError | undefined;
   // Invalid UTF-8 is marked value by value.
   const isText = isUtf8(bytes);
-  const quote = quoteOf(dialect) ?? null;
+  const quote = quoteCharacter(dialect) ?? null;
   const content = withoutComments(bytes, dialect);
   try {
     parse(content, {
@@ -197,7 +197,7 @@ function isLineEnd(byte: number | undefined): boolean {
 function withoutComments(bytes: Buffer, dialect: Dialect): Buffer {
   if (!mayHaveComments(bytes, dialect)) return bytes;
   const sign = Buffer.from(dialect.comments!);
-  const quote = quoteOf(dialect)?.charCodeAt(0) ?? -1;
+  const quote = quoteCharacter(dialect)?.charCodeAt(0) ?? -1;
   const masked = Buffer.from(bytes);
   let isQuoted = false;
   for (let at = 0; at < bytes.length; at++) {

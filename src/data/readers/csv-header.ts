@@ -1,5 +1,5 @@
 import { quoted, userError } from '../../core/errors.js';
-import { PLAIN_CSV, quoteOf, type Dialect, type DialectOptions } from '../dialect.js';
+import { PLAIN_CSV, quoteCharacter, type Dialect, type DialectOptions } from '../dialect.js';
 import type { ByteChunks } from './byte-chunks.js';
 import { isRepeated, looksLikeRow, noHeader, NOT_A_NAME } from './column-indices.js';
 import { countLines, parseCells, parseFailure } from './csv-cells.js';
@@ -64,7 +64,7 @@ function isDecidedByLine({ bytes, lines }: CsvHeader, head: Buffer, options: Dia
     lines === 1 &&
     line.at(-1) === LF &&
     options.comments === undefined &&
-    !line.includes(quoteOf(options) ?? '"') &&
+    !line.includes(quoteCharacter(options) ?? '"') &&
     (options.delimiter !== undefined || candidates.length < 2)
   );
 }

@@ -1,4 +1,4 @@
-import { quoteOf, type Dialect, type DialectOptions } from '../dialect.js';
+import { quoteCharacter, type Dialect, type DialectOptions } from '../dialect.js';
 import { joined } from './byte-chunks.js';
 import { fileSource, type ByteSource } from './byte-source.js';
 import { MAX_ROW_BYTES, type CellFile, type FileColumns, type Piece } from './cell-file.js';
@@ -157,7 +157,7 @@ function lastLineEnd(bytes: Buffer): number {
  * quotes, comments or rows beyond the limit.
  */
 function isPlain(lines: Buffer, dialect: Dialect): boolean {
-  const quote = quoteOf(dialect);
+  const quote = quoteCharacter(dialect);
   if (Buffer.byteLength(dialect.delimiter) > 1 || lines.length > MAX_ROW_BYTES) return false;
   if ((quote !== undefined && lines.includes(quote.charCodeAt(0))) || mayHaveComments(lines, dialect)) return false;
   for (let at = lines.indexOf(CR); at >= 0; at = lines.indexOf(CR, at + 1)) if (lines[at + 1] !== LF) return false;

@@ -3,7 +3,7 @@ import { PLAIN_CSV } from '../dialect.js';
 import type { FileColumns, PlainLines } from './cell-file.js';
 import { cellTexts } from './csv-cells.js';
 import { returnCutRows, takeCutRows, type CutRows } from './cut-rows.js';
-import { numberTextOf } from './decimal-comma.js';
+import { decimalCommaTexts } from './decimal-comma.js';
 import { textChunk } from './text-chunk.js';
 import { placeAfterLines } from './text-place.js';
 
@@ -17,7 +17,7 @@ export function* cutLines(file: FileColumns, { bytes, place }: PlainLines): Gene
   const columns = new Map(
     [...file.indices].map(([name, c]) => {
       const column = cut.column(c);
-      return [name, { ...column, ...numberTextOf(decimal, column.text) }];
+      return [name, { ...column, ...decimalCommaTexts(decimal, column.text) }];
     }),
   );
   const cellsOf = (row: number): string[] => cellTexts(cut.line(row), delimiter);

@@ -9,7 +9,7 @@ const NO_DOT = 'a number with a decimal comma and no dot, as set in data.decimal
 const NUMBER = /^\s*[+-]?[.,]*\d[\d.,]*(?:[eE][+-]?\d+)?\s*$/;
 
 /** Returns the number texts of a column with decimal commas; nothing for decimal points. */
-export function numberTextOf(
+export function decimalCommaTexts(
   decimal: DialectOptions['decimal'],
   text: (row: number) => string,
 ): Pick<Column, 'numberText'> {

@@ -41,7 +41,7 @@ export function isSameSize(a: FileStats, b: FileStats): boolean {
 }
 
 /** Returns the current stats of a source that is one file. */
-export function statsOf(path: string): FileStats {
+export function readFileStats(path: string): FileStats {
   const { size, mtimeNs, ctimeNs, ino } = statSync(path, { bigint: true });
   const [bytes, inode] = [Number(size), String(ino)];
   return { '': { bytes, mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), inode } };
@@ -74,7 +74,7 @@ export async function hashFiles(
 }
 
 /** Returns a key of 64 hexadecimal digits for JSON values. */
-export function keyOf(...values: readonly unknown[]): string {
+export function makeKey(...values: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(values)).digest('hex');
 }
 

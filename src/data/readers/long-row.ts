@@ -1,14 +1,14 @@
 import type { InvalidLine } from '../../chunks/chunk.js';
 import { cellText } from '../../features/cell-text.js';
 import { MAX_ROW_BYTES } from './cell-file.js';
-import { lineEndOf, type TextPlace } from './text-place.js';
+import { findLineEnd, type TextPlace } from './text-place.js';
 
 /** Number of bytes of a row beyond the limit that are reported. */
 const REPORTED_BYTES = 1000;
 
 /** Returns the line of a row beyond the limit, which is reported by its beginning and its length. */
 export function longLine(bytes: Buffer, line: number): Omit<InvalidLine, 'before'> {
-  return reportLine(bytes, bytes.length - lineEndOf(bytes).length, line);
+  return reportLine(bytes, bytes.length - findLineEnd(bytes).length, line);
 }
 
 function reportLine(beginning: Buffer, length: number, line: number): Omit<InvalidLine, 'before'> {

@@ -1,6 +1,6 @@
 import type { Chunk, InvalidLine } from '../../chunks/chunk.js';
 import type { Column } from '../../chunks/column.js';
-import { numberTextOf } from './decimal-comma.js';
+import { decimalCommaTexts } from './decimal-comma.js';
 import type { FileColumns } from './cell-file.js';
 
 /** Rows of a CSV as strings, with the line that each ends on. */
@@ -36,5 +36,5 @@ export function textChunk(
 
 function textColumn(rows: readonly (readonly string[])[], c: number, { dialect }: FileColumns): Column {
   const text = (row: number): string => rows[row]![c]!;
-  return { type: 'string', text, ...numberTextOf(dialect?.decimal, text) };
+  return { type: 'string', text, ...decimalCommaTexts(dialect?.decimal, text) };
 }

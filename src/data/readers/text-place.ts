@@ -10,12 +10,12 @@ export const CHECKED_BYTES = 256;
 const CHECK_DIGITS = 16;
 
 /** Returns the check of some bytes. */
-export function checkOf(bytes: Uint8Array): string {
+export function computeCheck(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex').slice(0, CHECK_DIGITS);
 }
 
 /** Returns the line end that ends some bytes; empty if there is none. */
-export function lineEndOf(bytes: Buffer): string {
+export function findLineEnd(bytes: Buffer): string {
   return /\r?\n?$/.exec(bytes.toString('latin1', Math.max(0, bytes.length - 2)))![0];
 }
 
@@ -38,7 +38,7 @@ export class TextPlace implements Place {
   }
 
   get check(): string {
-    return checkOf(this.#before);
+    return computeCheck(this.#before);
   }
 
   get prefix(): Prefix | undefined {
@@ -53,7 +53,7 @@ export class TextPlace implements Place {
 
   /** The line end before the place; empty within a line. */
   get lineEnd(): string {
-    return lineEndOf(this.#before);
+    return findLineEnd(this.#before);
   }
 
   /** Returns the place after bytes that follow this one. */

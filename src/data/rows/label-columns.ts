@@ -100,7 +100,7 @@ export function missingLabelFix(isClass: boolean): string {
  * Lists the label columns of tasks. A label is 0 or 1 if a classification or a `given` reads it, else any number.
  * @param cells cleaning of all columns
  */
-export function labelColumnsOf(tasks: readonly Task[], cells: CellOptions = {}): readonly LabelColumn[] {
+export function listLabelColumns(tasks: readonly Task[], cells: CellOptions = {}): readonly LabelColumn[] {
   const columns = new Map<string, LabelColumn>();
   const classes = new Set(
     tasks.flatMap((task) => [task.type === 'classification' && labelColumn(task), givenColumn(task, tasks)]),

@@ -12,7 +12,7 @@ import {
   tasksGiven,
   type Task,
 } from '../../core/tasks.js';
-import { missingLabelFix, labelColumnsOf } from './label-columns.js';
+import { missingLabelFix, listLabelColumns } from './label-columns.js';
 
 /**
  * Checks the labels of the kept rows of a chunk, which the block has after its own rows: missing labels and violations
@@ -22,7 +22,7 @@ export type LabelRule = (rows: ChunkRows, block: RowBlock) => void;
 
 /** Creates the label rule of some tasks. */
 export function startLabelRule(tasks: readonly Task[]): LabelRule {
-  const columns = labelColumnsOf(tasks);
+  const columns = listLabelColumns(tasks);
   const mayBeBlank = (task: Task): boolean =>
     columns.some((column) => column.name === labelColumn(task) && column.mayBeBlank);
   // A label that is present and independent of others is valid in every row.

@@ -6,13 +6,13 @@ import type { EncodedField, Field } from '../../features/feature.js';
 import {
   encodedFields,
   encodingOptions,
-  fieldsOf,
+  createFields,
   type FeatureSpec,
   type Fitted,
 } from '../../features/feature-types.js';
 import { givenColumn, normalizeGiven, labelCheck, labelColumn, taskColumns, type Task } from '../../core/tasks.js';
 import { eventStorage } from './event-columns.js';
-import { labelColumnsOf, type LabelColumn } from './label-columns.js';
+import { listLabelColumns, type LabelColumn } from './label-columns.js';
 import { itemCountFields } from '../../features/item-counts.js';
 import { fieldColumn } from '../../features/kinds/kinds.js';
 import type { EventLogs } from '../../features/event-log.js';
@@ -67,7 +67,7 @@ export interface EncodedFormat extends RowFormat {
 }
 
 /** Creates the format of a config. */
-export function rowFormatOf(spec: FormatSpec): RowFormat {
+export function createRowFormat(spec: FormatSpec): RowFormat {
   const { tasks, groups } = spec;
   const lossKeys = spec.lossKeys ?? [...new Set(tasks.flatMap(({ lossKey }) => lossKey ?? []))];
   const cells = joinCells({}, spec.cells ?? {});
@@ -77,10 +77,10 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
       ? [{ label: labelColumn(task), given }]
       : [];
   });
-  const fields = fieldsOf(groups, cells, spec.lookups, spec.logs);
+  const fields = createFields(groups, cells, spec.lookups, spec.logs);
   return {
     fields: spec.countsItems === true ? [...fields, ...itemCountFields(fields)] : fields,
-    labels: labelColumnsOf(tasks, cells),
+    labels: listLabelColumns(tasks, cells),
     masks: maskColumns(tasks),
     keys: [...new Set([...(spec.keys ?? []), ...lossKeys])],
     funnels,
@@ -117,7 +117,7 @@ export function encodedFormat(format: RowFormat, fitted: Fitted): EncodedFormat 
 }
 
 /** Returns all options that determine encoded rows, except fitted parameters. JSON, for cache keys. */
-export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
+export function toRecipe({ labels, funnels, keys, spec }: RowFormat): unknown {
   const { cells, filter, sampling, lookups = [], logs = [] } = spec;
   return {
     labels: labels.map(({ name, type, mayBeBlank }) => [name, type, mayBeBlank]),
@@ -146,7 +146,7 @@ export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
 }
 
 /** Returns the data columns that a format reads. */
-export function columnsOf({ fields, labels, keys, spec }: RowFormat): readonly string[] {
+export function dataColumns({ fields, labels, keys, spec }: RowFormat): readonly string[] {
   return [
     ...new Set([
       ...labels.flatMap(({ columns }) => columns),

@@ -1,5 +1,5 @@
-import { wordsOf, type RowBlock } from '../../chunks/row-block.js';
-import { column, idsOf } from '../../core/batch.js';
+import { toWords, type RowBlock } from '../../chunks/row-block.js';
+import { column, readIds } from '../../core/batch.js';
 import type { UserError } from '../../core/errors.js';
 import { labelCheck, labelColumn } from '../../core/tasks.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
@@ -37,7 +37,7 @@ export function checkIds(block: RowBlock, columns: readonly ShardColumn[], place
     const found = block.columns.get(each.name);
     if (!('size' in each) || found === undefined || found.type === 'f32') continue;
     const { name, size } = each;
-    const { ids, count } = idsOf(block, name);
+    const { ids, count } = readIds(block, name);
     if (maxWord(ids, count) < size) continue;
     const index = ids.findIndex((id) => id >= size);
     const row = found.type === 'list' ? rowOfItem(found.offsets, index) : index;
@@ -136,7 +136,7 @@ function areFinite(numbers: Float32Array, end: number): boolean {
 function maxWord(data: Uint32Array | Float32Array, end: number, mask = -1): number {
   const largest = largestWord(data, end, mask);
   if (largest !== undefined) return largest;
-  const words = wordsOf(data);
+  const words = toWords(data);
   // Signed comparisons are faster: with the sign bit flipped, they order words as unsigned integers.
   let max = SIGN_BIT;
   for (let i = 0; i < end; i++) {

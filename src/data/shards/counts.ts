@@ -1,5 +1,5 @@
 import { countZeros, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
-import { column, idsOf } from '../../core/batch.js';
+import { column, readIds } from '../../core/batch.js';
 import type { KeyTexts } from '../../core/row-key.js';
 import { addKeyTexts } from '../rows/key-readers.js';
 import { countLeftOut, type LeftOut } from '../rows/rejects.js';
@@ -15,7 +15,7 @@ export interface IdCount {
 export function countIds(block: RowBlock, columns: readonly BlockColumn[], counts: Map<string, IdCount>): void {
   for (const { name, kind } of columns) {
     if (kind !== 'id' && kind !== 'bag') continue;
-    const { ids, count } = idsOf(block, name);
+    const { ids, count } = readIds(block, name);
     addIdCount(counts, name, { ids: count, unknown: countZeros(ids, count) });
   }
 }
@@ -52,7 +52,7 @@ export function readIdCounts({ about }: Manifest): ReadonlyMap<string, IdCount> 
 }
 
 /** Returns the texts of hashed keys by key column; empty if the shards have none. */
-export function keyTextsOf({ about }: Manifest): ReadonlyMap<string, KeyTexts> {
+export function readKeyTexts({ about }: Manifest): ReadonlyMap<string, KeyTexts> {
   return new Map(
     Object.entries(about.keyTexts ?? {}).map(([name, texts]) => [name, texts && new Map(Object.entries(texts))]),
   );
@@ -73,7 +73,7 @@ export function sumCounts(manifests: readonly Manifest[]): Manifest['about'] {
     countLeftOut(leftOut, readLeftOut(manifest));
     countLeftOut(labelCounts, readLabelCounts(manifest));
     for (const [name, count] of readIdCounts(manifest)) addIdCount(idCounts, name, count);
-    addKeyTexts(keyTexts, keyTextsOf(manifest));
+    addKeyTexts(keyTexts, readKeyTexts(manifest));
   }
   return {
     leftOut: Object.fromEntries(leftOut),

@@ -138,7 +138,7 @@ export async function checkShard(
   shard: Manifest['shards'][number],
   pieces?: readonly Uint8Array[],
 ): Promise<void> {
-  const expected = shard.hash ?? contentHashOf(shard);
+  const expected = shard.hash ?? contentHash(shard);
   const name: HashName = expected.startsWith('xxh64:') ? 'xxh64' : 'sha256';
   const hash = await createByteHash(name);
   for (const piece of pieces ?? []) hash.update(piece);
@@ -148,7 +148,7 @@ export async function checkShard(
 }
 
 /** Returns the hash that identifies a shard's content in the fingerprint of a data set. */
-export function contentHashOf({ sha256, hash }: Manifest['shards'][number]): string {
+export function contentHash({ sha256, hash }: Manifest['shards'][number]): string {
   return sha256 === undefined ? hash! : `sha256:${sha256}`;
 }
 

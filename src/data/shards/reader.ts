@@ -6,7 +6,7 @@ import {
   bytesPerRow,
   hasWords,
   wordColumn,
-  wordsOf,
+  toWords,
   type BlockColumn,
   type RowBlock,
   type WordBlockColumn,
@@ -201,7 +201,7 @@ async function readItems(parts: readonly Part[], bags: readonly BlockColumn[], b
  */
 function appendOffsets(from: Uint32Array, to: Uint32Array, row: number): boolean {
   // 32-bit operations and a single test of all signs are many times faster.
-  const [words, into] = [wordsOf(from), wordsOf(to)];
+  const [words, into] = [toWords(from), toWords(to)];
   let before = words[0]!;
   let signs = before;
   const shift = (into[row]! - before) | 0;

@@ -1,5 +1,5 @@
 import { ChunkRows, type Chunk } from '../../chunks/chunk.js';
-import { itemsOf, type Column, type DictionaryValues, type Lists } from '../../chunks/column.js';
+import { listItems, type Column, type DictionaryValues, type Lists } from '../../chunks/column.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
 import { column as columnOf, withColumns, type Batch } from '../../core/batch.js';
 import { joinKeyTexts, KEY_WORDS, keyColumn, keyDigits, MAX_KEY_TEXTS, type KeyTexts } from '../../core/row-key.js';
@@ -9,7 +9,7 @@ import { textReader, type StringPool } from '../../features/vocabulary/string-po
 import { floatText } from '../../text/float-text.js';
 import { itemsJson } from '../../chunks/items-json.js';
 import { createKeyWriter } from '../rows/key-readers.js';
-import { blockColumns, columnsOf, type EncodedFormat, type FormatSpec } from '../rows/row-format.js';
+import { blockColumns, dataColumns, type EncodedFormat, type FormatSpec } from '../rows/row-format.js';
 import { badRow, type PlaceOf } from './check-shard-rows.js';
 import type { ShardColumn } from './manifest.js';
 
@@ -57,7 +57,7 @@ export interface ShardColumns {
  */
 export function formatView(source: ShardColumns, format: EncodedFormat): ShardView {
   const labels = new Set(format.labels.map(({ name }) => name));
-  const rawColumns = columnsOf(format).map((name): BlockColumn =>
+  const rawColumns = dataColumns(format).map((name): BlockColumn =>
     labels.has(name) ? { name, kind: 'label' } : storedColumn(source.columns.get(name)!),
   );
   const keys = format.keys.map((column) => ({ column, ...vocabularyKeys(source.vocabularies.get(column)) }));
@@ -170,7 +170,7 @@ export function columnSource({ columns, vocabularies }: ShardColumns): ColumnSou
   return new Map(
     [...columns].map(([name, column]) => {
       const vocabulary = vocabularies.get(name);
-      const values = vocabulary && dictionaryOf(vocabulary);
+      const values = vocabulary && createDictionary(vocabulary);
       return [name, (raw: Batch) => readColumn(raw, column, values)];
     }),
   );
@@ -188,7 +188,7 @@ export function shardChunk(raw: Batch, source: ColumnSource): Chunk {
 }
 
 /** Returns the strings of a vocabulary as values of dictionaries; those of other ids are their digits. */
-export function dictionaryOf(vocabulary: StringPool): DictionaryValues {
+export function createDictionary(vocabulary: StringPool): DictionaryValues {
   const size = vocabulary.offsets.length - 1;
   const textAt = textReader(vocabulary);
   return { size, text: (id) => (id < size ? textAt(id) : String(id)) };
@@ -222,6 +222,6 @@ function idColumn(ids: Uint32Array, size: number, values: DictionaryValues | und
 }
 
 function listText(lists: Lists, row: number): string {
-  const items = itemsOf(lists, row);
+  const items = listItems(lists, row);
   return itemsJson({ ...items, weights: items.weights.map((weight) => Number(floatText(weight))) });
 }

@@ -35,7 +35,7 @@ export function bagTensors(name: string): { readonly offsets: string; readonly i
 }
 
 /** Returns the tensors of a block's rows; valid until the block changes. */
-export function tensorsOf(block: Batch, columns: readonly BlockColumn[]): Map<string, StoredTensor> {
+export function blockTensors(block: Batch, columns: readonly BlockColumn[]): Map<string, StoredTensor> {
   const tensors = new Map<string, StoredTensor>();
   const add = (name: string, data: StoredTensor['data'], shape: readonly number[] = [data.length]): void => {
     if (tensors.has(name)) throw new Error(`two columns would be tensor '${name}'`);

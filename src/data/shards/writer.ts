@@ -16,7 +16,7 @@ import {
 } from '../../chunks/row-block.js';
 import { countIds, countLabels, storedKeyTexts, type IdCount } from './counts.js';
 import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
-import { tensorsOf } from './tensors.js';
+import { blockTensors } from './tensors.js';
 import { VOCABULARY } from './vocabulary.js';
 
 /** Maximum number of rows of a shard; fewer if they are wide. Only the last shard of a file may have fewer. */
@@ -217,7 +217,7 @@ class ShardFolder {
       return { file, rows, bytes: 0, hash: '', ...(begin > 0 && { first: begin }) };
     });
     for (const shard of shards) this.#shards.push(shard);
-    const parts = safetensorsParts(tensorsOf(block, this.#columns));
+    const parts = safetensorsParts(blockTensors(block, this.#columns));
     const { content, sync } = await writeParts(join(this.#folder, file), parts);
     this.#addSync(Promise.allSettled(this.#syncs.slice(-1)).then(sync));
     for (const shard of shards) Object.assign(shard, content);

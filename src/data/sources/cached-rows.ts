@@ -10,7 +10,7 @@ import type { Fingerprint } from '../readers/fingerprint.js';
 import { eventSizes } from '../rows/event-columns.js';
 import { countLeftOut, type LeftOut, type RejectPolicy } from '../rows/rejects.js';
 import {
-  recipeOf,
+  toRecipe,
   storedColumns,
   unsampled,
   withFilter,
@@ -58,7 +58,7 @@ const END_OF_IDS = 2 ** 31;
  */
 export async function cachedRawRows(part: CellPart, format: RowFormat, reading: Reading): Promise<RawRows> {
   const { path, rows, recipe: own } = part;
-  const shared = sharedRecipe(format, ['local', ...own], () => recipe('local', [recipeOf(unsampled(format)), ...own]));
+  const shared = sharedRecipe(format, ['local', ...own], () => recipe('local', [toRecipe(unsampled(format)), ...own]));
   const columns = rawStorage(rawColumns(format));
   const folder = await part.cachedRows('local', shared, columns, reading, async (policy, writer) => {
     const { collector, texts } = rawCollector(rows[0]!.columns, format);
@@ -114,7 +114,7 @@ export async function fromRawRows<Found>(raw: () => Promise<Found>, files: () =>
 
 function shardsRecipe({ recipe: own }: CellPart, format: EncodedFormat): Recipe {
   return sharedRecipe(format, ['rows', ...own], () =>
-    recipe('rows', [recipeOf(format), ...own], [toFittedKey(format.fitted)]),
+    recipe('rows', [toRecipe(format), ...own], [toFittedKey(format.fitted)]),
   );
 }
 

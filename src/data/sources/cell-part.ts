@@ -23,7 +23,7 @@ import {
   checkUnchanged,
   isSameContent,
   isSameSize,
-  keyOf,
+  makeKey,
   type FileStats,
   type Fingerprint,
 } from '../readers/fingerprint.js';
@@ -256,6 +256,6 @@ export class CellPart {
     const isPlain = this.files.every(({ rows, computed }) => rows.columns.constants === undefined && !computed);
     if (others.length === 0 || (isAlike && isPlain)) return shared;
     const own = this.files.map(fileRecipe);
-    return { key: keyOf(shared.key, own).slice(0, shared.key.length), slot: [...shared.slot, own] };
+    return { key: makeKey(shared.key, own).slice(0, shared.key.length), slot: [...shared.slot, own] };
   }
 }

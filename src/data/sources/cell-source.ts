@@ -16,7 +16,7 @@ import type { Fingerprint } from '../readers/fingerprint.js';
 import { absentUsers, eventSizes, itemAdder } from '../rows/event-columns.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import {
-  recipeOf,
+  toRecipe,
   storedColumns,
   trainedFormat,
   withFilter,
@@ -112,7 +112,7 @@ class CellSource implements Source {
     await this.#opening.computed?.prepare(reading);
     const { all, whole, recipe: ofFiles } = this.#parts;
     // Keys are not fitted.
-    const own = recipe('fitted', [recipeOf({ ...format, keys: [] })], ofFiles);
+    const own = recipe('fitted', [toRecipe({ ...format, keys: [] })], ofFiles);
     const trained = trainedFormat(format);
     let fitted: Fitted | undefined;
     const folder = await encodeDistributed(all, reading, {

@@ -4,7 +4,7 @@ import { quoted, userError } from '../../core/errors.js';
 import type { Paths, Split } from '../options.js';
 import { readChunks } from '../pipeline.js';
 import type { CellFile, FileColumns, RowSource } from '../readers/cell-file.js';
-import { keyOf } from '../readers/fingerprint.js';
+import { makeKey } from '../readers/fingerprint.js';
 import type { Reading } from './source.js';
 
 /** Columns that are computed for the files of a source. */
@@ -45,7 +45,7 @@ function joined(all: readonly ComputedColumns[]): ComputedColumns {
     async prepare(reading) {
       for (const each of all) await each.prepare(reading);
     },
-    keyOf: (path) => keyOf(...all.map((each) => each.keyOf(path))),
+    keyOf: (path) => makeKey(...all.map((each) => each.keyOf(path))),
     wrap: (rows) => all.reduce((wrapped, each) => each.wrap(wrapped), rows),
   };
 }

@@ -8,7 +8,7 @@ import type { ComputeColumns, ComputedColumns } from './computed-columns.js';
 import { chunkBatch, refuseShards, storedValueColumns, valueStorage, type StoredPart } from './stored-columns.js';
 import { counterColumn, counterNames } from './counter-columns.js';
 import { CounterPlan } from '../counters/counter-plan.js';
-import { contentOf, startSet, type CounterState } from '../counters/counter-set.js';
+import { readContent, startSet, type CounterState } from '../counters/counter-set.js';
 import {
   chooseStart,
   continueCounters,
@@ -18,10 +18,10 @@ import {
   type RunCounters,
 } from '../counters/counter-start.js';
 import { CounterCells, RowCounter } from '../counters/row-counter.js';
-import { dialectOf, type DialectOptions } from '../dialect.js';
+import { parseDialect, type DialectOptions } from '../dialect.js';
 import type { DataOptions } from '../options.js';
 import { readChunks } from '../pipeline.js';
-import { keyOf, type Fingerprint } from '../readers/fingerprint.js';
+import { makeKey, type Fingerprint } from '../readers/fingerprint.js';
 import type { ShardWriter } from '../shards/writer.js';
 import { reportShare, type CellPart } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
@@ -72,7 +72,7 @@ export class CounterPass {
     data: DataOptions,
     tasks: readonly Task[],
     counters = NO_COUNTERS,
-    dialect = dialectOf(data),
+    dialect = parseDialect(data),
   ): CounterPass | undefined {
     const plan = CounterPlan.of(data, tasks);
     return plan && new CounterPass(plan, dialect, counters);
@@ -136,7 +136,7 @@ export class CounterPass {
     part.keepStream(reading);
     const start = await (this.#start ??= this.#readStart(reading));
     const before =
-      this.#parts[this.#done - 1]?.content ?? (start === undefined ? keyOf(this.plan.recipe) : contentOf(start));
+      this.#parts[this.#done - 1]?.content ?? (start === undefined ? makeKey(this.plan.recipe) : readContent(start));
     const recipeOf = (hasState: boolean): Recipe =>
       recipe('counters', [LAYOUT, this.plan.recipe, hasState, ...part.recipe], [before]);
     // The state is stored after the last part; other parts may have been the last of other sources.
@@ -146,7 +146,7 @@ export class CounterPass {
     counted.folder = await part.cachedRows('counters', own, valueStorage(this.plan.names), reading, (_, writer) =>
       this.#writePart(counted, before, reading, writer),
     );
-    counted.content = keyOf(before, await part.fingerprint(reading));
+    counted.content = makeKey(before, await part.fingerprint(reading));
     const large = isLast ? this.#counter?.set?.describeMemory(part.path) : undefined;
     if (large !== undefined) reading.onWarning?.(large);
     // No row follows.
@@ -162,7 +162,7 @@ export class CounterPass {
     const counter = (this.#counter ??= await this.#counterBefore(reading));
     await this.#countRows(part, counter, reading, writer);
     const read = await part.hash(reading);
-    const state = counter.set?.save(keyOf(before, read)) ?? new Map();
+    const state = counter.set?.save(makeKey(before, read)) ?? new Map();
     if (isLast) writer.addFile(STATE, safetensorsParts(state));
     return { read };
   }

@@ -5,7 +5,7 @@ import { onDisk } from '../../io/disk.js';
 import { userError } from '../../core/errors.js';
 import { SYNC_POINTS } from '../../core/process-group.js';
 import { cacheFolders, writableFolder } from '../cache/cache.js';
-import { keyOf } from '../readers/fingerprint.js';
+import { makeKey } from '../readers/fingerprint.js';
 import type { CellPart } from './cell-part.js';
 import type { Reading, Sharing } from './source.js';
 
@@ -34,7 +34,7 @@ export async function encodeDistributed<Found>(
   if (sharing === undefined || sharing.peers.size === 1) return all();
   const { peers } = sharing;
   const lacks = await isLacking();
-  const files = keyOf(parts.flatMap((part) => part.files.map(({ path, bytes }) => [path, bytes])));
+  const files = makeKey(parts.flatMap((part) => part.files.map(({ path, bytes }) => [path, bytes])));
   const seen = peers.allGatherStrings(`${lacks ? '+' : '-'}${files}`);
   refuseOtherFiles(parts[0]!.path, seen);
   if (!seen.some((text) => text.startsWith('+'))) return all();

@@ -16,7 +16,7 @@ import { InvalidValueError } from '../../text/invalid-value.js';
 import { recipe } from '../cache/cache.js';
 import type { DataOptions } from '../options.js';
 import { readChunks } from '../pipeline.js';
-import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
+import { createRowFormat, type RowFormat } from '../rows/row-format.js';
 import { refuseInvalid, withConstants } from '../rows/row-reader.js';
 import { fileLogs, rowHistories, type HistoryOptions } from '../sequence-options.js';
 import { cachedEvents } from './cached-events.js';
@@ -72,7 +72,7 @@ export async function withEventLogs(
   };
   const names = new Set(uses.map(({ log }) => log));
   const logs = await openAll(names, open, (problem, name) => ({ key: `data.sequences.${name}`, ...problem }));
-  return rowFormatOf({ ...format.spec, logs });
+  return createRowFormat({ ...format.spec, logs });
 }
 
 /** Returns the columns of a log that fields read, by the names of their values. */

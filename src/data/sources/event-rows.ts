@@ -5,13 +5,13 @@ import { userError } from '../../core/errors.js';
 import { createCleaner, type CellOptions } from '../../features/cells.js';
 import { eventTest } from '../../features/event-test.js';
 import { BadValue } from '../../features/feature.js';
-import { dialectOf, type DialectOptions } from '../dialect.js';
+import { parseDialect, type DialectOptions } from '../dialect.js';
 import { SPLITS, type DataOptions, type Paths } from '../options.js';
 import { isStream } from '../readers/data-stream.js';
 import { filterColumns, startFilter } from '../rows/row-filter.js';
 import { MANIFEST } from '../shards/manifest.js';
 import type { FileLogOptions, HistoryOptions } from '../sequence-options.js';
-import { findFiles, namesOf, type DataFile } from './find-files.js';
+import { findFiles, formatPaths, type DataFile } from './find-files.js';
 
 /** The files of an event log, and which of their rows are events. */
 export interface EventRows extends Pick<FileLogOptions, 'key' | 'time' | 'until' | 'per'> {
@@ -51,7 +51,7 @@ export function rowsOfFile(log: FileLogOptions): EventRows {
     path: file,
     // Names of directories are not columns of events.
     files: findFiles(file).map((each) => ({ ...each, constants: new Map() })),
-    dialect: dialectOf(log),
+    dialect: parseDialect(log),
     columns: [],
     selection: {},
     isSkipping: false,
@@ -89,9 +89,9 @@ export function rowsOfSets(
   return {
     ...history,
     per: 'event',
-    path: namesOf(setPaths(data)),
+    path: formatPaths(setPaths(data)),
     files: findSetFiles(data),
-    dialect: dialectOf(data),
+    dialect: parseDialect(data),
     columns: [of, ...(where === undefined ? [] : filterColumns(where))],
     selection: { of, ...where, isSkipping },
     isSkipping,

@@ -7,7 +7,7 @@ import { streamHome } from '../cache/stream-store.js';
 import { isStream, STDIN } from '../readers/data-stream.js';
 import type { Paths } from '../options.js';
 import { isDataName } from '../readers/data-kind.js';
-import { checkLink, checkMatches, findMatches, globParts, isFolder, isGlob, statOf } from './glob.js';
+import { checkLink, checkMatches, findMatches, globParts, isFolder, isGlob, tryStat } from './glob.js';
 
 /** A file of a source. */
 export interface DataFile {
@@ -51,7 +51,7 @@ export function findFiles(paths: Paths): readonly DataFile[] {
  * Lists the sources that the cache may have entries of: each file, and all files together. Files that do not exist
  * anymore are included.
  */
-export function sourcesOf(paths: Paths): readonly Pick<DataFile, 'path' | 'home'>[] {
+export function listSources(paths: Paths): readonly Pick<DataFile, 'path' | 'home'>[] {
   try {
     const files = findFiles(paths);
     return files.length > 1 ? [...files, { path: commonFolder(files), home: files[0]!.home }] : files;
@@ -72,7 +72,7 @@ export function commonFolder(files: readonly Pick<DataFile, 'path'>[]): string {
 /** Returns whether a path exists, or a glob has matches. */
 export function isThere(named: string): boolean {
   const path = withSlashes(named);
-  if (path === STDIN || statOf(path) !== undefined) return true;
+  if (path === STDIN || tryStat(path) !== undefined) return true;
   if (!isGlob(path)) return false;
   const { files, folders } = findMatches(path);
   return files.length + folders.length > 0;
@@ -85,7 +85,7 @@ export function absolute(paths: Paths, folder = '.'): Paths {
 }
 
 /** Formats paths for messages. */
-export function namesOf(paths: Paths): string {
+export function formatPaths(paths: Paths): string {
   const [first, ...more] = [paths].flat() as [string, ...string[]];
   return more.length === 0 ? first : `${first} and ${more.length} more`;
 }
@@ -93,7 +93,7 @@ export function namesOf(paths: Paths): string {
 function listFiles(path: string): readonly DataFile[] {
   if (path !== STDIN && isFolder(path)) return listFolder(path).map((file) => fileAt(file, dirname(path)));
   // Opening a missing file reports it, unless the path is a glob.
-  if (path === STDIN || statOf(path) !== undefined || !isGlob(path)) return [fileAt(path, dirname(path))];
+  if (path === STDIN || tryStat(path) !== undefined || !isGlob(path)) return [fileAt(path, dirname(path))];
   const matches = findMatches(path);
   checkMatches(path, matches);
   const found = matches.files.length > 0 ? matches.files : matches.folders.flatMap(listFolder);
@@ -110,7 +110,7 @@ function fileAt(path: string, folder: string): DataFile {
 
 /** Returns the fix for a glob without matches. */
 function describeFolder(folder: string): string {
-  if (statOf(folder) === undefined) return `the directory ${folder} does not exist; correct the path`;
+  if (tryStat(folder) === undefined) return `the directory ${folder} does not exist; correct the path`;
   const names = listVisible(folder).map(({ name }) => name);
   return names.length === 0
     ? `the directory ${folder} is empty; correct the path`
@@ -138,7 +138,7 @@ function listParts(folder: string, isRoot: boolean): string[] {
     const path = withSlashes(join(folder, entry.name));
     // Only links are followed: a stat of each of thousands of files takes a second.
     if (entry.isSymbolicLink()) checkLink(path);
-    const kind = entry.isSymbolicLink() ? statOf(path) : entry;
+    const kind = entry.isSymbolicLink() ? tryStat(path) : entry;
     if (kind?.isDirectory() === true && isPartition(entry.name)) folders.push(path);
     else if (kind?.isFile() === true && isDataName(path)) files.push(path);
     else others.push(path);

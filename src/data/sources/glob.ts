@@ -98,7 +98,7 @@ export function checkMatches(path: string, { files, folders }: GlobMatches): voi
  * @throws UserError (data)
  */
 export function checkLink(path: string): void {
-  if (statOf(path) !== undefined) return;
+  if (tryStat(path) !== undefined) return;
   let target: string;
   try {
     target = readlinkSync(path);
@@ -115,11 +115,11 @@ export function checkLink(path: string): void {
 
 /** Returns whether a path is a directory, or a link to one. */
 export function isFolder(path: string): boolean {
-  return statOf(path)?.isDirectory() === true;
+  return tryStat(path)?.isDirectory() === true;
 }
 
 /** Returns the stats of a path; undefined if it does not exist, or is a broken or circular link. */
-export function statOf(path: string): Stats | undefined {
+export function tryStat(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
   } catch (error) {

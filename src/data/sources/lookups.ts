@@ -3,12 +3,12 @@ import type { CellOptions } from '../../features/cells.js';
 import { readTexts } from '../../features/computed.js';
 import { LookupTableBuilder, type LookupColumn, type LookupTable } from '../../features/lookups.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
-import { dialectOf } from '../dialect.js';
+import { parseDialect } from '../dialect.js';
 import type { LookupsOptions } from '../lookup-options.js';
 import { readChunks } from '../pipeline.js';
 import type { RowSource } from '../readers/cell-file.js';
 import { openRows } from '../readers/open-rows.js';
-import { rowFormatOf, type RowFormat } from '../rows/row-format.js';
+import { createRowFormat, type RowFormat } from '../rows/row-format.js';
 import { refuseInvalid } from '../rows/row-reader.js';
 import { findFiles } from './find-files.js';
 import { openAll } from './open-all.js';
@@ -32,7 +32,7 @@ export async function withLookups(format: RowFormat, options: LookupsOptions = {
   };
   const names = new Set(uses.map(({ table }) => table));
   const lookups = await openAll(names, open, (problem, name) => ({ key: `data.lookups.${name}`, ...problem }));
-  return rowFormatOf({ ...format.spec, lookups });
+  return createRowFormat({ ...format.spec, lookups });
 }
 
 /** Lines of a file that are numbered apart from those of other files. */
@@ -46,7 +46,7 @@ async function readTable(
 ): Promise<LookupTable> {
   const wanted = [...new Set([key, ...uses.map(({ column }) => column)])];
   const sources: RowSource[] = [];
-  for (const { path } of findFiles(file)) sources.push(await openRows(path, wanted, dialectOf(dialect)));
+  for (const { path } of findFiles(file)) sources.push(await openRows(path, wanted, parseDialect(dialect)));
   const table = new LookupTableBuilder(name, uses);
   /** File and line of each row. */
   const places: number[] = [];

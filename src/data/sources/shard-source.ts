@@ -15,13 +15,13 @@ import { noRows } from '../encoding/no-rows.js';
 import type { ParquetSchema } from '../readers/cell-file.js';
 import { changedBefore } from '../readers/read-cursor.js';
 import { hashFiles, type Fingerprint } from '../readers/fingerprint.js';
-import { checkOf } from '../readers/text-place.js';
+import { computeCheck } from '../readers/text-place.js';
 import { finishFits, startFits } from '../encoding/row-fitter.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';
 import { readIdCounts, type IdCount } from '../shards/counts.js';
-import { contentHashOf, MANIFEST, type ShardColumn } from '../shards/manifest.js';
+import { contentHash, MANIFEST, type ShardColumn } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
 import {
   asStored,
@@ -94,7 +94,7 @@ class ShardSource implements Source {
     const { columns, shards } = this.#shards.manifest;
     const texts = columns.flatMap((column) => vocabularyFile(column) ?? []);
     // The hash of a shard is verified when the shard is read.
-    const hashes = shards.map((shard) => [shard.file, { bytes: shard.bytes, hash: contentHashOf(shard) }] as const);
+    const hashes = shards.map((shard) => [shard.file, { bytes: shard.bytes, hash: contentHash(shard) }] as const);
     return { ...(await hashFiles(this.path, texts)), ...Object.fromEntries(hashes) };
   }
 
@@ -165,7 +165,7 @@ class ShardSource implements Source {
   async *stream(format: EncodedFormat, kept: readonly string[], reading: StreamReading): AsyncGenerator<EncodedBatch> {
     const { columns } = this.#stored;
     const { cursor, keepsItems = true, keepsTypes = false } = reading;
-    const check = checkOf(Buffer.from(JSON.stringify(this.#shards.manifest.shards)));
+    const check = computeCheck(Buffer.from(JSON.stringify(this.#shards.manifest.shards)));
     const from = cursor?.positionIn(this.path);
     if (from !== undefined && from.check !== check) throw changedBefore(this.path, 'its manifest has other shards');
     this.#checkFormat(format);

@@ -5,12 +5,12 @@ import type { Dataset } from '../batches/dataset.js';
 import { labelFacts } from '../batches/label-facts.js';
 import { oneClassNotices, wideLabelNotices } from '../batches/label-notices.js';
 import { hasDelay, replayDataset, replayNotice } from '../replay/replayed-dataset.js';
-import { dialectOf, type DialectOptions } from '../dialect.js';
-import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
+import { parseDialect, type DialectOptions } from '../dialect.js';
+import { SPLITS, listSplitFiles, type DataOptions, type Paths, type Split } from '../options.js';
 import { rejectNotices } from '../rows/rejects.js';
 import { OTHER_PART, type RowFilter } from '../rows/row-filter.js';
 import {
-  columnsOf,
+  dataColumns,
   encodedFormat,
   trainedFormat,
   unsampled,
@@ -77,7 +77,7 @@ export async function openSplits<Files extends SplitFiles>(
   const filterOf = (part: Split): RowFilter | undefined =>
     where === undefined && rule === undefined ? undefined : { where, split: rule, part };
   const openSplit = async (split: Split): Promise<Source> => {
-    const columns = columnsOf(filtered(format, filterOf(split)));
+    const columns = dataColumns(filtered(format, filterOf(split)));
     const source = await open(files[split]!, columns, dialect, await compute?.(files[split]!, split));
     if (filterOf(split) !== undefined) refuseFilter(source, rule === undefined ? 'data.where' : 'data.split');
     return source;
@@ -157,10 +157,10 @@ export function openData(
   { open, compute = CounterPass.of(data, format.spec.tasks)?.compute }: SplitOpening = {},
 ): Promise<OpenedData> {
   return openSplits(
-    splitFilesOf(data),
+    listSplitFiles(data),
     format,
     "correct the path; paths are relative to the config's directory or the working directory",
-    dialectOf(data),
+    parseDialect(data),
     data,
     { open, compute },
   );

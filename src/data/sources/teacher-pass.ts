@@ -15,10 +15,10 @@ import {
 import type { DialectOptions } from '../dialect.js';
 import { replayRejects, type WriteRows } from '../encoding/write-rows.js';
 import { encodeRows } from '../pipeline.js';
-import { keyOf, type Fingerprint } from '../readers/fingerprint.js';
+import { makeKey, type Fingerprint } from '../readers/fingerprint.js';
 import { badRowProblem, type BadRow, type RejectPolicy } from '../rows/rejects.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
-import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
+import { dataColumns, type EncodedFormat } from '../rows/row-format.js';
 import { encodingThreads } from './cached-rows.js';
 import { CellPart, openFile, reportShare } from './cell-part.js';
 import { CellParts } from './cell-parts.js';
@@ -124,7 +124,7 @@ async function scorePart(stored: StoredPart, scoring: Scoring, reading: Reading)
     const scorer = await scoring.open();
     return writeScores(await reopen(part, scorer, scoring), scorer, columns, reading, ...to);
   });
-  stored.content = keyOf(keys, columns);
+  stored.content = makeKey(keys, columns);
 }
 
 /** Opens the files of a part with the columns that a teacher reads. */
@@ -135,7 +135,7 @@ async function reopen(
 ): Promise<CellPart> {
   try {
     const opened = [];
-    for (const file of files) opened.push(await openFile(file, { columns: columnsOf(format), dialect, computed }));
+    for (const file of files) opened.push(await openFile(file, { columns: dataColumns(format), dialect, computed }));
     return new CellPart(opened, ownCache);
   } catch (error) {
     if (!(error instanceof UserError) || error.kind !== 'data') throw error;

@@ -1,4 +1,4 @@
-import { numbersOf } from '../../chunks/casts.js';
+import { toNumbers } from '../../chunks/casts.js';
 import type { Column } from '../../chunks/column.js';
 import { countReader, instantReader, type TimeFormat } from '../../features/wall-clock.js';
 
@@ -19,7 +19,7 @@ export class ColumnTimes {
     this.#column = column;
     // A Boolean is a number, but no time.
     const isNumber = this.#ofCount !== undefined && column.numbers?.isWhole !== false;
-    const counts = isNumber ? numbersOf(column, rows) : undefined;
+    const counts = isNumber ? toNumbers(column, rows) : undefined;
     // Numbers of a cut column are valid until another one is read.
     this.#counts = column.cut === undefined ? counts : counts?.slice(0, rows);
   }

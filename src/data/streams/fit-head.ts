@@ -7,7 +7,7 @@ import { skipBadRows } from '../rows/rejects.js';
 import { extendRows, type RowState } from './row-state.js';
 import type { RowStream } from './chunk-stream.js';
 import type { StreamReading } from './record-stream.js';
-import { rowsOf } from './stream-batches.js';
+import { sliceRows } from './stream-batches.js';
 
 /** What is learned from the first records of a stream before training. */
 export interface StreamHead {
@@ -48,7 +48,7 @@ export async function fitHead(
   for await (const each of stream.read(preview)) {
     const { chunk, columns, line } = each;
     const end = Math.min(chunk.rows, fitRows - records);
-    const first = rowsOf(chunk, 0, end);
+    const first = sliceRows(chunk, 0, end);
     const rows = fitter.observe(extendRows(states, first, columns), columns, line);
     for (const state of states) state.move(each.cursorAfter(end, true));
     for (const [name, values] of labels) {

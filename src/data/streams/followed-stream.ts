@@ -1,9 +1,9 @@
 import { SAMPLE_COLUMN } from '../../delay/columns.js';
 import type { FollowOptions } from '../follow-options.js';
 import { CounterPlan } from '../counters/counter-plan.js';
-import { columnsOf, type RowFormat } from '../rows/row-format.js';
+import { dataColumns, type RowFormat } from '../rows/row-format.js';
 import type { DataOptions } from '../options.js';
-import { dialectOf } from '../dialect.js';
+import { parseDialect } from '../dialect.js';
 import { historyColumns, itemColumns, type HistoryPlan } from '../histories/history-plan.js';
 import { joinedColumns, joinedEvents } from '../join-options.js';
 import { sampleWriter } from '../replay/numbered-samples.js';
@@ -29,10 +29,10 @@ export async function openFollowed(
 ): Promise<ChunkStream> {
   const counters = CounterPlan.of(data, format.spec.tasks);
   const times = time === undefined ? [] : [time];
-  const read = [columnsOf(format), counters?.columns ?? [], historyColumns(histories), times];
+  const read = [dataColumns(format), counters?.columns ?? [], historyColumns(histories), times];
   const columns = new Set(read.flat());
   for (const name of [...(counters?.names ?? []), ...itemColumns(histories)]) columns.delete(name);
-  const dialect = dialectOf(data);
+  const dialect = parseDialect(data);
   const { train = [], join } = data;
   if (join === undefined) return openChunkStream(train, { columns: [...columns], dialect });
   for (const name of [...joinedColumns(join), SAMPLE_COLUMN]) columns.delete(name);

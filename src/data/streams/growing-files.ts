@@ -8,7 +8,7 @@ import type { CellFile, RowSource } from '../readers/cell-file.js';
 import { positionSchema, ReadCursor, type Position } from '../readers/read-cursor.js';
 import { readHead } from '../readers/byte-chunks.js';
 import { findFiles, type DataFile } from '../sources/find-files.js';
-import { findMatches, globParts, isFolder, isGlob, statOf } from '../sources/glob.js';
+import { findMatches, globParts, isFolder, isGlob, tryStat } from '../sources/glob.js';
 import type { ChunkStream, StreamChunk, StreamOpening } from './chunk-stream.js';
 import { parseStreamCursor, positionIn } from './cursor.js';
 import { openGrowingFile } from './open-growing.js';
@@ -38,7 +38,7 @@ type FilesCursor = z.output<typeof cursorSchema>;
  */
 export function openGrowingFiles(paths: Paths, opening: StreamOpening): ChunkStream {
   for (const path of [paths].flat())
-    if (statOf(path) === undefined && !(isGlob(path) && isFolder(globParts(path).base)))
+    if (tryStat(path) === undefined && !(isGlob(path) && isFolder(globParts(path).base)))
       throw userError('data', {
         key: 'data.train',
         where: path,
@@ -86,7 +86,7 @@ class GrowingFiles implements ChunkStream {
       if (files.length > 0) cursor ??= { file: this.#nameOf(files[0]!), position: null, finished: [] };
       const index = cursor === undefined ? -1 : this.#check(files, cursor);
       const isLast = index === files.length - 1;
-      const bytes = (index < 0 ? undefined : statOf(files[index]!.path)?.size) ?? 0;
+      const bytes = (index < 0 ? undefined : tryStat(files[index]!.path)?.size) ?? 0;
       const isGrowing = bytes !== readBytes;
       if (cursor === undefined || (isLast && !isGrowing)) {
         if (endsWhenEmpty) return;
@@ -108,7 +108,7 @@ class GrowingFiles implements ChunkStream {
   lag(): Promise<StreamLag | undefined> {
     const files = this.#list();
     const first = this.#end === undefined ? 0 : files.findIndex((file) => this.#nameOf(file) === this.#end!.file);
-    const bytes = files.slice(first).reduce((sum, { path }) => sum + (statOf(path)?.size ?? 0), 0);
+    const bytes = files.slice(first).reduce((sum, { path }) => sum + (tryStat(path)?.size ?? 0), 0);
     return Promise.resolve({ amount: Math.max(0, bytes - (this.#end?.position?.offset ?? 0)), unit: 'bytes' });
   }
 
@@ -182,7 +182,7 @@ class GrowingFiles implements ChunkStream {
           message: `appeared after a later file, ${file}, was read, so its rows would be lost`,
           fix: `rename it so that it follows ${this.#nameOf(files.at(-1)!)}`,
         });
-      const now = statOf(each.path)?.size ?? known;
+      const now = tryStat(each.path)?.size ?? known;
       if (now !== known)
         throw userError('data', {
           where: each.path,
@@ -200,7 +200,7 @@ class GrowingFiles implements ChunkStream {
 
 function isEmpty(path: string): boolean {
   if (isFolder(path)) return findMatches(`${path}/**`).files.length === 0;
-  return statOf(path) === undefined && findMatches(path).files.length === 0;
+  return tryStat(path) === undefined && findMatches(path).files.length === 0;
 }
 
 function truncated(path: string, bytes: number, { offset }: Position): UserError {

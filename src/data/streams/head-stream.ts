@@ -24,7 +24,7 @@ export function countRecords(stream: RowStream): CountedStream {
 }
 
 /** Returns the records that a stream has at present, up to the chunk with record `maxRecords`; they remain in it. */
-export function headOf(stream: RowStream, maxRecords: number): RowStream {
+export function takeHead(stream: RowStream, maxRecords: number): RowStream {
   const counted = countRecords(stream);
   return {
     name: stream.name,

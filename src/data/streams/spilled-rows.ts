@@ -76,12 +76,12 @@ export class SpilledRows {
     return address;
   }
 
-  /** Returns memory that has a row at `offsetOf` its address, until the next call. */
+  /** Returns memory that has a row at `blockOffset` its address, until the next call. */
   memoryOf(address: number, numWords: number): Memory {
     const { memory, at } = this.#blocks.get(Math.floor(address / BLOCK_BYTES))!;
     if (memory !== undefined) return memory;
     this.#read ??= allocateMemory(BLOCK_BYTES);
-    const offset = offsetOf(address);
+    const offset = blockOffset(address);
     readSync(this.#file!.descriptor, this.#read.bytes, offset, 4 * numWords, at + offset);
     return this.#read;
   }
@@ -128,7 +128,7 @@ export class SpilledRows {
 }
 
 /** Returns the offset of a row in the memory that has it. */
-export function offsetOf(address: number): number {
+export function blockOffset(address: number): number {
   return address % BLOCK_BYTES;
 }
 

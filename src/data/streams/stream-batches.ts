@@ -71,7 +71,7 @@ export async function* readStreamBatches(
     const { chunk } = each;
     for (let begin = 0, end; begin < chunk.rows; begin = end) {
       end = Math.min(chunk.rows, begin + batchRows - (collector?.rows ?? 0));
-      add(each, rowsOf(chunk, begin, end));
+      add(each, sliceRows(chunk, begin, end));
       if (collector!.rows < batchRows) continue;
       const { batch } = collector!.take();
       numRejects = 0;
@@ -79,12 +79,12 @@ export async function* readStreamBatches(
       yield { batch: withGroups(addItems?.(batch) ?? batch, format.spec.lossKeys ?? []), cursor, records };
       records = 0;
     }
-    add(each, rowsOf(chunk, chunk.rows, chunk.rows));
+    add(each, sliceRows(chunk, chunk.rows, chunk.rows));
   }
 }
 
 /** Returns rows `begin` to `end`, with the invalid lines before each; after the last row, those at the end. */
-export function rowsOf(chunk: Chunk, begin: number, end: number): Chunk {
+export function sliceRows(chunk: Chunk, begin: number, end: number): Chunk {
   const { rows, invalid = [] } = chunk;
   if (begin === 0 && end === rows && invalid.length === 0) return chunk;
   const isEnd = begin === rows;

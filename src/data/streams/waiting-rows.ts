@@ -3,7 +3,7 @@ import { growAll, grown } from '../../core/grown.js';
 import { addKey, createKeyTable, findKey, removeKey } from '../../core/key-table.js';
 import type { CellBytes } from './cell-bytes.js';
 import type { RowPacker } from './packed-row.js';
-import { offsetOf, SpilledRows, type Memory } from './spilled-rows.js';
+import { blockOffset, SpilledRows, type Memory } from './spilled-rows.js';
 import type { RecordPlace } from './timed-rows.js';
 
 /** A packed row that waits for events: `numWords` words from an offset of memory, until another row is read. */
@@ -112,7 +112,7 @@ export class WaitingRows {
   read(slot: number): WaitingRow {
     const address = this.columns.addresses[slot]!;
     const numWords = this.columns.numWords[slot]!;
-    return { memory: this.#rows.memoryOf(address, numWords), offset: offsetOf(address), numWords };
+    return { memory: this.#rows.memoryOf(address, numWords), offset: blockOffset(address), numWords };
   }
 
   remove(slot: number): void {

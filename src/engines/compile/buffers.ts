@@ -96,7 +96,7 @@ export function createView({ buffer, offset }: Ref, ld: number, width: number): 
 }
 
 /** Returns some columns of a matrix. */
-export function columnsOf(view: View, begin: number, width = view.width - begin): View {
+export function cutColumns(view: View, begin: number, width = view.width - begin): View {
   return createView(shift(view, begin), view.ld, width);
 }
 

@@ -1,5 +1,5 @@
 import type { TensorProducts } from '../diagnosis.js';
-import { gramianOf } from '../step-rows.js';
+import { unpackGramian } from '../step-rows.js';
 import type { Ref } from './buffers.js';
 import type { CallList } from './call-list.js';
 import type { Layout } from './layout.js';
@@ -33,7 +33,7 @@ export function lowerTensorProducts(layout: Layout, list: CallList): ProductsOfT
     return ranges.map(({ layer, isShared }, r) => ({
       layer,
       isShared,
-      gramian: gramianOf(termAreas, doubles.subarray(begin + r * size, begin + (r + 1) * size)),
+      gramian: unpackGramian(termAreas, doubles.subarray(begin + r * size, begin + (r + 1) * size)),
     }));
   };
   return { at, count: size * ranges.length, read };

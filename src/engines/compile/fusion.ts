@@ -1,4 +1,4 @@
-import { readersOf, type Graph } from '../../graph/graph.js';
+import { listReaders, type Graph } from '../../graph/graph.js';
 import type { Value, ValueOf } from '../../graph/operations.js';
 import { ACTIVATION_CODES, isSignSloped } from './operations/activation-codes.js';
 
@@ -17,7 +17,7 @@ export function fusedCode(fusions: Fusions, value: Value): number {
  * read the same value are one product, so only the first of them that have the same activation are fused.
  */
 export function fuseActivations(graph: Graph): Fusions {
-  const readers = readersOf(graph);
+  const readers = listReaders(graph);
   const activationOf = (value: Value): ValueOf<'activation'> | undefined => {
     const [reader, ...others] = readers.get(value)!;
     return others.length === 0 && reader?.op === 'activation' && isSignSloped(reader.kind) ? reader : undefined;

@@ -1,5 +1,5 @@
 import type { Value } from '../../graph/operations.js';
-import { columnsOf, shift, WORD, type View } from './buffers.js';
+import { cutColumns, shift, WORD, type View } from './buffers.js';
 import type { CallList } from './call-list.js';
 import type { TablePlace, TablePlaces } from './tables.js';
 
@@ -71,7 +71,7 @@ function lowerSharedGather(
   for (const [i, { value, begin }] of lookups.entries())
     list.emit('addGradients', {
       rowNumbers: rowNumbers[i]!,
-      d: columnsOf(gradient(value), begin, width),
+      d: cutColumns(gradient(value), begin, width),
       width,
       gradients: shift(gradients, area * areaWords),
       areas: area === 0 ? areas : 0,
@@ -104,7 +104,7 @@ function lowerTableGather(
   };
   for (const [i, lookup] of table.lookups.entries()) {
     const { field, value, begin } = lookup;
-    const from = { ...shared, d: columnsOf(gradient(value), begin, width), isFirstField: i === 0 ? 1 : 0 };
+    const from = { ...shared, d: cutColumns(gradient(value), begin, width), isFirstField: i === 0 ? 1 : 0 };
     if (lookup.kind !== 'pooled') list.emit('gatherGradients', { ids: tables.ids(table, lookup), ...from, sharedFrom });
     else {
       const { offsets } = tables.itemsOf(field);

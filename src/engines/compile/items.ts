@@ -1,4 +1,4 @@
-import { domainName, isOfItems, isSameDomain, items, parentOf, type Domain } from '../../graph/domain.js';
+import { domainName, isOfItems, isSameDomain, items, parentDomain, type Domain } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Lookups } from '../../graph/lookups.js';
 import type { ItemSource, Pooling, ValueOf } from '../../graph/operations.js';
@@ -95,7 +95,7 @@ export function placeItems(
       field,
       maxItems,
       pooling,
-      rows: parentOf(domain),
+      rows: parentDomain(domain),
       counts,
       offsets: buffers.take(`offsets ${field}`, 'column', 1, maxRows * maxParents + 1),
       selected: listSelected(values, field).map((each) => ({

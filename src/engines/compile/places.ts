@@ -1,5 +1,5 @@
 import { BATCH, type Domain } from '../../graph/domain.js';
-import { readersOf, type Graph } from '../../graph/graph.js';
+import { listReaders, type Graph } from '../../graph/graph.js';
 import { findLookups, type Lookups } from '../../graph/lookups.js';
 import { parametersIn } from '../../graph/parameters-in.js';
 import type { OperationName, Parameter, Source, Value, ValueOf } from '../../graph/operations.js';
@@ -7,7 +7,7 @@ import { countElements } from '../../core/tensor.js';
 import { isCombined, placeCombined, type CombinedMatrices, type CombinedMatrix } from './combined.js';
 import { fuseActivations, fusedCode, type Fusions } from './fusion.js';
 import type { Matrix } from './matrix.js';
-import { columnsOf, createView, shift, roundUpTo8, roundUpTo4, type Buffers, type Ref, type View } from './buffers.js';
+import { cutColumns, createView, shift, roundUpTo8, roundUpTo4, type Buffers, type Ref, type View } from './buffers.js';
 
 /** A value and its gradient. */
 export interface Place {
@@ -156,7 +156,7 @@ const BY_FOURS: ReadonlySet<OperationName> = new Set<OperationName>([
  * activation that its operand's kernel applies has that operand's place.
  */
 function findParts(graph: Graph, lookups: Lookups, fusions: Fusions): ReadonlyMap<Value, Part> {
-  const readers = readersOf(graph);
+  const readers = listReaders(graph);
   const inPlace = new Set<Value>(lookups.values.filter((value) => value.op !== 'input' || !isColumn(value)));
   const parts = new Map<Value, Part>();
   for (const whole of graph.values) {
@@ -335,7 +335,7 @@ export class Places {
 
 /** Returns some columns of a place. */
 function columnsOfPlace({ value, gradient }: Place, begin: number, width: number): Place {
-  return { value: columnsOf(value, begin, width), gradient: columnsOf(gradient, begin, width) };
+  return { value: cutColumns(value, begin, width), gradient: cutColumns(gradient, begin, width) };
 }
 
 /** Returns the members of a group with the first column of each among all outputs. */

@@ -9,7 +9,7 @@ import { findMaxItems } from '../../tables/layout.js';
 import { BATCH, domainName, isOfItems, items, shared, sharedItems, type Domain } from '../../graph/domain.js';
 import { listOperands } from '../../graph/graph.js';
 import { isLoss, type Value, type ValueOf } from '../../graph/operations.js';
-import { columnsOf, createView, shift, type Buffer, type Buffers, type Ref, type View } from './buffers.js';
+import { cutColumns, createView, shift, type Buffer, type Buffers, type Ref, type View } from './buffers.js';
 import { CallList, type Call } from './call-list.js';
 import { lowerCombinations } from './combined.js';
 import type { Layout } from './layout.js';
@@ -237,7 +237,7 @@ class RankingLowering {
           tableSize,
           stride: x.ld,
           width,
-          y: columnsOf(y, begin, width),
+          y: cutColumns(y, begin, width),
           rows: domain,
         });
   }
@@ -305,7 +305,7 @@ class RankingLowering {
       accumulate: 0,
     });
     const product = { panelsAt, k: width, panels, rows, activation: 0, activatedPanels: 0, ...rest };
-    list.emit(products.product, { a: columnsOf(view(x), begin, width), c: out, ...product });
+    list.emit(products.product, { a: cutColumns(view(x), begin, width), c: out, ...product });
   }
 
   /** Returns the position of a group's split matrix. */

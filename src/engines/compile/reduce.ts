@@ -1,5 +1,5 @@
 import { computeReachability } from '../../graph/gradient-reachability.js';
-import { layerOf, type TensorProducts } from '../diagnosis.js';
+import { layerName, type TensorProducts } from '../diagnosis.js';
 import { tableTensor, type Clip } from '../engine.js';
 import { shift, WORD, type Buffers, type Ref } from './buffers.js';
 import type { CallList } from './call-list.js';
@@ -65,7 +65,7 @@ export function rangesByTensor(layout: Layout): readonly TensorRange[] {
   const dense = [...reach.parameters].map(([parameter, terms]): TensorRange => {
     const { at: begin, count } = places.range(parameter);
     return {
-      layer: layerOf(parameter.name),
+      layer: layerName(parameter.name),
       isShared: terms.size > 1,
       g: shift(at, begin.offset),
       areaWords,

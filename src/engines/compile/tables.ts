@@ -8,7 +8,7 @@ import { BATCH, type Domain } from '../../graph/domain.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Lookups } from '../../graph/lookups.js';
 import type { Value } from '../../graph/operations.js';
-import { columnsOf, createView, shift, type Buffers, type Ref, type View } from './buffers.js';
+import { cutColumns, createView, shift, type Buffers, type Ref, type View } from './buffers.js';
 import type { CallList, QuantizedKernel, TableRule } from './call-list.js';
 import { placeItems, POOLING_NUMBERS, takeBag, takeItemIds, type ItemsPlace } from './items.js';
 import { isOfTable, listLookups, type Lookup, type TableLookup } from './lookups.js';
@@ -282,7 +282,7 @@ export function lowerLookups(
       const { kind, width } = lookup;
       if (kind === 'factors') divideWeights(field);
       else {
-        const y = columnsOf(view(value), begin, width);
+        const y = cutColumns(view(value), begin, width);
         list.emit('copyColumns', { x: tables.column('number', field, width), y, rows, width, accumulate: 0 });
       }
       continue;
@@ -293,7 +293,7 @@ export function lowerLookups(
       format,
       looked: { at, stride, rows: tableSize },
     } = table;
-    const shared = { table: at, tableSize, stride, width, y: columnsOf(view(value), begin, width), rows };
+    const shared = { table: at, tableSize, stride, width, y: cutColumns(view(value), begin, width), rows };
     if (lookup.kind !== 'pooled') {
       list.emit(LOOKUPS[format].one, { ids: tables.ids(table, lookup), ...shared });
       continue;

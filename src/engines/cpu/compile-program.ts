@@ -7,7 +7,7 @@ import { createExchange } from './exchange.js';
 import { listExchanges } from './list-exchanges.js';
 import { placeLists } from './lists.js';
 import { createLoader } from './load.js';
-import { allocate, planCpuMemory, tableBytesOf } from './memory.js';
+import { allocate, planCpuMemory, countTableBytes } from './memory.js';
 import { instantiate, whyEmulated, type KernelModule } from './module.js';
 import { CpuProgram } from './program.js';
 import { CpuRankers } from './ranker.js';
@@ -82,11 +82,11 @@ export function activationBytes(plan: Plan): number {
     average,
   } = compiled;
   const denseWords = (average === undefined ? 1 : 2) * weightsCount + denseSlots.words;
-  return planCpuMemory(compiled, Infinity).bytes - BEGIN - denseWords * WORD - tableBytesOf(compiled);
+  return planCpuMemory(compiled, Infinity).bytes - BEGIN - denseWords * WORD - countTableBytes(compiled);
 }
 
 /** Returns the bytes of a plan's tables that are stored in memory of their own. */
 export function externalBytes(plan: Plan): number {
   const compiled = compileForSize(plan);
-  return tableBytesOf(compiled, planCpuMemory(compiled));
+  return countTableBytes(compiled, planCpuMemory(compiled));
 }

@@ -5,7 +5,7 @@ import { WORD } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
 import type { Kernels, OnExchange } from './kernels.js';
 import type { CpuMemory } from './memory.js';
-import { partOf, type Part } from './part-of.js';
+import { localRows, type Part } from './local-rows.js';
 import { ReplicatedTables } from './replicated-tables.js';
 import { RowStage } from './row-stage.js';
 import { ShardedTables } from './sharded-tables.js';
@@ -36,7 +36,7 @@ class PeerExchange {
   /** Returns this process's part of the rows of a pass. */
   own(begin: number, rows: number): Part {
     const { rank, size } = this.#layout.peers;
-    const part = partOf(rank, size, rows);
+    const part = localRows(rank, size, rows);
     return { begin: begin + part.begin, rows: part.rows };
   }
 
@@ -121,7 +121,7 @@ class PeerExchange {
   /** All-gathers a column, in rank order. */
   column(own: Float32Array, all: Float32Array): void {
     const { peers } = this.#layout;
-    const bytes = Float64Array.from({ length: peers.size }, (_, r) => partOf(r, peers.size, all.length).rows * WORD);
+    const bytes = Float64Array.from({ length: peers.size }, (_, r) => localRows(r, peers.size, all.length).rows * WORD);
     this.#onExchange('predictions');
     peers.allGather(own, all, bytes);
   }

@@ -1,7 +1,7 @@
 import { column, type Batch } from '../../core/batch.js';
 import { userError } from '../../core/errors.js';
 import { WORD } from '../compile/buffers.js';
-import { itemsOf, loadOffsets, type ItemWords } from '../state/items.js';
+import { countItems, loadOffsets, type ItemWords } from '../state/items.js';
 import { MAX_BYTES, PAGE_BYTES } from './module.js';
 
 /** A bag whose items have their own row indices in a sharded table: the index of its addresses. */
@@ -55,7 +55,7 @@ export function createItemLoader(
   return {
     load(batch, from, rows) {
       let at = Math.ceil(begin / WORD);
-      const sizes = stored.map((field) => itemsOf(column(batch, field, 'list'), from, rows));
+      const sizes = stored.map((field) => countItems(column(batch, field, 'list'), from, rows));
       reserve(
         sizes.reduce((end, size) => end + size * WORD, at * WORD),
         batch,
@@ -75,7 +75,7 @@ export function createItemLoader(
       }
       for (const { field, bag } of numbered) {
         words[bag + 1] = words[factorsOf.get(field)!]!;
-        words[bag] = store(itemsOf(column(batch, field, 'list'), from, rows)) * WORD;
+        words[bag] = store(countItems(column(batch, field, 'list'), from, rows)) * WORD;
       }
     },
   };
@@ -83,7 +83,7 @@ export function createItemLoader(
 
 function tooManyItems({ rows, columns }: Batch, missing: number): Error {
   const counts = [...columns].flatMap(([field, each]) =>
-    each.type === 'list' ? [[field, itemsOf(each, 0, rows)] as const] : [],
+    each.type === 'list' ? [[field, countItems(each, 0, rows)] as const] : [],
   );
   counts.sort(([, a], [, b]) => b - a);
   const list = counts.slice(0, 3).map(([field, count]) => `'${field}' with ${count}`);

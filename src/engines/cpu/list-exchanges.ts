@@ -2,7 +2,7 @@ import { WORD } from '../compile/buffers.js';
 import type { Exchanges } from './kernels.js';
 import type { Layout } from '../compile/layout.js';
 import type { CpuMemory } from './memory.js';
-import { partOf } from './part-of.js';
+import { localRows } from './local-rows.js';
 import { createFloatScratch } from './scratch-array.js';
 import type { TeamWatch } from './team.js';
 
@@ -41,7 +41,7 @@ export function listExchanges(
 
     gather(...columns) {
       const [width, rows] = [columns.length / 3, doubles[wordAt(part!) / 2]!];
-      const parts = Array.from({ length: peers.size }, (_, rank) => partOf(rank, peers.size, rows));
+      const parts = Array.from({ length: peers.size }, (_, rank) => localRows(rank, peers.size, rows));
       const own = out(width * parts[peers.rank]!.rows);
       let to = 0;
       for (let c = 0; c < columns.length; c += 3) {

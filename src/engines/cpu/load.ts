@@ -1,7 +1,7 @@
 import { column, type Batch } from '../../core/batch.js';
 import type { Layout } from '../compile/layout.js';
 import { createColumnLoader } from '../state/columns.js';
-import { domainRows, itemsOf, itemWords } from '../state/items.js';
+import { domainRows, countItems, itemWords } from '../state/items.js';
 import { interpolateRows } from '../../tables/interpolate-rows.js';
 import { createItemLoader } from './items.js';
 import type { CpuMemory } from './memory.js';
@@ -40,7 +40,7 @@ export function createLoader(of: Layout, { memory, plan, mover, image: { words, 
     // One hash table contains the distinct rows of a step, for all its passes.
     for (const { at, most, numIds, ofItems } of first === undefined ? [] : keyCounts) {
       let keys = numIds * first!;
-      for (const field of ofItems) keys += itemsOf(column(batch, field, 'list'), 0, batch.rows);
+      for (const field of ofItems) keys += countItems(column(batch, field, 'list'), 0, batch.rows);
       words[at] = Math.min(most, keys);
     }
     return domains.slice(1).map((domain) => domainRows(domain, batch, begin, rows));

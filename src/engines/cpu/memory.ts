@@ -89,7 +89,7 @@ function listSharedTables(
  * Returns the bytes of a program's tables, with optimizer state and spare rows: of all, or of those in their own
  * memory.
  */
-export function tableBytesOf({ tables }: Layout, plan?: MemoryPlan): number {
+export function countTableBytes({ tables }: Layout, plan?: MemoryPlan): number {
   return tables.all
     .filter((table) => plan === undefined || isExternal(table, plan))
     .reduce((sum, { at: { buffer }, stride }) => sum + (buffer.rows as number) * stride * WORD, 0);

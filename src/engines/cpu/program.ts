@@ -6,7 +6,7 @@ import { maskKeyFrom, streamKey } from '../../core/random.js';
 import type { View } from '../compile/buffers.js';
 import type { Compiled } from '../compile/compile.js';
 import type { ListName } from '../compile/lists.js';
-import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
+import { createGateSums, assembleDiagnosis, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import {
   refusedLosses,
   type Attended,
@@ -39,7 +39,7 @@ import { watchUpdates } from '../state/watch-updates.js';
 import { combineTerms, countedRows, meanLosses, splitRows } from '../step-rows.js';
 import type { Exchange } from './exchange.js';
 import type { Loader } from './load.js';
-import type { Part } from './part-of.js';
+import type { Part } from './local-rows.js';
 import type { CpuRankers } from './ranker.js';
 import type { Team } from './team.js';
 
@@ -376,7 +376,7 @@ export class CpuProgram implements Program {
     this.#team.run('tensorProducts', batch.rows);
     const products = productsOfTensors.read(this.#image);
     const squares = watchUpdates(this.#compiled, this.#store, this.#image);
-    return (weights) => diagnosisOf(products, weights, squares(), gates.uses(peers));
+    return (weights) => assembleDiagnosis(products, weights, squares(), gates.uses(peers));
   }
 
   /** Decides the weight of each term's gradient from the products between the gradients. */

@@ -5,7 +5,7 @@ import type { OnExchange } from './kernels.js';
 import type { CpuMemory } from './memory.js';
 import type { RowStage } from './row-stage.js';
 import { createFloatScratch, createWordScratch } from './scratch-array.js';
-import { segmentsOf } from './segments.js';
+import { computeSegments } from './segments.js';
 
 /** The tables that every process of a step stores: all-gathers the gradients of their rows. */
 export class ReplicatedTables {
@@ -36,7 +36,7 @@ export class ReplicatedTables {
     const counts = new Uint32Array(peers.size * own.length);
     this.#onExchange('small tables');
     peers.allGather(own, counts);
-    const segments = segmentsOf(counts, this.#tables);
+    const segments = computeSegments(counts, this.#tables);
     const ownRows = this.#takeOwnRows(segments.rows.bytes[peers.rank]! / WORD);
     this.#copy(ownRows, ({ gathered: { distinct } }, t) => {
       const begin = wordAt(distinct);

@@ -1,4 +1,4 @@
-import type { Part } from './part-of.js';
+import type { Part } from './local-rows.js';
 import { fillPlace, hashWord, idAt, indexWords, probe } from '../../core/hash-index.js';
 import { createIndexScratch, createWordScratch } from './scratch-array.js';
 

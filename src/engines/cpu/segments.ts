@@ -22,7 +22,7 @@ export interface Segments {
  * Computes the segments of rows.
  * @param counts numbers of rows, by process and then by table
  */
-export function segmentsOf(counts: Uint32Array, tables: readonly { readonly width: number }[]): Segments {
+export function computeSegments(counts: Uint32Array, tables: readonly { readonly width: number }[]): Segments {
   return {
     rows: extentOf(
       counts,

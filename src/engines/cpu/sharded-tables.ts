@@ -5,11 +5,11 @@ import type { Layout } from '../compile/layout.js';
 import type { TablePlace } from '../compile/tables.js';
 import type { OnExchange } from './kernels.js';
 import type { CpuMemory } from './memory.js';
-import type { Part } from './part-of.js';
+import type { Part } from './local-rows.js';
 import { RowFinder } from './row-finder.js';
 import type { RowStage } from './row-stage.js';
 import { createFloatScratch, createWordScratch } from './scratch-array.js';
-import { segmentsOf, type Segments } from './segments.js';
+import { computeSegments, type Segments } from './segments.js';
 
 /**
  * The tables whose rows are sharded among the processes of a step: fetches the rows that this process looks up from
@@ -101,8 +101,8 @@ export class ShardedTables {
     const bytes = new Float64Array(size).fill(this.#tables.length * WORD);
     this.#onExchange('row numbers');
     this.#layout.peers.allToAll(requested, bytes, served, bytes);
-    this.#requested = segmentsOf(requested, this.#tables);
-    this.#served = segmentsOf(served, this.#tables);
+    this.#requested = computeSegments(requested, this.#tables);
+    this.#served = computeSegments(served, this.#tables);
   }
 
   #exchangeRequests(): void {
@@ -172,6 +172,6 @@ export class ShardedTables {
   }
 
   #segmentsOf(countOf: (r: number, t: number) => number): Segments {
-    return segmentsOf(this.#countsOf(countOf), this.#tables);
+    return computeSegments(this.#countsOf(countOf), this.#tables);
   }
 }

@@ -75,7 +75,7 @@ function sumCounts(
 
 /** Returns the number of rows that a domain has for `rows` rows of a batch from `begin` on. */
 export function domainRows(domain: Domain, batch: Batch, begin: number, rows: number): number {
-  if (domain.kind === 'items') return itemsOf(column(batch, domain.field, 'list'), begin, rows);
+  if (domain.kind === 'items') return countItems(column(batch, domain.field, 'list'), begin, rows);
   if (domain.kind === 'selected') {
     const { offsets } = column(batch, domain.field, 'list');
     return selectedOffsets(offsets.subarray(begin, begin + rows + 1), domain.count)[rows]!;
@@ -85,6 +85,6 @@ export function domainRows(domain: Domain, batch: Batch, begin: number, rows: nu
 }
 
 /** Returns the number of items of `rows` rows from `begin` on. */
-export function itemsOf({ offsets }: BagColumn, begin: number, rows: number): number {
+export function countItems({ offsets }: BagColumn, begin: number, rows: number): number {
   return offsets[begin + rows]! - offsets[begin]!;
 }

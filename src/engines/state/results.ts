@@ -6,7 +6,7 @@ import { countWords, type Ref, type View } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
 import type { TablePlace } from '../compile/tables.js';
 import { tableTensor, type StepResult, type TermLoss } from '../engine.js';
-import { gramianOf } from '../step-rows.js';
+import { unpackGramian } from '../step-rows.js';
 import type { Image } from './image.js';
 import { domainRows } from './items.js';
 import type { Store } from './store.js';
@@ -84,7 +84,7 @@ export function readGramian(
 ): Float64Array {
   if (at === undefined) throw new Error('the plan does not combine terms');
   const begin = wordAt(at) / 2;
-  return gramianOf(areas, doubles.subarray(begin, begin + (count * areas * (areas + 1)) / 2));
+  return unpackGramian(areas, doubles.subarray(begin, begin + (count * areas * (areas + 1)) / 2));
 }
 
 /**

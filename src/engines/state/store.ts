@@ -5,7 +5,7 @@ import { NO_MOVED_ROWS, type RowMover } from '../../tables/moved-rows.js';
 import { shift, type Ref } from '../compile/buffers.js';
 import type { Layout } from '../compile/layout.js';
 import type { TablePlace } from '../compile/tables.js';
-import { changesOf, type TableChanges } from '../../tables/row-changes.js';
+import { findChanges, type TableChanges } from '../../tables/row-changes.js';
 import { tableTensor, type ProgramState } from '../engine.js';
 import { refuseOtherTensors, type Shapes } from '../restore.js';
 import { drawParameter } from '../weights.js';
@@ -108,7 +108,7 @@ export class Store {
    */
   changeRows(changes: TableChanges, step: number): void {
     for (const table of this.#layout.tables.all) {
-      const own = changesOf(table, changes);
+      const own = findChanges(table, changes);
       const used = this.#usedRows.get(table.name);
       if (own === undefined || used === undefined) continue;
       changeTableRows(this.#layout, this.#image, table, own, step);

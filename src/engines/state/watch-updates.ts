@@ -1,7 +1,7 @@
 import type { Graph } from '../../graph/graph.js';
 import type { Layout } from '../compile/layout.js';
 import type { TablePlace } from '../compile/tables.js';
-import { layerOf } from '../diagnosis.js';
+import { layerName } from '../diagnosis.js';
 import { tableTensor } from '../engine.js';
 import type { Image, TableRows } from './image.js';
 import type { Store } from './store.js';
@@ -30,7 +30,7 @@ export function watchUpdates(
       for (let i = 0; i < from.length; i++) sum += (to[i]! - from[i]!) ** 2;
       squares.set(layer, sum);
     };
-    for (const { parameter, data } of before) add(layerOf(parameter.name), data, store.tensorOf(parameter).data);
+    for (const { parameter, data } of before) add(layerName(parameter.name), data, store.tensorOf(parameter).data);
     for (const { table, numbers, data } of rows)
       add(tableTensor(table.name), data, copyRows(rowsOf(table), table, numbers));
     const dealt = tables.trained.filter(({ isSharded }) => isSharded).map(({ name }) => tableTensor(name));

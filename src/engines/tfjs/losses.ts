@@ -40,7 +40,7 @@ const ROW_LOSSES: LossTable = {
 };
 
 /** Computes the mean of a loss over the rows of its mask, 0 if there are none, and their number. */
-export function lossOf(value: LossValue, run: Execution): LossTensors {
+export function computeLoss(value: LossValue, run: Execution): LossTensors {
   const { tf, get, isTraining, constant } = run;
   // The table's entry for `value.op` takes that operation's value.
   const rowLoss = ROW_LOSSES[value.op] as RowLoss<LossName>;

@@ -11,7 +11,7 @@ import type { TensorFlow } from './backend.js';
 import type { Execution } from './execution.js';
 import { withGradients } from './gradients.js';
 import { uploadInputs, uploadLabel, withSegments, type Input } from './inputs.js';
-import { lossOf, type LossTensors } from './losses.js';
+import { computeLoss, type LossTensors } from './losses.js';
 import { execute } from './operations.js';
 import { readAll, type Numbers } from './read-all.js';
 
@@ -164,7 +164,7 @@ class GraphRunner implements Runner {
         });
         return {
           predictions: keepValues(this.#lookedAt.predictions, execution, keep),
-          losses: terms.map(({ loss }) => keepLoss(lossOf(loss, execution), keep)),
+          losses: terms.map(({ loss }) => keepLoss(computeLoss(loss, execution), keep)),
         };
       }),
     );
@@ -203,7 +203,7 @@ class GraphRunner implements Runner {
         dropoutMask: (name, rate, rows, width) => uploadMask(tf, settings, name, rate, [rows, width]),
       });
       looked = keepValues(this.#lookedAt[looksAt], execution, keep);
-      const found = terms.map((term) => lossOf(term.loss, execution));
+      const found = terms.map((term) => computeLoss(term.loss, execution));
       losses = found.map((each) => keepLoss(each, keep));
       return this.#minimized(found, termWeights, counted);
     };

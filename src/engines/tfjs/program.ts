@@ -4,7 +4,7 @@ import type { HostTensor } from '../../core/tensor.js';
 import type { TableChanges } from '../../tables/row-changes.js';
 import type { Parameter } from '../../graph/operations.js';
 import { exchanged } from '../average.js';
-import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
+import { createGateSums, assembleDiagnosis, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import {
   refusedLosses,
   type Evaluation,
@@ -170,7 +170,7 @@ export class TensorFlowProgram implements Program {
     });
     const products = this.#host.products();
     const squares = this.#host.watchUpdates();
-    return (weights) => diagnosisOf(products, weights, squares(), gates.uses());
+    return (weights) => assembleDiagnosis(products, weights, squares(), gates.uses());
   }
 
   /** Decides the weight of each term's gradient, if terms are combined. */

@@ -7,7 +7,7 @@ import type { ListName } from '../compile/lists.js';
 import type { TablePlace } from '../compile/tables.js';
 import { isRef, putExtra } from './arguments.js';
 import type { DeviceCall, Expansion, ListCall, Recording } from './kernel.js';
-import { kernelOf } from './kernels.js';
+import { findKernel } from './kernels.js';
 import { listFields } from './lists/listed-fields.js';
 import type { DeviceMemory } from './memory.js';
 import { inGroups } from './phase-order.js';
@@ -15,7 +15,7 @@ import { planCall, type Planned } from './planned.js';
 import { ownShader, rowsShader, type Shader } from './shader.js';
 import { inSharedDispatches } from './shared-dispatches.js';
 import { MAX_CALLS } from './wgsl/prelude.js';
-import { workgroupsInTurn, workgroupsOf, type Workgroups } from './workgroups.js';
+import { workgroupsInTurn, countWorkgroups, type Workgroups } from './workgroups.js';
 
 /** One dispatch: a shader, the arguments of its calls, and its workgroups. */
 export interface Dispatch {
@@ -87,7 +87,7 @@ function assignScratch({ lists, passRows, maxRowsOf }: Compiled): {
   let end = 0;
   for (const call of Object.values(lists).flat()) {
     if (call.kernel === 'barrier') continue;
-    const kernel = kernelOf(nameOf(call));
+    const kernel = findKernel(nameOf(call));
     if (kernel.form !== 'expanded' || kernel.scratch === undefined) continue;
     const domain = call.operands.find((operand) => typeof operand === 'object' && 'kind' in operand);
     const maxRows = domain === undefined || domain.kind === 'batch' ? passRows : maxRowsOf(domain);
@@ -113,7 +113,7 @@ function inDispatches(calls: readonly Planned[], maxGroups: number): Dispatch[] 
       shader: ownShader(kernels),
       arguments: all.map(({ words }) => words),
       tableBuffer: all.find(({ tableBuffer }) => tableBuffer !== undefined)?.tableBuffer,
-      workgroups: workgroupsOf(all, maxGroups),
+      workgroups: countWorkgroups(all, maxGroups),
     };
   });
 }
@@ -147,7 +147,7 @@ function inTurn(calls: readonly Planned[], maxGroups: number): Dispatch[] {
 /** Returns the calls that one call of a list becomes on a device. */
 function expand(call: Call, recording: Recording): Expansion {
   const name = nameOf(call);
-  const kernel = kernelOf(name);
+  const kernel = findKernel(name);
   if (kernel.form === 'expanded') return kernel.expand(listCallOf(call), recording);
   return { calls: [{ of: { name, names: argumentNames(name), kernel }, operands: call.operands }] };
 }

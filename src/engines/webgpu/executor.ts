@@ -11,7 +11,7 @@ import { createRecorder } from './dispatches.js';
 import { createListEncoder, type ListEncoder } from './encoder.js';
 import type { ListWatch } from './lists/index-lists.js';
 import { Loader } from './load.js';
-import { layOutDevice, resultsOf, type DeviceMemory } from './memory.js';
+import { layOutDevice, listResults, type DeviceMemory } from './memory.js';
 import type { DispatchTime } from './pass-times.js';
 import { createPosts, type Posts } from './posts.js';
 import { createTableTransfers, type TableTransfers } from './table-transfers.js';
@@ -142,7 +142,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
   const posts = createPosts(gpu, compiled, memory, buffers);
   const lists = createListEncoder(gpu, recorder, loader, buffers);
   const parts = { gpu, watch, loader, lists, transfers, posts };
-  const results = resultsOf(compiled);
+  const results = listResults(compiled);
   const { at: tensorsAt, count } = compiled.productsOfTensors;
   const tensorProducts = tensorsAt === undefined ? [] : [{ at: tensorsAt, words: 2 * count }];
   let isRefused = false;

@@ -1,5 +1,5 @@
 import type { Batch } from '../../core/batch.js';
-import { changesOf, type TableChanges } from '../../tables/row-changes.js';
+import { findChanges, type TableChanges } from '../../tables/row-changes.js';
 import { countWords, type Role } from '../compile/buffers.js';
 import type { Compiled } from '../compile/compile.js';
 import type { ProgramState } from '../engine.js';
@@ -144,7 +144,7 @@ export class HostState {
   #applyChanges(changes: TableChanges, step: number): void {
     this.#store.changeRows(changes, step);
     for (const table of this.#compiled.tables.all) {
-      const own = changesOf(table, changes);
+      const own = findChanges(table, changes);
       if (own === undefined || table.initialRows === undefined) continue;
       const rows = new Uint32Array(own.cleared.length + own.admitted.length);
       rows.set(own.cleared);

@@ -1,5 +1,5 @@
 import type { Batch } from '../../core/batch.js';
-import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
+import { createGateSums, assembleDiagnosis, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import type { Program } from '../engine.js';
 import { readDenseGradients, readTableGradients } from '../state/results.js';
 import { watchUpdates } from '../state/watch-updates.js';
@@ -10,7 +10,7 @@ import {
   forEachPass,
   load,
   predictedRanges,
-  rangeOf,
+  viewRange,
 } from './passes.js';
 import type { Session } from './session.js';
 
@@ -68,7 +68,7 @@ export async function diagnose(
   const ones = graphWeights.map(() => 1);
   await forEachPass(session, batch, true, async (rows, pass) => {
     words.prepare(progress.step, pass, ones, counted);
-    const ranges = shares.map(({ view, experts }) => rangeOf(view, rows, experts));
+    const ranges = shares.map(({ view, experts }) => viewRange(view, rows, experts));
     await executor.run('diagnosis', rows, ranges);
     for (const { name, view } of shares) gates.add(name, image.floats.subarray(image.wordAt(view)), view.ld, rows);
   });
@@ -84,6 +84,6 @@ export async function diagnose(
   const squares = watchUpdates(compiled, store, image);
   return async (weights) => {
     await host.readBack();
-    return diagnosisOf(products, weights, squares(), gates.uses());
+    return assembleDiagnosis(products, weights, squares(), gates.uses());
   };
 }

@@ -75,7 +75,7 @@ export interface DeviceCall {
 }
 
 /** Returns a call with operands by name. */
-export function callOf<Name extends string>(
+export function createCall<Name extends string>(
   of: Named<RowKernel | OwnKernel, readonly Name[]>,
   operands: Readonly<Record<Name, Operand>>,
   extra: Extra = {},

@@ -49,7 +49,7 @@ const KERNELS: KernelsFor<
 const RULE_KERNELS = ruleKernels();
 
 /** Returns the kernel of a call in a list. */
-export function kernelOf(name: KernelName): Kernel {
+export function findKernel(name: KernelName): Kernel {
   const kernel = name in KERNELS ? KERNELS[name as keyof typeof KERNELS] : RULE_KERNELS.get(name);
   if (kernel === undefined) throw new Error(`no kernel '${name}' for WebGPU`);
   return kernel;

@@ -43,7 +43,7 @@ export interface DeviceMemory {
 }
 
 /** Returns what the host reads of a step: losses, norms and products of gradients. */
-export function resultsOf({ terms, norms, products, areas }: Compiled): readonly { at: Ref; words: number }[] {
+export function listResults({ terms, norms, products, areas }: Compiled): readonly { at: Ref; words: number }[] {
   const { at, count } = products;
   return [
     ...[...terms.values()].map(({ loss }) => ({ at: loss, words: 4 })),
@@ -98,7 +98,7 @@ export function layOutDevice(compiled: Compiled, maxWords: number): DeviceMemory
   placeAll(tables.all.map(({ count }) => count));
   for (const { distinct } of tables.all) place(distinct.buffer, Object.keys(LIST_WORDS).length);
   const uploadWords = end;
-  placeAll(resultsOf(compiled).map(({ at }) => at));
+  placeAll(listResults(compiled).map(({ at }) => at));
   const download = { at: uploadWords, words: end - uploadWords };
   // Index lists locate values and gradients alike, so inputs are in the same order in both.
   const inputs = lookedUpPlaces(compiled);

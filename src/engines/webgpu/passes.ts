@@ -59,13 +59,13 @@ export async function runPasses(
 }
 
 /** Returns the range from the first row of a view to the first `width` columns of the last. */
-export function rangeOf(view: View, rows: number, width = 1): Range {
+export function viewRange(view: View, rows: number, width = 1): Range {
   return { at: view, words: (rows - 1) * view.ld + width };
 }
 
 /** Returns the ranges of all predictions of some rows. */
 export function predictedRanges({ compiled: { predictions } }: Session, rows: number): readonly Range[] {
-  return [...predictions.values()].map((view) => rangeOf(view, rows));
+  return [...predictions.values()].map((view) => viewRange(view, rows));
 }
 
 /** Copies the predictions of some rows from the image. */

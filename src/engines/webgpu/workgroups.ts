@@ -93,7 +93,7 @@ function perRows<Result>(
  * Returns the workgroups of calls that share a dispatch, at most `maxGroups`. What does not depend on index lists is
  * computed once for consecutive passes with the same rows.
  */
-export function workgroupsOf(calls: readonly Planned[], maxGroups: number): Workgroups {
+export function countWorkgroups(calls: readonly Planned[], maxGroups: number): Workgroups {
   const known = perRows(calls, (rows, listOf) => knownSize(calls, rows, listOf));
   const found: [number, number, number] = [0, calls.length, 1];
   return (rows, listOf) => {

@@ -4,11 +4,11 @@ import type { Emit } from './emission.js';
 import { emitGru } from './gru.js';
 import { indexInRow, itemRange, withZeros } from './items.js';
 import { ELEMENT_TYPES } from './messages.js';
-import { padded, rowsOf } from './padded.js';
+import { padded, findRows } from './padded.js';
 
 /** Operations on the items of sequences, and on the rows of `split`. */
 export const ITEM_OPERATIONS: { readonly [Name in ItemOperation]: Emit<Name> } = {
-  expand: ({ x, rows }, emission) => emission.onnx.node('Gather', [emission.of(x), rowsOf(rows, emission).rowOf]),
+  expand: ({ x, rows }, emission) => emission.onnx.node('Gather', [emission.of(x), findRows(rows, emission).rowOf]),
 
   segmentPool({ x, of: pooling, weights }, emission) {
     const { onnx } = emission;
@@ -38,7 +38,7 @@ export const ITEM_OPERATIONS: { readonly [Name in ItemOperation]: Emit<Name> } =
 
   shift({ x, by, width, rows }, emission) {
     const { onnx, of } = emission;
-    const items = rowsOf(rows, emission);
+    const items = findRows(rows, emission);
     const distance = onnx.number(by, 'int64');
     const from = onnx.node('Sub', [indexInRow(onnx, items), distance]);
     const isThere = onnx.node('And', [
@@ -51,7 +51,7 @@ export const ITEM_OPERATIONS: { readonly [Name in ItemOperation]: Emit<Name> } =
 
   itemPosition({ rows }, emission) {
     const { onnx } = emission;
-    const items = rowsOf(rows, emission);
+    const items = findRows(rows, emission);
     const later = onnx.node('Sub', [onnx.node('Gather', [items.counts, items.rowOf]), indexInRow(onnx, items)]);
     const position = onnx.node('Cast', [onnx.node('Sub', [later, onnx.number(1, 'int64')])], {
       to: ELEMENT_TYPES.float,

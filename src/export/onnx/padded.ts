@@ -11,7 +11,7 @@ export interface Padded extends Pick<PaddedItems, 'unpad' | 'counts'> {
 }
 
 /** Returns the items of a domain. */
-export function rowsOf(domain: Domain, { onnx, itemRows }: Emission): ItemRows {
+export function findRows(domain: Domain, { onnx, itemRows }: Emission): ItemRows {
   if (!isOfItems(domain)) throw new Error(`no items in rows of ${domain.kind}`);
   const rows = itemRows(domain.field);
   return domain.kind === 'items' ? rows : selectedRows(onnx, rows, domain.count);
@@ -21,7 +21,7 @@ export function rowsOf(domain: Domain, { onnx, itemRows }: Emission): ItemRows {
 export function padded(domain: Domain, emission: Emission): Padded {
   const { onnx, of } = emission;
   if (domain.kind !== 'blocks') {
-    const items = paddedItems(onnx, rowsOf(domain, emission));
+    const items = paddedItems(onnx, findRows(domain, emission));
     return {
       isItem: () => items.isItem(),
       counts: () => items.counts(),

@@ -1,6 +1,6 @@
 import type { SearchOperation } from '../../graph/operations.js';
 import type { Emit } from './emission.js';
-import { rowsOf } from './padded.js';
+import { findRows } from './padded.js';
 import { indexInRow, lastItems } from './items.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
@@ -12,7 +12,7 @@ const LOWEST = -3.4028234663852886e38;
 export const SEARCH_OPERATIONS: { readonly [Name in SearchOperation]: Emit<Name> } = {
   itemProduct({ x, query, rows }, emission) {
     const { onnx, of } = emission;
-    const queries = onnx.node('Gather', [of(query), rowsOf(rows, emission).rowOf]);
+    const queries = onnx.node('Gather', [of(query), findRows(rows, emission).rowOf]);
     return onnx.node('ReduceSum', [onnx.node('Mul', [of(x), queries]), onnx.ints(1)], { keepdims: 1 });
   },
 
@@ -21,7 +21,7 @@ export const SEARCH_OPERATIONS: { readonly [Name in SearchOperation]: Emit<Name>
     const matrix = onnx.tensor(projection.name, weights(projection));
     const hash = (value: string): string =>
       asFloat(onnx, onnx.node('Less', [onnx.node('MatMul', [value, matrix]), onnx.number(0, 'float')]));
-    const queries = onnx.node('Gather', [hash(of(query)), rowsOf(rows, emission).rowOf]);
+    const queries = onnx.node('Gather', [hash(of(query)), findRows(rows, emission).rowOf]);
     const matches = asFloat(onnx, onnx.node('Equal', [hash(of(x)), queries]));
     return onnx.node('ReduceSum', [matches, onnx.ints(1)], { keepdims: 1 });
   },
@@ -29,7 +29,7 @@ export const SEARCH_OPERATIONS: { readonly [Name in SearchOperation]: Emit<Name>
   // TopK returns the first of equal elements, so rows have their newest item first.
   selectTop({ scores, rows }, emission) {
     const { onnx, of } = emission;
-    const [all, selected] = [rowsOf(scores.rows, emission), rowsOf(rows, emission)];
+    const [all, selected] = [findRows(scores.rows, emission), findRows(rows, emission)];
     const one = onnx.ints(1);
     const columnOf = (x: string): string => onnx.node('Unsqueeze', [x, one]);
     const longest = (counts: string): string =>
@@ -56,7 +56,7 @@ export const SEARCH_OPERATIONS: { readonly [Name in SearchOperation]: Emit<Name>
 
   gatherItems({ x, positions, rows }, emission) {
     const { onnx, of } = emission;
-    const lasts = onnx.node('Gather', [lastItems(onnx, rowsOf(x.rows, emission)), rowsOf(rows, emission).rowOf]);
+    const lasts = onnx.node('Gather', [lastItems(onnx, findRows(x.rows, emission)), findRows(rows, emission).rowOf]);
     const later = onnx.node('Cast', [onnx.node('Reshape', [of(positions), onnx.ints(-1)])], {
       to: ELEMENT_TYPES.int64,
     });

@@ -9,7 +9,7 @@ import { parseGrowth, restoreGrowth, startGrowth } from '../vocabulary/growth-st
 import { countTexts, textsSchema, toTextTable } from '../vocabulary/stored-texts.js';
 import { firstTexts } from '../vocabulary/string-pool.js';
 import { createTextTable, type TextTable } from '../vocabulary/text-table.js';
-import { capacityOf, isServedTokens, tokenTableBytes, type ServedTokens } from '../vocabulary/token-table.js';
+import { tokenCapacity, isServedTokens, tokenTableBytes, type ServedTokens } from '../vocabulary/token-table.js';
 import { createTextFinder, createUtf8Writer } from '../vocabulary/utf8.js';
 import type { Encoder, Encoding } from '../feature.js';
 import { defineEncoding } from './encoding.js';
@@ -128,7 +128,7 @@ function servedEncoder({ first, table: tokens }: ServedTokens): Encoder {
   const utf8 = createUtf8Writer();
   let table = tokens;
   return {
-    rows: capacityOf(tokens) + 1,
+    rows: tokenCapacity(tokens) + 1,
     usedRows: first.offsets.length,
     rule: { kind: 'text', texts: first, empty: 0, cells: 1 },
     vocabularyBytes: tokenTableBytes(tokens),

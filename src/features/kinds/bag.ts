@@ -1,5 +1,5 @@
 import type { ChunkRows } from '../../chunks/chunk.js';
-import { itemsOf, JSON_ITEM, type Column, type Items, type Lists } from '../../chunks/column.js';
+import { listItems, JSON_ITEM, type Column, type Items, type Lists } from '../../chunks/column.js';
 import type { BagItems } from '../../chunks/bag-buffer.js';
 import { column as columnOf } from '../../core/batch.js';
 import { looksLikeJson, parseJsonBag } from '../bag-json.js';
@@ -193,7 +193,7 @@ export function listReading(name: string, form: ListForm, cells: CellOptions): L
     const cut = clean === undefined && column.utf8 !== undefined ? cutLists(rows, column.utf8, form) : undefined;
     if (cut !== undefined) return cut;
     const listAt =
-      lists === undefined ? (row: number) => column.listAt?.(row, form) : (row: number) => itemsOf(lists, row);
+      lists === undefined ? (row: number) => column.listAt?.(row, form) : (row: number) => listItems(lists, row);
     const builder = new ListBuilder(rows.count);
     for (let row = 0; row < rows.count; row++) {
       try {

@@ -2,7 +2,7 @@ import type { Column } from '../../chunks/column.js';
 import { BadValue, type Fit } from '../feature.js';
 import { listReader, ListFitter, type ItemEncoder } from './bag.js';
 import type { FieldOf, Kind, ListReading } from './kind.js';
-import { itemNumberReader, itemReader, numberColumnsOf, ITEM } from './one-value.js';
+import { itemNumberReader, itemReader, listNumberColumns, ITEM } from './one-value.js';
 
 // Items of sequences. Their lists are computed (`features/sequence.ts`): selected, in order, aligned with other fields.
 
@@ -45,7 +45,7 @@ export const itemNumber: Kind<'itemNumber'> = {
     const encoder = {
       encode: (text: string) => encode(present(text)),
       direct,
-      numberColumns: numberColumnsOf([ITEM], field),
+      numberColumns: listNumberColumns([ITEM], field),
     };
     return listReader(ofItems(field), listMembers.lists(field), itemNumberReader(encoder), (weights) => {
       if (zeros.length < weights.length) zeros = new Uint32Array(weights.length);

@@ -6,7 +6,7 @@ import type { EncodedField, Encoder, Field, Fit, Source } from '../feature.js';
 import * as all from './all.js';
 import { listReading } from './bag.js';
 import type { FieldFitter, Kind, RawReading, ReadColumns, StoredColumn } from './kind.js';
-import { numberColumnsOf } from './one-value.js';
+import { listNumberColumns } from './one-value.js';
 
 /** Returns the kind of a field, whose methods take fields of that kind. */
 function kindOf({ kind }: Pick<Field, 'kind'>): Kind<Field['kind']> {
@@ -91,7 +91,7 @@ export function rawReadings(field: Field, reading: Encoder | Fit): readonly RawR
   const { columns, computed, cells = {} } = field;
   if (computed !== undefined) return computed.sources.map((source) => sourceReading(source, cells));
   const form = kindOf(field).rawForm(field, reading);
-  const isNumber = numberColumnsOf(columns, reading).length > 0;
+  const isNumber = listNumberColumns(columns, reading).length > 0;
   return columns.map((column) => ({ column, form, isNumber, lists: kindOf(field).lists?.(field) }));
 }
 

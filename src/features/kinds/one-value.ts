@@ -35,7 +35,7 @@ export function oneValueKind(
     takesLists: false,
     isCompared: false,
     reader: (field) =>
-      oneValueReader(field.columns, { ...field, numberColumns: numberColumnsOf(field.columns, field) }, (block) =>
+      oneValueReader(field.columns, { ...field, numberColumns: listNumberColumns(field.columns, field) }, (block) =>
         target(block, field.name),
       ),
     rawForm: ({ columns }, { direct }) =>
@@ -45,7 +45,7 @@ export function oneValueKind(
 }
 
 /** Returns the columns of a field that are read as numbers: all if its values are numbers, or none. */
-export function numberColumnsOf(
+export function listNumberColumns(
   columns: readonly string[],
   { direct, readsNumbers }: Pick<Encoder, 'readsNumbers'> & { readonly direct?: { readonly cell: string } | undefined },
 ): readonly string[] {
@@ -130,7 +130,7 @@ export class OneValueFitter implements FieldFitter {
     this.#columns = columns;
     this.#fit = fit;
     this.#cast = fit.direct && castOf(fit.direct);
-    this.#reading = { columns, numberColumns: numberColumnsOf(columns, fit) };
+    this.#reading = { columns, numberColumns: listNumberColumns(columns, fit) };
   }
 
   check(rows: ChunkRows): void {

@@ -1,5 +1,5 @@
 import type { ChunkRows } from '../../chunks/chunk.js';
-import { itemsOf, type Column, type Lists } from '../../chunks/column.js';
+import { listItems, type Column, type Lists } from '../../chunks/column.js';
 import { column as columnOf } from '../../core/batch.js';
 import { createCleaner } from '../cells.js';
 import type { FieldOf, Kind } from './kind.js';
@@ -57,7 +57,7 @@ function vectorReader(field: FieldOf<'vector'>, column: Column): (row: number) =
     const text = column.text(row);
     return field.split(clean === undefined ? text : clean(text));
   };
-  if (lists !== undefined && column.numbersAt === undefined) return (row) => field.ofItems(itemsOf(lists, row));
+  if (lists !== undefined && column.numbersAt === undefined) return (row) => field.ofItems(listItems(lists, row));
   if (column.numbersAt === undefined) return read;
   return (row) => {
     const values = column.numbersAt!(row);

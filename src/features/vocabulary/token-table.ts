@@ -68,7 +68,7 @@ export function copyTokenTable(table: TokenTable): TokenTable {
 }
 
 /** Returns the maximum number of tokens of a table. */
-export function capacityOf({ ends }: TokenTable): number {
+export function tokenCapacity({ ends }: TokenTable): number {
   return ends.length;
 }
 
@@ -84,7 +84,7 @@ export function tokenTableBytes({ bytes, begins, ends, index }: TokenTable): num
  */
 export function changeTokens(table: TokenTable, { removed, used, texts }: TokenChanges): TokenTable | undefined {
   const next = { ...table };
-  const capacity = capacityOf(table);
+  const capacity = tokenCapacity(table);
   const { bytes, offsets } = texts;
   for (const ids of [removed, used]) if (ids.some((id) => id === 0 || id > capacity)) return undefined;
   for (const id of removed) if (hasKey(next, id)) removeKey(next, id);

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
-import { printable, UserError, stackOf } from '../../core/errors.js';
+import { printable, UserError, formatStack } from '../../core/errors.js';
 import { rowsOfObjects, type Row } from '../../data/objects/given-rows.js';
 import { startThread, type Thread } from '../../system/thread.js';
 import { wallClockMs } from '../../system/clock.js';
@@ -17,7 +17,7 @@ import type {
   Outcome,
   Unjoined,
 } from './canary-report.js';
-import { ChannelVerdict, runOf } from './channel-verdict.js';
+import { ChannelVerdict, runDirectory } from './channel-verdict.js';
 import type { Addition, AddRequests, FiguresRequest } from './comparison-worker.js';
 import { KeptPredictions, type Kept } from './kept-predictions.js';
 import type { ComparisonSpec, Figures, LabeledRequest } from './live-comparison.js';
@@ -268,7 +268,7 @@ export class Canary {
 
   /** Returns whether a model is of another run than the one that was checked. */
   #hasOtherRun({ present, candidate }: Readonly<Record<Side, Pool>>): boolean {
-    const isOther = (pool: Pool, checked: Pool): boolean => runOf(pool.facts) !== runOf(checked.facts);
+    const isOther = (pool: Pool, checked: Pool): boolean => runDirectory(pool.facts) !== runDirectory(checked.facts);
     return isOther(present, this.#checked.present) || isOther(candidate, this.#checked.candidate);
   }
 
@@ -328,7 +328,7 @@ export class Canary {
       await this.#apply(look);
     } catch (error) {
       if (error instanceof UserError) onWarning(`${this.#names.candidate}: cannot apply the rule: ${error.message}`);
-      else onBug(stackOf(error));
+      else onBug(formatStack(error));
     } finally {
       this.#isDeciding = false;
     }

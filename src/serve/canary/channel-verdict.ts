@@ -22,7 +22,7 @@ import type { CanaryOptions, CanaryRule, Side } from './options.js';
 import { MTL } from '../../system/command-name.js';
 
 /** Returns the run of a checkpoint directory. */
-export function runOf({ checkpoint }: Pick<ModelFacts, 'checkpoint'>): string {
+export function runDirectory({ checkpoint }: Pick<ModelFacts, 'checkpoint'>): string {
   return dirname(dirname(checkpoint));
 }
 
@@ -89,7 +89,7 @@ export class ChannelVerdict {
     const root = runsRoot();
     const { target, run: over } = readChannel(this.#channel, root);
     const pointed = over === null ? undefined : join(root, over);
-    if (pointed === undefined || !existsSync(pointed) || realpathSync(pointed) !== realpathSync(runOf(present)))
+    if (pointed === undefined || !existsSync(pointed) || realpathSync(pointed) !== realpathSync(runDirectory(present)))
       return false;
     const record: Promotion = {
       time: new Date(wallClockMs()).toISOString(),

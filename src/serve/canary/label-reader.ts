@@ -7,7 +7,7 @@ import type { DialectOptions } from '../../data/dialect.js';
 import { columnKey, presentColumn, rowsOfObjects, suggestColumn, type Row } from '../../data/objects/given-rows.js';
 import { labelReaders } from '../../data/rows/label-columns.js';
 import { startLabelRule, type LabelRule } from '../../data/rows/label-rule.js';
-import { labelStorage, rowFormatOf, type RowFormat } from '../../data/rows/row-format.js';
+import { labelStorage, createRowFormat, type RowFormat } from '../../data/rows/row-format.js';
 import type { CellOptions } from '../../features/cells.js';
 import type { ReadColumns } from '../../features/kinds/kind.js';
 
@@ -28,7 +28,7 @@ export class LabelReader {
 
   /** @param tasks without delays, weights and teachers, which rows of a server do not have */
   constructor(tasks: readonly Task[], { decimal, ...cells }: CellOptions & Pick<DialectOptions, 'decimal'>) {
-    this.#format = rowFormatOf({ tasks, groups: [], cells });
+    this.#format = createRowFormat({ tasks, groups: [], cells });
     this.#decimal = decimal;
     this.#readers = labelReaders(this.#format.labels).readers;
     this.#rule = startLabelRule(tasks);

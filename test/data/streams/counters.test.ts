@@ -11,7 +11,7 @@ import { splitStates } from '../../../src/data/counters/counter-start.js';
 import { followOptions } from '../../../src/data/follow-options.js';
 import { joinOptions } from '../../../src/data/join-options.js';
 import { dataOptions } from '../../../src/data/options.js';
-import { encodedFormat, rowFormatOf } from '../../../src/data/rows/row-format.js';
+import { encodedFormat, createRowFormat } from '../../../src/data/rows/row-format.js';
 import { DeadLetters } from '../../../src/data/streams/dead-letters.js';
 import { fitHead } from '../../../src/data/streams/fit-head.js';
 import { FollowedCounters } from '../../../src/data/streams/followed-counters.js';
@@ -26,7 +26,7 @@ import { scratchFolder } from '../../support/scratch.js';
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click', onMissing: 'mask' }) }];
 const groups = [featureTypes.schema.parse({ type: 'numeric', fields: NAMES, scaling: 'none' })];
-const format = rowFormatOf({ tasks, groups });
+const format = createRowFormat({ tasks, groups });
 let folder: string;
 let path: string;
 beforeEach(() => {

@@ -8,7 +8,7 @@ import type { ChunkStream } from '../../../src/data/streams/chunk-stream.js';
 import type { StreamCursor } from '../../../src/data/streams/record-stream.js';
 import { CellBytes } from '../../../src/data/streams/cell-bytes.js';
 import { RowPacker } from '../../../src/data/streams/packed-row.js';
-import { offsetOf, SpilledRows } from '../../../src/data/streams/spilled-rows.js';
+import { blockOffset, SpilledRows } from '../../../src/data/streams/spilled-rows.js';
 import { openChunkStream } from '../../../src/data/streams/streams.js';
 import { WaitingRows } from '../../../src/data/streams/waiting-rows.js';
 import { scratchFolder } from '../../support/scratch.js';
@@ -259,7 +259,7 @@ describe('rows on disk', () => {
       // Not in the order of additions.
       for (const address of [...kept.keys()].filter(() => random.uniform() < 0.5)) {
         const known = kept.get(address)!;
-        const begin = offsetOf(address) / 4;
+        const begin = blockOffset(address) / 4;
         const found = rows.memoryOf(address, known.length).words.subarray(begin, begin + known.length);
         expect(found.every((word, w) => word === known[w])).toBe(true);
         rows.remove(address);

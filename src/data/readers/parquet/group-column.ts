@@ -1,6 +1,6 @@
 import { grown } from '../../../core/grown.js';
 import type { ColumnMetaData } from 'hyparquet';
-import { itemsOf, JSON_ITEM, type Column, type Lists } from '../../../chunks/column.js';
+import { listItems, JSON_ITEM, type Column, type Lists } from '../../../chunks/column.js';
 import { itemsJson } from '../../../chunks/items-json.js';
 import type { ColumnPlan, Leaf } from './column-plan.js';
 import { LeafColumn } from './leaf-column.js';
@@ -59,7 +59,7 @@ export class GroupColumn {
     const weights = weightsLeaf && this.#weightsOf(weightsLeaf.take(), offsets.at(-1)!);
     const lists = { offsets, items, weights };
     const numberType = this.#plan.leaves[0]!.type.number;
-    const json = (row: number): string => itemsJson(itemsOf(lists, row));
+    const json = (row: number): string => itemsJson(listItems(lists, row));
     const listAt = (begin: number, end: number) =>
       Array.from({ length: end - begin }, (_, i) => items.value!(begin + i));
     const value = ids.nullable(weights === undefined ? (row) => listAt(offsets[row]!, offsets[row + 1]!) : json);
@@ -68,7 +68,7 @@ export class GroupColumn {
       type,
       lists,
       value,
-      text: (row) => `[${itemsOf(lists, row).ids.join(', ')}]`,
+      text: (row) => `[${listItems(lists, row).ids.join(', ')}]`,
       numbersAt: (row) => items.numbers!.values.subarray(offsets[row], offsets[row + 1]),
     };
   }

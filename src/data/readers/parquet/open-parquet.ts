@@ -5,8 +5,8 @@ import { withFile } from '../../../io/read-sync.js';
 import { quoted, systemCode, UserError, userError, type Problem } from '../../../core/errors.js';
 import type { CellFile, ColumnType, Piece } from '../cell-file.js';
 import { changedBefore, type Position } from '../read-cursor.js';
-import { hashFiles, statsOf, type Fingerprint } from '../fingerprint.js';
-import { checkOf } from '../text-place.js';
+import { hashFiles, readFileStats, type Fingerprint } from '../fingerprint.js';
+import { computeCheck } from '../text-place.js';
 import { columnPlan, listMembers, memberPlan, valueSchema, type ColumnPlan, type Leaf } from './column-plan.js';
 import { readEnd, readFooter } from './footer.js';
 import { GroupColumn } from './group-column.js';
@@ -72,7 +72,7 @@ export function openParquet(path: string, wanted: readonly string[]): CellFile {
         if (file !== undefined) closeSync(file);
       }
     },
-    stats: () => Promise.resolve(statsOf(path)),
+    stats: () => Promise.resolve(readFileStats(path)),
     fingerprint: async (onBytes) => (content ??= await hashFiles(path, undefined, onBytes)),
   };
 }
@@ -90,7 +90,7 @@ function checkPosition(path: string, numRows: number, { offset, check }: Positio
 
 /** Returns a check of the last bytes of a file, with the offsets of its columns. */
 function checkOfEnd(path: string): string {
-  return checkOf(withFile(path, (file) => readEnd(file, END_BYTES)));
+  return computeCheck(withFile(path, (file) => readEnd(file, END_BYTES)));
 }
 
 function planFile(path: string, wanted: readonly string[]) {

@@ -1,5 +1,5 @@
 import type { Parameter, ValueOf } from '../../../graph/operations.js';
-import { columnsOf } from '../buffers.js';
+import { cutColumns } from '../buffers.js';
 import type { Lowered } from '../lowering.js';
 import type { OperationPlaces, Place } from '../places.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
@@ -16,12 +16,12 @@ export const ATTEND: Lowered<'attend'> = {
     const { columns } = y;
     const scale = 1 / Math.sqrt(value.width);
     for (const [t, { q, k }] of tokens.entries()) {
-      const o = columnsOf(scores.value, t, 1);
+      const o = cutColumns(scores.value, t, 1);
       list.emit('dotRows', { x: q.value, y: k.value, o, columns, scale, accumulate: 0 });
     }
     list.emit('softmax', { x: scores.value, y: shares.value, width: 2, columns: shares.value.columns });
     for (const [t, { v }] of tokens.entries()) {
-      const g = columnsOf(shares.value, t, 1);
+      const g = cutColumns(shares.value, t, 1);
       list.emit('scaleRows', { g, x: v.value, y, columns, scale: 1, accumulate: t });
     }
   },
@@ -31,7 +31,7 @@ export const ATTEND: Lowered<'attend'> = {
     const dy = gradient(value);
     const { columns } = dy;
     for (const [t, { v }] of tokens.entries()) {
-      const [g, o] = [columnsOf(shares.value, t, 1), columnsOf(shares.gradient, t, 1)];
+      const [g, o] = [cutColumns(shares.value, t, 1), cutColumns(shares.gradient, t, 1)];
       list.emit('dotRows', { x: dy, y: v.value, o, columns, scale: 1, accumulate: 0 });
       list.emit('scaleRows', { g, x: dy, y: v.gradient, columns, scale: 1, accumulate: 0 });
     }
@@ -44,7 +44,7 @@ export const ATTEND: Lowered<'attend'> = {
     });
     const scale = 1 / Math.sqrt(value.width);
     for (const [t, { x, q, k, projections }] of tokens.entries()) {
-      const g = columnsOf(scores.gradient, t, 1);
+      const g = cutColumns(scores.gradient, t, 1);
       list.emit('scaleRows', { g, x: k.value, y: q.gradient, columns, scale, accumulate: 0 });
       list.emit('scaleRows', { g, x: q.value, y: k.gradient, columns, scale, accumulate: 0 });
       for (const { parameter, out } of projections) {

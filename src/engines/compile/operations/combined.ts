@@ -2,7 +2,7 @@ import type { CombinedOperation, ValueOf } from '../../../graph/operations.js';
 import { shift, type Ref } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import { multiplyMatrix, multiplyMatrixGradient } from './matrix-products.js';
-import { NO_WEIGHTS, offsetsOf } from './segments.js';
+import { NO_WEIGHTS, itemOffsets } from './segments.js';
 
 /** Workers that a scaled layer has memory for. */
 const MAX_WORKERS = 64;
@@ -20,7 +20,7 @@ export const COMBINED: { readonly [Name in CombinedOperation]: Lowered<Name> } =
       const { matrix } = places.combinedOf(value);
       const y = view(value);
       if (base !== undefined) {
-        const shared = { offsets: offsetsOf(value, lowering), rows: lowering.batch, columns: y.columns, isMean: 0 };
+        const shared = { offsets: itemOffsets(value, lowering), rows: lowering.batch, columns: y.columns, isMean: 0 };
         list.emit('expand', { x: view(base), y, ...NO_WEIGHTS, ...shared, accumulate: 0 });
       }
       const activation = fused(value);
@@ -100,7 +100,7 @@ function shapeOf(value: ValueOf<'scaledLinear'>, lowering: Lowering) {
   const { matrix, scaled } = lowering.places.combinedOf(value);
   return {
     scale: lowering.view(value.scale),
-    offsets: offsetsOf(value, lowering),
+    offsets: itemOffsets(value, lowering),
     rows: lowering.batch,
     k: matrix.inputs,
     scaled: scaled!.inputs,
@@ -124,7 +124,7 @@ function addToBase(value: ValueOf<'combinedLinear'> | ValueOf<'scaledLinear'>, l
   if (bias !== undefined && !canceled.has(bias))
     list.emit('columnSums', { d, g: weightGradient(places.vector(bias)), columns: d.columns, accumulate: 0 });
   if (base === undefined) return;
-  const [y, offsets] = [gradient(base), offsetsOf(value, lowering)];
+  const [y, offsets] = [gradient(base), itemOffsets(value, lowering)];
   const shared = { offsets, rows: lowering.batch, columns: y.columns, isMean: 0, accumulate: accumulate(base) };
   list.emit('segmentSum', { ...shared, x: d, y, ...NO_WEIGHTS, isShared: 0 });
 }

@@ -2,7 +2,7 @@ import type { ValueOf } from '../../../graph/operations.js';
 import { createView, type View } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import { sumMatrixGradient } from './matrix-products.js';
-import { offsetsOf } from './segments.js';
+import { itemOffsets } from './segments.js';
 
 /** Numbers that the gradient reads of each item and column: r, 1 - z, n and s_n. */
 const STORED = 4;
@@ -59,7 +59,7 @@ function shapeOf(value: ValueOf<'segmentGru'>, lowering: Lowering) {
   return {
     attention: attention ?? (0 as const),
     ldattention: attention?.ld ?? 0,
-    offsets: offsetsOf(value, lowering),
+    offsets: itemOffsets(value, lowering),
     rows: lowering.batch,
     width: value.width,
   };

@@ -1,9 +1,9 @@
 import type { ValueOf } from '../../../graph/operations.js';
-import { codesOf, SCALAR_FUNCTIONS } from '../../../graph/scalar-functions.js';
+import { assignCodes, SCALAR_FUNCTIONS } from '../../../graph/scalar-functions.js';
 import type { Ref, View } from '../buffers.js';
 import type { Lowered, Lowering } from '../lowering.js';
 
-const CODES = codesOf(SCALAR_FUNCTIONS);
+const CODES = assignCodes(SCALAR_FUNCTIONS);
 
 /** Small operations: elementwise functions, and sums over rows or the batch. */
 export const MAPS: {

@@ -1,5 +1,5 @@
 import type { LossName, OperationName, Value, ValueOf } from '../../../graph/operations.js';
-import { columnsOf, shift, type View } from '../buffers.js';
+import { cutColumns, shift, type View } from '../buffers.js';
 import type { CallList } from '../call-list.js';
 import type { Lowered, Lowering } from '../lowering.js';
 import { ACTIVATION } from './activation.js';
@@ -66,7 +66,7 @@ function scalingOf(value: ValueOf<'batchNorm'>, { places, fused }: Lowering) {
 function* partsOf(parts: readonly Value[], whole: View): Generator<readonly [Value, View]> {
   let column = 0;
   for (const part of parts) {
-    yield [part, columnsOf(whole, column, part.width)];
+    yield [part, cutColumns(whole, column, part.width)];
     column += part.width;
   }
 }
@@ -164,12 +164,12 @@ export const LOWERED: LoweringTable = {
 
   slice: {
     forward(value, { list, view }) {
-      copy(list, columnsOf(view(value.x), value.begin, value.width), view(value), 0);
+      copy(list, cutColumns(view(value.x), value.begin, value.width), view(value), 0);
     },
     backward(value, { list, gradient, accumulate }) {
       const dx = gradient(value.x);
       if (accumulate(value.x) === 0) list.emit('clear', { y: dx, columns: dx.columns });
-      copy(list, gradient(value), columnsOf(dx, value.begin, value.width), 1);
+      copy(list, gradient(value), cutColumns(dx, value.begin, value.width), 1);
     },
   },
 
@@ -221,7 +221,7 @@ export const LOWERED: LoweringTable = {
     forward(value, { list, view }) {
       const y = view(value);
       for (const [e, expert] of value.experts.entries()) {
-        const g = columnsOf(view(value.gate), e, 1);
+        const g = cutColumns(view(value.gate), e, 1);
         list.emit('scaleRows', { g, x: view(expert), y, columns: y.columns, scale: 1, accumulate: Math.min(e, 1) });
       }
     },
@@ -229,7 +229,7 @@ export const LOWERED: LoweringTable = {
       const dy = gradient(value);
       const isAdded = accumulate(value.gate);
       for (const [e, expert] of value.experts.entries()) {
-        const [g, o] = [columnsOf(view(value.gate), e, 1), columnsOf(gradient(value.gate), e, 1)];
+        const [g, o] = [cutColumns(view(value.gate), e, 1), cutColumns(gradient(value.gate), e, 1)];
         const shared = { columns: dy.columns, scale: 1 };
         list.emit('dotRows', { x: dy, y: view(expert), o, ...shared, accumulate: isAdded });
         list.emit('scaleRows', { g, x: dy, y: gradient(expert), ...shared, accumulate: accumulate(expert) });

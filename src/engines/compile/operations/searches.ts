@@ -1,6 +1,6 @@
 import type { SearchOperation, Value, ValueOf } from '../../../graph/operations.js';
 import type { Lowered, Lowering } from '../lowering.js';
-import { offsetsOf } from './segments.js';
+import { itemOffsets } from './segments.js';
 
 // Searches in the items of a row. Workers share these calls by rows of the batch, each with all items of its rows.
 
@@ -9,13 +9,13 @@ export const SEARCHES: { readonly [Name in SearchOperation]: Lowered<Name> } = {
   itemProduct: {
     forward(value, lowering) {
       const [x, query] = [lowering.view(value.x), lowering.view(value.query)];
-      const shared = { offsets: offsetsOf(value, lowering), rows: lowering.batch, columns: x.columns };
+      const shared = { offsets: itemOffsets(value, lowering), rows: lowering.batch, columns: x.columns };
       lowering.list.emit('segmentDots', { ...shared, x, dy: query, dw: lowering.view(value), accumulate: 0 });
     },
     backward(value, lowering) {
       const { list, view, gradient, accumulate } = lowering;
       const d = gradient(value);
-      const shared = { w: d, ldw: d.ld, offsets: offsetsOf(value, lowering), rows: lowering.batch, isMean: 0 };
+      const shared = { w: d, ldw: d.ld, offsets: itemOffsets(value, lowering), rows: lowering.batch, isMean: 0 };
       const to = (x: Value) => ({ ...shared, y: gradient(x), columns: gradient(x).columns, accumulate: accumulate(x) });
       list.emit('expand', { ...to(value.x), x: view(value.query) });
       list.emit('segmentSum', { ...to(value.query), x: view(value.x), isShared: 0 });
@@ -29,7 +29,7 @@ export const SEARCHES: { readonly [Name in SearchOperation]: Lowered<Name> } = {
         x: view(value.x),
         q: view(value.query),
         p: places.vector(value.projection),
-        offsets: offsetsOf(value, lowering),
+        offsets: itemOffsets(value, lowering),
         y: view(value),
         rows: lowering.batch,
         width: value.x.width,
@@ -42,7 +42,7 @@ export const SEARCHES: { readonly [Name in SearchOperation]: Lowered<Name> } = {
   selectTop: {
     forward(value, lowering) {
       const { list, view } = lowering;
-      const [offsets, selected] = [offsetsOf(value.scores, lowering), offsetsOf(value, lowering)];
+      const [offsets, selected] = [itemOffsets(value.scores, lowering), itemOffsets(value, lowering)];
       list.emit('selectTop', { x: view(value.scores), offsets, selected, y: view(value), rows: lowering.batch });
     },
     backward: () => undefined,
@@ -65,8 +65,8 @@ export const SEARCHES: { readonly [Name in SearchOperation]: Lowered<Name> } = {
 function placesOf(value: ValueOf<'gatherItems'>, lowering: Lowering) {
   return {
     p: lowering.view(value.positions),
-    offsets: offsetsOf(value.x, lowering),
-    selected: offsetsOf(value, lowering),
+    offsets: itemOffsets(value.x, lowering),
+    selected: itemOffsets(value, lowering),
     rows: lowering.batch,
     width: value.width,
   };

@@ -8,7 +8,7 @@ import type { Lowered, Lowering } from '../lowering.js';
 // all items of its rows.
 
 /** Returns the positions where the items of each row begin. */
-export function offsetsOf({ rows }: { readonly rows: Domain }, { offsets }: Lowering): Ref {
+export function itemOffsets({ rows }: { readonly rows: Domain }, { offsets }: Lowering): Ref {
   if (rows.kind === 'batch') throw new Error('the rows of the batch have no items');
   return offsets(rows);
 }
@@ -37,7 +37,7 @@ export const SEGMENTS: {
 } = {
   expand: {
     forward(value, lowering) {
-      const [x, y, offsets] = [lowering.view(value.x), lowering.view(value), offsetsOf(value, lowering)];
+      const [x, y, offsets] = [lowering.view(value.x), lowering.view(value), itemOffsets(value, lowering)];
       const { columns } = y;
       lowering.list.emit('expand', {
         x,
@@ -52,7 +52,7 @@ export const SEGMENTS: {
     },
     backward(value, lowering) {
       const { list, gradient, accumulate } = lowering;
-      const [x, y, offsets] = [gradient(value), gradient(value.x), offsetsOf(value, lowering)];
+      const [x, y, offsets] = [gradient(value), gradient(value.x), itemOffsets(value, lowering)];
       const shared = { offsets, rows: lowering.batch, columns: y.columns, isMean: 0, accumulate: accumulate(value.x) };
       list.emit('segmentSum', { ...shared, x, y, ...NO_WEIGHTS, isShared: 0 });
     },
@@ -61,7 +61,7 @@ export const SEGMENTS: {
   segmentPool: {
     forward(value, lowering) {
       const { list, view } = lowering;
-      const [y, offsets] = [view(value), offsetsOf(value.x, lowering)];
+      const [y, offsets] = [view(value), itemOffsets(value.x, lowering)];
       const shared = { offsets, y, rows: lowering.batch, columns: y.columns };
       if (value.of === 'max') {
         list.emit('segmentMax', { ...shared, x: view(value.x) });
@@ -72,7 +72,7 @@ export const SEGMENTS: {
     },
     backward(value, lowering) {
       const { list, view, gradient, accumulate } = lowering;
-      const [dy, dx, offsets] = [gradient(value), gradient(value.x), offsetsOf(value.x, lowering)];
+      const [dy, dx, offsets] = [gradient(value), gradient(value.x), itemOffsets(value.x, lowering)];
       const shared = { offsets, rows: lowering.batch, accumulate: accumulate(value.x) };
       const { columns } = dx;
       if (value.of === 'max') {
@@ -104,13 +104,13 @@ export const SEGMENTS: {
 
   segmentSoftmax: {
     forward(value, lowering) {
-      const [x, y, offsets] = [lowering.view(value.x), lowering.view(value), offsetsOf(value, lowering)];
+      const [x, y, offsets] = [lowering.view(value.x), lowering.view(value), itemOffsets(value, lowering)];
       lowering.list.emit('segmentSoftmax', { x, offsets, y, rows: lowering.batch, columns: y.columns });
     },
     backward(value, lowering) {
       const { list, view, gradient, accumulate } = lowering;
       const [y, dy, dx] = [view(value), gradient(value), gradient(value.x)];
-      const shared = { offsets: offsetsOf(value, lowering), rows: lowering.batch, columns: dx.columns };
+      const shared = { offsets: itemOffsets(value, lowering), rows: lowering.batch, columns: dx.columns };
       list.emit('segmentSoftmaxGradient', { ...shared, y, dy, dx, accumulate: accumulate(value.x) });
     },
   },
@@ -146,7 +146,7 @@ export const SEGMENTS: {
 
   itemPosition: {
     forward(value, lowering) {
-      const [y, offsets] = [lowering.view(value), offsetsOf(value, lowering)];
+      const [y, offsets] = [lowering.view(value), itemOffsets(value, lowering)];
       lowering.list.emit('itemPosition', { offsets, y, rows: lowering.batch });
     },
     backward: () => undefined,
@@ -162,7 +162,7 @@ function move(
   accumulate: number,
   lowering: Lowering,
 ): void {
-  const offsets = offsetsOf(of, lowering);
+  const offsets = itemOffsets(of, lowering);
   lowering.list.emit('shiftItems', { x, offsets, y, rows: lowering.batch, columns: y.columns, by, accumulate });
 }
 
@@ -175,7 +175,7 @@ function attended(of: ValueOf<'segmentAttention'>, lowering: Lowering) {
     query: view(of.query),
     key: view(of.key),
     value: view(of.value),
-    offsets: offsetsOf(of, lowering),
+    offsets: itemOffsets(of, lowering),
     statistics: buffers.take(`statistics of attention ${id}`, 'scratch', rows, 2 * heads),
     work: buffers.take(`attention ${domainName(rows)} ${headWidth}`, 'scratch', rows, 2 * headWidth + 2 * QUERIES),
     rows: lowering.batch,

@@ -1,5 +1,5 @@
 import type { Domain } from '../../../graph/domain.js';
-import { columnsOf, type View } from '../../compile/buffers.js';
+import { cutColumns, type View } from '../../compile/buffers.js';
 import type { Compiled } from '../../compile/compile.js';
 import type { TableLookup } from '../../compile/lookups.js';
 import type { Place } from '../../compile/places.js';
@@ -32,7 +32,7 @@ export function listFields({ tables, places, maxRowsOf }: Compiled): ReadonlyMap
     tables.all.map((table) => {
       const fields = table.lookups.map((lookup): ListedField => {
         const { value, gradient } = places.of(lookup.value);
-        const part = (view: View): View => columnsOf(view, lookup.begin, table.width);
+        const part = (view: View): View => cutColumns(view, lookup.begin, table.width);
         return { lookup, rows: lookup.value.rows, value: part(value), gradient: part(gradient) };
       });
       const form = listForm(

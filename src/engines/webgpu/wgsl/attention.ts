@@ -1,5 +1,5 @@
-import { callOf, type ExpandedKernel, type ListCall, type Named } from '../kernel.js';
-import { byHead, columnsOf, overSpans } from './heads.js';
+import { createCall, type ExpandedKernel, type ListCall, type Named } from '../kernel.js';
+import { byHead, columnsAt, overSpans } from './heads.js';
 import { expandPointwise, expandPointwiseGradient, POINTWISE, POINTWISE_GRADIENT } from './pointwise-attention.js';
 
 // Attention over the items of each row, as in kernels/attention.c, by a softmax. `statistics` has two numbers of each
@@ -18,11 +18,11 @@ const FORWARD = {
     ['y', 'statistics'],
     `${SCALE}
     let end = select(stop, item + 1u, isCausal);
-    let q = ${columnsOf('query', 'ldquery', 'item')};
-    var most = scale * dotOf(q, ${columnsOf('key', 'ldkey', 'first')}, width);
+    let q = ${columnsAt('query', 'ldquery', 'item')};
+    var most = scale * dotOf(q, ${columnsAt('key', 'ldkey', 'first')}, width);
     var sum = 1.0;
     for (var other = first + 1u; other < end; other++) {
-      let score = scale * dotOf(q, ${columnsOf('key', 'ldkey', 'other')}, width);
+      let score = scale * dotOf(q, ${columnsAt('key', 'ldkey', 'other')}, width);
       if (score > most) { sum = sum * expOf(most - score) + 1.0; most = score; } else { sum += expOf(score - most); }
     }
     let total = most + logOf(sum);
@@ -31,11 +31,11 @@ const FORWARD = {
       ['sums'],
       `
       for (var other = first; other < end; other++) {
-        let p = expOf(scale * dotOf(q, ${columnsOf('key', 'ldkey', 'other')}, width) - total);
-        let v = ${columnsOf('value', 'ldvalue', 'other')} + c;
+        let p = expOf(scale * dotOf(q, ${columnsAt('key', 'ldkey', 'other')}, width) - total);
+        let v = ${columnsAt('value', 'ldvalue', 'other')} + c;
         for (var n = 0u; n < count; n++) { sums[n] += p * f(v + n); }
       }
-      for (var n = 0u; n < count; n++) { put(${columnsOf('y', 'ldy', 'item')} + c + n, sums[n]); }`,
+      for (var n = 0u; n < count; n++) { put(${columnsAt('y', 'ldy', 'item')} + c + n, sums[n]); }`,
     )}`,
   ),
 } as const satisfies Named;
@@ -48,22 +48,22 @@ const QUERIES = {
     ['dquery', 'statistics'],
     `${SCALE}
     let end = select(stop, item + 1u, isCausal);
-    let q = ${columnsOf('query', 'ldquery', 'item')};
-    let d = ${columnsOf('dy', 'ldy', 'item')};
+    let q = ${columnsAt('query', 'ldquery', 'item')};
+    let d = ${columnsAt('dy', 'ldy', 'item')};
     let total = f($statistics + i * 2u);
-    let dot = dotOf(d, ${columnsOf('y', 'ldy', 'item')}, width);
+    let dot = dotOf(d, ${columnsAt('y', 'ldy', 'item')}, width);
     put($statistics + i * 2u + 1u, dot);
     ${overSpans(
       ['sums'],
       `
       for (var other = first; other < end; other++) {
-        let k = ${columnsOf('key', 'ldkey', 'other')};
+        let k = ${columnsAt('key', 'ldkey', 'other')};
         let p = expOf(scale * dotOf(q, k, width) - total);
-        let slope = p * (dotOf(d, ${columnsOf('value', 'ldvalue', 'other')}, width) - dot) * scale;
+        let slope = p * (dotOf(d, ${columnsAt('value', 'ldvalue', 'other')}, width) - dot) * scale;
         for (var n = 0u; n < count; n++) { sums[n] += slope * f(k + c + n); }
       }
       for (var n = 0u; n < count; n++) {
-        add(${columnsOf('dquery', 'ldquery', 'item')} + c + n, sums[n], $flags & 2u);
+        add(${columnsAt('dquery', 'ldquery', 'item')} + c + n, sums[n], $flags & 2u);
       }`,
     )}`,
   ),
@@ -76,15 +76,15 @@ const KEYS = {
   kernel: byHead(
     ['dkey', 'dvalue'],
     `${SCALE}
-    let k = ${columnsOf('key', 'ldkey', 'item')};
-    let v = ${columnsOf('value', 'ldvalue', 'item')};
+    let k = ${columnsAt('key', 'ldkey', 'item')};
+    let v = ${columnsAt('value', 'ldvalue', 'item')};
     ${overSpans(
       ['ofKey', 'ofValue'],
       `
       for (var other = select(first, item, isCausal); other < stop; other++) {
         let own = $statistics + (other * $heads + head) * 2u;
-        let q = ${columnsOf('query', 'ldquery', 'other')};
-        let d = ${columnsOf('dy', 'ldy', 'other')};
+        let q = ${columnsAt('query', 'ldquery', 'other')};
+        let d = ${columnsAt('dy', 'ldy', 'other')};
         let p = expOf(scale * dotOf(q, k, width) - f(own));
         let slope = p * (dotOf(d, v, width) - f(own + 1u)) * scale;
         for (var n = 0u; n < count; n++) {
@@ -93,8 +93,8 @@ const KEYS = {
         }
       }
       for (var n = 0u; n < count; n++) {
-        add(${columnsOf('dkey', 'ldkey', 'item')} + c + n, ofKey[n], $flags & 4u);
-        add(${columnsOf('dvalue', 'ldvalue', 'item')} + c + n, ofValue[n], $flags & 8u);
+        add(${columnsAt('dkey', 'ldkey', 'item')} + c + n, ofKey[n], $flags & 4u);
+        add(${columnsAt('dvalue', 'ldvalue', 'item')} + c + n, ofValue[n], $flags & 8u);
       }`,
     )}`,
   ),
@@ -130,7 +130,7 @@ export const ATTENTION_KERNELS = {
     expand: (call) =>
       isPointwise(call)
         ? expandPointwise(call)
-        : { calls: [callOf(FORWARD, { ...shared(call, 0), y: call.ref('y') })] },
+        : { calls: [createCall(FORWARD, { ...shared(call, 0), y: call.ref('y') })] },
   },
   segmentAttentionGradient: {
     form: 'expanded',
@@ -140,8 +140,8 @@ export const ATTENTION_KERNELS = {
       const operands = { ...shared(call, call.number('accumulate')), dy: call.ref('dy') };
       return {
         calls: [
-          callOf(QUERIES, { ...operands, y: call.ref('y'), dquery: call.ref('dquery') }),
-          callOf(KEYS, { ...operands, dkey: call.ref('dkey'), dvalue: call.ref('dvalue') }),
+          createCall(QUERIES, { ...operands, y: call.ref('y'), dquery: call.ref('dquery') }),
+          createCall(KEYS, { ...operands, dkey: call.ref('dkey'), dvalue: call.ref('dvalue') }),
         ],
       };
     },

@@ -56,5 +56,5 @@ export const overSpans = (names: readonly string[], body: string): string => `
     }`;
 
 /** The address of the columns of a head in a matrix. */
-export const columnsOf = (name: string, stride: string, item: string): string =>
+export const columnsAt = (name: string, stride: string, item: string): string =>
   `($${name} + ${item} * $${stride} + at)`;

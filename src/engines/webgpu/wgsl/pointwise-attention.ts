@@ -1,5 +1,5 @@
-import { callOf, type Expansion, type ListCall, type Named } from '../kernel.js';
-import { byHead, columnsOf, HEAD_FUNCTIONS, overSpans } from './heads.js';
+import { createCall, type Expansion, type ListCall, type Named } from '../kernel.js';
+import { byHead, columnsAt, HEAD_FUNCTIONS, overSpans } from './heads.js';
 import { THREADS } from './prelude.js';
 
 // Pointwise attention over the items of each row, as in kernels/attention.c. A thread computes a head of an item, or
@@ -55,18 +55,18 @@ const FORWARD = {
     ['y'],
     `
     let end = select(stop, item + 1u, isCausal);
-    let q = ${columnsOf('query', 'ldquery', 'item')};
+    let q = ${columnsAt('query', 'ldquery', 'item')};
     let share = 1.0 / f32(end - first);
     ${overSpans(
       ['sums'],
       `
       for (var other = first; other < end; other++) {
-        let s = dotOf(q, ${columnsOf('key', 'ldkey', 'other')}, width) + ${biasOf('item', 'other')};
+        let s = dotOf(q, ${columnsAt('key', 'ldkey', 'other')}, width) + ${biasOf('item', 'other')};
         let p = s * sigmoid(s);
-        let v = ${columnsOf('value', 'ldvalue', 'other')} + c;
+        let v = ${columnsAt('value', 'ldvalue', 'other')} + c;
         for (var n = 0u; n < count; n++) { sums[n] += p * f(v + n); }
       }
-      for (var n = 0u; n < count; n++) { put(${columnsOf('y', 'ldy', 'item')} + c + n, sums[n] * share); }`,
+      for (var n = 0u; n < count; n++) { put(${columnsAt('y', 'ldy', 'item')} + c + n, sums[n] * share); }`,
     )}`,
     FUNCTIONS,
   ),
@@ -79,20 +79,20 @@ const QUERIES = {
     ['dquery'],
     `
     let end = select(stop, item + 1u, isCausal);
-    let q = ${columnsOf('query', 'ldquery', 'item')};
-    let d = ${columnsOf('dy', 'ldy', 'item')};
+    let q = ${columnsAt('query', 'ldquery', 'item')};
+    let d = ${columnsAt('dy', 'ldy', 'item')};
     let share = 1.0 / f32(end - first);
     ${overSpans(
       ['sums'],
       `
       for (var other = first; other < end; other++) {
-        let k = ${columnsOf('key', 'ldkey', 'other')};
+        let k = ${columnsAt('key', 'ldkey', 'other')};
         let s = dotOf(q, k, width) + ${biasOf('item', 'other')};
-        let slope = siluSlope(s) * share * dotOf(d, ${columnsOf('value', 'ldvalue', 'other')}, width);
+        let slope = siluSlope(s) * share * dotOf(d, ${columnsAt('value', 'ldvalue', 'other')}, width);
         for (var n = 0u; n < count; n++) { sums[n] += slope * f(k + c + n); }
       }
       for (var n = 0u; n < count; n++) {
-        add(${columnsOf('dquery', 'ldquery', 'item')} + c + n, sums[n], $flags & 2u);
+        add(${columnsAt('dquery', 'ldquery', 'item')} + c + n, sums[n], $flags & 2u);
       }`,
     )}`,
     FUNCTIONS,
@@ -106,14 +106,14 @@ const KEYS = {
   kernel: byHead(
     ['dkey', 'dvalue'],
     `
-    let k = ${columnsOf('key', 'ldkey', 'item')};
-    let v = ${columnsOf('value', 'ldvalue', 'item')};
+    let k = ${columnsAt('key', 'ldkey', 'item')};
+    let v = ${columnsAt('value', 'ldvalue', 'item')};
     ${overSpans(
       ['ofKey', 'ofValue'],
       `
       for (var other = select(first, item, isCausal); other < stop; other++) {
-        let q = ${columnsOf('query', 'ldquery', 'other')};
-        let d = ${columnsOf('dy', 'ldy', 'other')};
+        let q = ${columnsAt('query', 'ldquery', 'other')};
+        let d = ${columnsAt('dy', 'ldy', 'other')};
         let share = 1.0 / f32(select(stop, other + 1u, isCausal) - first);
         let s = dotOf(q, k, width) + ${biasOf('other', 'item')};
         let p = s * sigmoid(s) * share;
@@ -124,8 +124,8 @@ const KEYS = {
         }
       }
       for (var n = 0u; n < count; n++) {
-        add(${columnsOf('dkey', 'ldkey', 'item')} + c + n, ofKey[n], $flags & 4u);
-        add(${columnsOf('dvalue', 'ldvalue', 'item')} + c + n, ofValue[n], $flags & 8u);
+        add(${columnsAt('dkey', 'ldkey', 'item')} + c + n, ofKey[n], $flags & 4u);
+        add(${columnsAt('dvalue', 'ldvalue', 'item')} + c + n, ofValue[n], $flags & 8u);
       }`,
     )}`,
     FUNCTIONS,
@@ -172,8 +172,8 @@ const BIAS_GRADIENT = {
         }
         let added = ${biasOf('item', 'other')};
         for (var at = 0u; at < $width; at += width) {
-          let s = dotOf(${columnsOf('query', 'ldquery', 'item')}, ${columnsOf('key', 'ldkey', 'other')}, width) + added;
-          let d = dotOf(${columnsOf('dy', 'ldy', 'item')}, ${columnsOf('value', 'ldvalue', 'other')}, width);
+          let s = dotOf(${columnsAt('query', 'ldquery', 'item')}, ${columnsAt('key', 'ldkey', 'other')}, width) + added;
+          let d = dotOf(${columnsAt('dy', 'ldy', 'item')}, ${columnsAt('value', 'ldvalue', 'other')}, width);
           sum += siluSlope(s) * share * d;
         }
       }
@@ -212,18 +212,18 @@ function shared(call: ListCall, accumulate: number) {
 
 /** Returns the call of a forward pass. */
 export function expandPointwise(call: ListCall): Expansion {
-  return { calls: [callOf(FORWARD, { ...shared(call, 0), y: call.ref('y') })] };
+  return { calls: [createCall(FORWARD, { ...shared(call, 0), y: call.ref('y') })] };
 }
 
 /** Returns the calls of a backward pass: for queries, for keys and values, and for a bias if there is one. */
 export function expandPointwiseGradient(call: ListCall): Expansion {
   const operands = { ...shared(call, call.number('accumulate')), dy: call.ref('dy') };
   const calls = [
-    callOf(QUERIES, { ...operands, dquery: call.ref('dquery') }),
-    callOf(KEYS, { ...operands, dkey: call.ref('dkey'), dvalue: call.ref('dvalue') }),
+    createCall(QUERIES, { ...operands, dquery: call.ref('dquery') }),
+    createCall(KEYS, { ...operands, dkey: call.ref('dkey'), dvalue: call.ref('dvalue') }),
   ];
   if (operands.bias === 0) return { calls };
   const dbias = call.ref('dbias');
   const summed = { ...operands, rows: dbias.buffer.rows, dbias, lddbias: call.number('lddbias') };
-  return { calls: [...calls, callOf(BIAS_GRADIENT, summed)] };
+  return { calls: [...calls, createCall(BIAS_GRADIENT, summed)] };
 }

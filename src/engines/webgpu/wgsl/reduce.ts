@@ -1,4 +1,4 @@
-import { callOf, type ExpandedKernel, type Named, type OwnKernel } from '../kernel.js';
+import { createCall, type ExpandedKernel, type Named, type OwnKernel } from '../kernel.js';
 import { WORD } from '../../compile/buffers.js';
 import { THREADS } from './prelude.js';
 
@@ -131,7 +131,7 @@ const REFUSE: ExpandedKernel = {
     ];
     return {
       last: ranges.map(({ at: g, areaWords, count, countAt }) =>
-        callOf(WATCH_RANGE, { g, areaBytes: areaWords * WORD, areas, count, countAt }),
+        createCall(WATCH_RANGE, { g, areaBytes: areaWords * WORD, areas, count, countAt }),
       ),
     };
   },

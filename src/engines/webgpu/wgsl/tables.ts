@@ -1,7 +1,7 @@
 import { isSameDomain } from '../../../graph/domain.js';
 import { argumentNames } from '../../compile/kernel-arguments.js';
 import type { TablePlace } from '../../compile/tables.js';
-import { callOf, type DeviceCall, type ExpandedKernel, type Named, type OwnKernel } from '../kernel.js';
+import { createCall, type DeviceCall, type ExpandedKernel, type Named, type OwnKernel } from '../kernel.js';
 import { THREADS } from './prelude.js';
 
 // A table may be split over several buffers: a call is for the rows from `rowBegin` to `rowEnd`, the first at `table`.
@@ -203,7 +203,7 @@ const GATHER: ExpandedKernel = {
       hasFactors: hasFactors ? 1 : 0,
       spread: isShort ? gradient.ld : 0,
     };
-    return { calls: [callOf(GATHER_SEGMENTS, operands)], last: [callOf(GATHER_ROWS, operands)] };
+    return { calls: [createCall(GATHER_SEGMENTS, operands)], last: [createCall(GATHER_ROWS, operands)] };
   },
 };
 
@@ -255,7 +255,7 @@ const LOOKUPS: ExpandedKernel = {
     if (buffer !== y.buffer || offset !== y.offset) return {};
     const { width, distinct, at, stride } = table;
     return {
-      calls: [callOf(LOOKUP_BY_LIST, { y, width, distinct, table: at, stride, spread: isShort ? y.ld : 0 })],
+      calls: [createCall(LOOKUP_BY_LIST, { y, width, distinct, table: at, stride, spread: isShort ? y.ld : 0 })],
     };
   },
 };
@@ -286,8 +286,8 @@ export function markCalls(
   rowSlots: number,
 ): { readonly mark: DeviceCall; readonly unmark: DeviceCall } {
   return {
-    mark: callOf(MARK, { distinct, isMarked: 1 }, { rowSlots }),
-    unmark: callOf(UNMARK, { distinct, isMarked: 0 }, { rowSlots }),
+    mark: createCall(MARK, { distinct, isMarked: 1 }, { rowSlots }),
+    unmark: createCall(UNMARK, { distinct, isMarked: 0 }, { rowSlots }),
   };
 }
 

@@ -5,7 +5,7 @@ export interface Part {
 }
 
 /** Returns the rows of a process; the parts of all processes differ by at most one row. */
-export function partOf(rank: number, size: number, rows: number): Part {
+export function localRows(rank: number, size: number, rows: number): Part {
   const begin = Math.floor((rows * rank) / size);
   return { begin, rows: Math.floor((rows * (rank + 1)) / size) - begin };
 }
