@@ -71,14 +71,11 @@ export async function follow(unopened: Omit<StreamSession, 'inputs'>): Promise<T
   const stateOf = (run: OpenRun): StreamState => run.state.of(streamSection, () => startStream(run));
   try {
     return await runTraining(session, {
-      openRejects: (run) => {
-        const state = stateOf(run);
-        return {
-          get count() {
-            return state.rejected;
-          },
-        };
-      },
+      openRejects: (run) => ({
+        get count() {
+          return stateOf(run).rejected;
+        },
+      }),
       read: (run) => readHead(session, run, stateOf(run)),
       train: async (run, data, model, progress) => {
         await keepRejects(run, stateOf(run));

@@ -226,4 +226,15 @@ describe('training on a stream', () => {
     await follow(config, run);
     await expect(trainSmall(config, { resume: run })).rejects.toThrow('was trained on a stream; add --follow');
   });
+
+  it('releases the lock of a run of files that it refuses to resume', { timeout: 60_000 }, async () => {
+    const folder = scratchFolder();
+    const config = writeStream(folder);
+    const run = join(folder, 'run');
+    const set = ['data.onBadRow=skip'];
+    await trainSmall(config, { runDir: run, set });
+    const resumed = follow(config, run, { resume: run, runDir: undefined, set });
+    await expect(resumed).rejects.toThrow('was not trained on a stream');
+    expect(existsSync(join(run, 'run.lock'))).toBe(false);
+  });
 });
