@@ -39,13 +39,14 @@ export function storeWindow(blocks: readonly Block[], first: number): WindowRows
 
 /**
  * Appends the rows of a delta to those before it.
- * @throws Error if they do not follow each other
+ * @throws Error if they do not follow each other; UserError (checkpoint) for a missing, invalid or unexpected tensor
  */
 export function appendWindow(before: WindowRows, after: WindowRows): WindowRows {
   const first = readFirst(after);
   if (first === 0) return after;
   if (countWindowRows(before) !== first)
     throw new Error(`expected the rows of a window after row ${countWindowRows(before)}, found those after ${first}`);
+  refuseOthers(after, new Set(before.keys()));
   return new Map(
     Array.from(before, ([name, tensor]) => [name, name === FIRST ? tensor : append(name, tensor.data, after)]),
   );
@@ -87,7 +88,7 @@ function readFirst(window: WindowRows): number {
 }
 
 function append(name: string, before: TensorData, after: WindowRows): StoredTensor {
-  const added = after.get(name)?.data ?? createLike(before, 0);
+  const added = readVector(after, name, before instanceof Uint8Array ? 'U8' : 'F32');
   const data = createLike(before, before.length + added.length);
   data.set(before);
   data.set(added, before.length);

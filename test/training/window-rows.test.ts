@@ -26,4 +26,18 @@ describe('the rows of a window', () => {
       expect([first, rows, predictions.get('ctr'), labels.get('click')]).toEqual([first, 8, numbers, numbers]);
     }
   });
+
+  it('are refused if a delta has other columns than the rows before it', () => {
+    const [before, after] = [storeWindow(blocks.slice(0, 2), 0), storeWindow(blocks, 4)];
+    const without = (name: string) => new Map([...after].filter(([each]) => each !== name));
+    const append = (delta: typeof after) => () => appendWindow(before, delta);
+    expect(append(after)).not.toThrow();
+    for (const name of ['predictions.ctr', 'labels.click'])
+      expect(append(without(name))).toThrow(`${name}: the tensor is missing`);
+    expect(append(new Map([...after, ['labels.buy', after.get('labels.click')!]]))).toThrow(
+      'labels.buy: the tensor is not expected',
+    );
+    const bytes = { shape: [4], data: new Uint8Array(4) };
+    expect(append(new Map([...after, ['labels.click', bytes]]))).toThrow('labels.click: expected a vector of F32');
+  });
 });
