@@ -135,12 +135,13 @@ describe('a reader who types every command in one directory', () => {
   });
 
   for (const { page, steps } of journeys) {
+    const options = { timeout: 400_000, tags: page === 'README.md' ? [] : ['nightly'] };
     if (page !== 'README.md' && steps.some(isRun))
-      it(`${page}: starts with a run of MMOE and one of ESMM`, { timeout: 400_000 }, startPage);
+      it(`${page}: starts with a run of MMOE and one of ESMM`, options, startPage);
     for (const step of steps) {
       const [need] = noted(step, 'needs');
       const title = `${step.page}:${step.line}: ${step.text.split('\n')[0]!}`;
-      it(need === undefined ? title : `${title} (needs ${need})`, { timeout: 400_000 }, async (context) => {
+      it(need === undefined ? title : `${title} (needs ${need})`, options, async (context) => {
         if (need !== undefined) context.skip(`needs ${need}`);
         await take(step);
       });

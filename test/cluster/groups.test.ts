@@ -101,7 +101,7 @@ describe('grouped losses across processes', { timeout: 300_000 }, () => {
     );
   });
 
-  it.for(within)('%s is bitwise identical for any number of threads', async (name, context) => {
+  it.for(within)('%s is bitwise identical for any number of threads', { tags: ['nightly'] }, async (name, context) => {
     needsMpi(context, OPEN_MPI);
     const training = trainingWith({ name, groupBy: BY }, 12);
     expect(await trainedBy(OPEN_MPI, 2, training, 3)).toEqual(await trainedBy(OPEN_MPI, 2, training, 1));
@@ -109,6 +109,7 @@ describe('grouped losses across processes', { timeout: 300_000 }, () => {
 
   it.for(within)(
     '%s equals one process if ranks have no rows, and with a backward pass per term',
+    { tags: ['nightly'] },
     async (name, context) => {
       needsMpi(context, OPEN_MPI);
       const combined = {

@@ -15,6 +15,7 @@ import { taskOptions, type Task } from '../../src/core/tasks.js';
 import { engines } from '../support/engines.js';
 import { scratchFolder } from '../support/scratch.js';
 import { trainSmall } from '../support/small-run.js';
+import { eachByNight } from '../support/each-by-night.js';
 
 const tasks: readonly Task[] = [
   { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
@@ -58,8 +59,9 @@ function batchOf(): Batch {
 }
 
 describe.each(engines)('$name engine', ({ create }) => {
-  it.each(models.names)(
+  eachByNight(models.names.map((name) => [name] as const))(
     'corrects predictions of %s for downsampling: p / (p + (1 - p) / share) for the root task, others unchanged',
+    {},
     async (name) => {
       const batch = batchOf();
       const [plain, corrected] = await Promise.all(

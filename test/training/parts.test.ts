@@ -9,6 +9,7 @@ import { weightings } from '../../src/weightings/weightings.js';
 import { oddOptions } from '../support/optimizer-host.js';
 import { scratchFolder } from '../support/scratch.js';
 import { abortAtStep, smallWorld, traceOf, trainSmall } from '../support/small-run.js';
+import { eachByNight } from '../support/each-by-night.js';
 
 // Every part of a step through whole trainings: each with the options that it cannot do without, and with odd ones.
 
@@ -120,8 +121,9 @@ async function trainTwice(model: string, parts: readonly string[]): Promise<read
 const different = (values: readonly unknown[]): number => new Set(values.map((value) => JSON.stringify(value))).size;
 
 describe('an interrupted run resumes byte for byte', () => {
-  it.each(schedules.names.flatMap((name) => casesOf(name, SCHEDULES[name])))(
+  eachByNight(schedules.names.flatMap((name) => casesOf(name, SCHEDULES[name])))(
     'under the schedule %s (%s, %j)',
+    {},
     async (name, model, options, extras) => {
       const steps = await trainTwice(model, [`training.schedule=${JSON.stringify(options)}`, ...extras]);
       if (name !== 'constant' || 'warmup' in options)
@@ -129,8 +131,9 @@ describe('an interrupted run resumes byte for byte', () => {
     },
   );
 
-  it.each(weightings.names.flatMap((name) => casesOf(name, WEIGHTINGS[name])))(
+  eachByNight(weightings.names.flatMap((name) => casesOf(name, WEIGHTINGS[name])))(
     'under the weighting %s (%s, %j)',
+    {},
     async (name, model, options, extras) => {
       const steps = await trainTwice(model, [`training.lossWeighting=${JSON.stringify(options)}`, ...extras]);
       // The terms of esmm do not conflict here.
