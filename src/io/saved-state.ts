@@ -17,8 +17,13 @@ export interface SavedState<Name extends string = string> {
   markSaved(): void;
 }
 
-/** A state of the checkpoint that a server holds, which the deltas after it change. */
-export interface ServedState {
+/**
+ * A state of the checkpoint that a server holds, which the deltas after it change. Queries and answers are plain data,
+ * which threads may exchange.
+ */
+export interface ServedState<Query = unknown, Answer = unknown> {
+  /** Finds what rows lack, which are not part of the log. */
+  find(query: Query): Answer;
   /**
    * Verifies the changes of the next delta, and changes nothing yet.
    * @returns function that applies them

@@ -1,11 +1,10 @@
 import type { LiveCounters } from '../data/counters/live-counters.js';
 import type { EventSources } from '../data/objects/event-source.js';
+import type { ServedState } from '../io/saved-state.js';
 import { readChanges } from '../runs/checkpoint-tensors.js';
 import type { CheckpointFolder } from '../runs/manifest.js';
-import { loadStates, type ServedStates } from '../trained-model/load-states.js';
+import { loadStates, STATE_NAMES, type ServedStates, type StateName } from '../trained-model/load-states.js';
 import type { Question, Supplement } from './messages.js';
-
-const NAMES = ['counters', 'histories'] as const;
 
 /** Counters and events of the served checkpoint. The HTTP thread has them once for all prediction threads. */
 export class LiveState {
@@ -20,7 +19,7 @@ export class LiveState {
    * @throws UserError (checkpoint) for a missing or invalid file
    */
   static async load(folder: string): Promise<LiveState> {
-    return new LiveState(await loadStates(folder, NAMES));
+    return new LiveState(await loadStates(folder, STATE_NAMES));
   }
 
   /** Undefined for a model without counters. */
@@ -34,12 +33,12 @@ export class LiveState {
   }
 
   /** Returns what the rows of a prediction thread lack. */
-  supply({ id, counters, histories }: Question): Supplement {
-    return {
-      supplements: id,
-      counters: counters && this.#states.counters!.read(counters),
-      histories: histories && this.#states.histories!.find(histories),
-    };
+  supply({ id, queries }: Question): Supplement {
+    const answers = Array.from(queries, ([name, query]): [StateName, unknown] => {
+      const state: ServedState = this.#states[name]!;
+      return [name, state.find(query)];
+    });
+    return { supplements: id, answers: new Map(answers) };
   }
 
   /**
@@ -49,7 +48,7 @@ export class LiveState {
    */
   async prepare(delta: CheckpointFolder): Promise<() => void> {
     const switches: (() => void)[] = [];
-    for (const name of NAMES) {
+    for (const name of STATE_NAMES) {
       const state = this.#states[name];
       const change = state && (await readChanges(delta, name, (changes) => state.prepare(changes)));
       if (change !== undefined) switches.push(change);

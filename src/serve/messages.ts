@@ -1,15 +1,14 @@
 // Messages between the HTTP thread and the prediction threads. Bodies are parsed on the prediction threads, to keep the
 // HTTP thread free.
 
-import type { CounterQuery } from '../data/counters/given-counters.js';
 import type { EventSources } from '../data/objects/event-source.js';
-import type { FoundHistories, HistoryQueries } from '../data/objects/given-histories.js';
 import type { CountsByColumn } from '../data/objects/object-reader.js';
 import type { OnMissing } from '../data/objects/given-rows.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
 import type { TokenTable } from '../features/vocabulary/token-table.js';
 import type { MovedRows } from '../tables/moved-rows.js';
 import type { LoadOptions, ModelInput, Predictions } from '../trained-model/load-model.js';
+import type { StateName } from '../trained-model/load-states.js';
 import type { EventLogs, Histories } from '../trained-model/read-histories.js';
 
 /** The request form: JSON objects, or tensors of the Open Inference Protocol. */
@@ -63,21 +62,20 @@ export interface AnsweredBundle {
   readonly counts: CountsByColumn;
 }
 
-/** Reply to a bundle with rows that lack counters, or events of the checkpoint, which the HTTP thread has. */
+/** Reply to a bundle with rows that lack what states of the checkpoint remember, which the HTTP thread has. */
 export interface Question {
   /** Number of the bundle. */
   readonly id: number;
-  readonly counters?: CounterQuery | undefined;
-  readonly histories?: HistoryQueries | undefined;
+  /** By the name of the state. */
+  readonly queries: ReadonlyMap<StateName, unknown>;
 }
 
-/** What a bundle lacks; the reply is the bundle's. */
+/** Answers of the states to a question; the reply is the reply to the bundle. */
 export interface Supplement {
   /** Number of the bundle. */
   readonly supplements: number;
-  /** Values of the counters. */
-  readonly counters?: readonly Float32Array[] | undefined;
-  readonly histories?: FoundHistories | undefined;
+  /** By the name of the state. */
+  readonly answers: ReadonlyMap<StateName, unknown>;
 }
 
 /** Settings of the prediction threads of a model. */

@@ -1,10 +1,9 @@
 import { workerData } from 'node:worker_threads';
 import { compileGivenModel, type GivenModel } from '../trained-model/load-model.js';
+import type { StateName } from '../trained-model/load-states.js';
 import { buildTrainedModel } from '../trained-model/trained-model.js';
-import type { UncountedRows } from '../data/counters/given-counters.js';
-import type { GivenRows } from '../data/objects/given-rows.js';
+import type { LackingRows } from '../data/objects/given-rows.js';
 import { logSource } from '../data/objects/event-source.js';
-import type { UnlistedRows } from '../data/objects/given-histories.js';
 import { answerWith, type Answer } from '../system/thread.js';
 import { answerBundle, readBundle, type ReadBundle } from './answer-bundle.js';
 import {
@@ -30,8 +29,7 @@ loading.catch(() => undefined);
 /** A bundle that waits for what its rows lack. */
 interface WaitingBundle {
   readonly bundle: ReadBundle;
-  readonly uncounted: UncountedRows | undefined;
-  readonly unlisted: UnlistedRows | undefined;
+  readonly lacking: ReadonlyMap<StateName, LackingRows>;
 }
 
 /** By number. */
@@ -51,17 +49,18 @@ answerWith(async (request) => {
   }
   const { facts } = loaded;
   if ('supplements' in message) {
-    const { bundle, ...lacking } = waiting.get(message.supplements)!;
+    const { bundle, lacking } = waiting.get(message.supplements)!;
     waiting.delete(message.supplements);
-    return toReply(answerBundle(model, facts, { ...bundle, rows: supplement(bundle.rows, lacking, message) }));
+    const { answers } = message;
+    const rows = [...lacking].reduce((known, [name, { fill }]) => fill(answers.get(name), known), bundle.rows);
+    return toReply(answerBundle(model, facts, { ...bundle, rows }));
   }
   const bundle = readBundle(facts, limits, message);
-  const uncounted = model.findUncounted(bundle.rows);
-  const unlisted = model.findUnlisted(bundle.rows);
-  if (uncounted === undefined && unlisted === undefined) return toReply(answerBundle(model, facts, bundle));
-  waiting.set(++numBundles, { bundle, uncounted, unlisted });
-  const question: Question = { id: numBundles, counters: uncounted?.query, histories: unlisted?.queries };
-  return { result: question };
+  const lacking = model.findLacking(bundle.rows);
+  if (lacking.size === 0) return toReply(answerBundle(model, facts, bundle));
+  waiting.set(++numBundles, { bundle, lacking });
+  const queries = new Map(Array.from(lacking, ([name, { query }]) => [name, query]));
+  return { result: { id: numBundles, queries } satisfies Question };
 });
 
 async function load(): Promise<{ readonly model: GivenModel; facts: ModelFacts }> {
@@ -70,16 +69,6 @@ async function load(): Promise<{ readonly model: GivenModel; facts: ModelFacts }
   const ofFiles = [...(logs ?? [])].map(([log, events]) => [log, logSource(log, events, fields)] as const);
   const model = await compileGivenModel(trained, { events: new Map([...ofFiles, ...streamed]), precision, raw });
   return { model, facts: toFacts(model) };
-}
-
-/** Adds what rows lack. */
-function supplement(
-  rows: GivenRows,
-  { uncounted, unlisted }: Omit<WaitingBundle, 'bundle'>,
-  { counters, histories }: Supplement,
-): GivenRows {
-  const counted = uncounted?.fill(counters!) ?? rows;
-  return unlisted?.fill(histories!, counted) ?? counted;
 }
 
 function toFacts(model: GivenModel): ModelFacts {

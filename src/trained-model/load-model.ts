@@ -3,12 +3,13 @@ import {
   rowsOfObjects,
   type Columns,
   type GivenRows,
+  type LackingRows,
   type OnMissing,
   type Row,
 } from '../data/objects/given-rows.js';
 import { ObjectReader, type CountsByColumn } from '../data/objects/object-reader.js';
 import type { EventSources } from '../data/objects/event-source.js';
-import { GivenHistories, type UnlistedRows } from '../data/objects/given-histories.js';
+import { GivenHistories } from '../data/objects/given-histories.js';
 import { rankedRows, type RankedRows } from '../data/objects/ranked-rows.js';
 import { badRowsError, type InvalidRow } from '../data/objects/row-problems.js';
 import { tableTensor, type Program } from '../engines/engine.js';
@@ -16,7 +17,7 @@ import { createEngine } from '../engines/engines.js';
 import type { PredictionPrecision } from '../engines/precision.js';
 import { userError } from '../core/errors.js';
 import { CounterPlan } from '../data/counters/counter-plan.js';
-import { findUncounted, type UncountedRows } from '../data/counters/given-counters.js';
+import { findUncounted, type CounterQuery } from '../data/counters/given-counters.js';
 import { combinePredictions, listPredictedOutputs, type Output } from '../evaluation/outputs.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
 import { listInputs, type ModelInput } from '../features/model-input.js';
@@ -26,7 +27,7 @@ import type { TableFormat } from '../tables/row-formats.js';
 import { idsOfTable } from '../tables/table-fields.js';
 import { Explainer, type Explanation } from './explainer.js';
 import { listCountedInputs, listReadCounters, listRequired } from './counted-inputs.js';
-import { loadStates, noCounters } from './load-states.js';
+import { loadStates, noCounters, type StateName } from './load-states.js';
 import { CandidateRanker, type RankedOutput } from './rank-rows.js';
 import { openHistories, type Histories } from './read-histories.js';
 import { compileTrained, readTrainedModel, resolveOutputs, type TrainedModel } from './trained-model.js';
@@ -151,10 +152,8 @@ export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | '
    * the current checkpoint remains then
    */
   switchTo(next: OtherWeights, moved: MovedRows, tokens: ReadonlyMap<string, TokenTable>): void;
-  /** Finds the counters that rows lack; undefined if they lack none. */
-  findUncounted(given: GivenRows): UncountedRows | undefined;
-  /** Finds the events of another thread that rows lack; undefined if they lack none. */
-  findUnlisted(given: GivenRows): UnlistedRows | undefined;
+  /** Finds what rows lack of each state that another object has, in the order in which it is to be added. */
+  findLacking(given: GivenRows): ReadonlyMap<StateName, LackingRows>;
   /**
    * Predicts rows that have all counters, and the events of another thread.
    * @param onCounts called once, when all rows are encoded
@@ -199,8 +198,8 @@ export async function loadModel(path: string, { raw, histories, precision, table
   const { checkpoint, step, inputs, outputs } = model;
   const { counters } = await loadStates(checkpoint, ['counters']);
   const count = (given: GivenRows): GivenRows => {
-    const uncounted = counters && model.findUncounted(given);
-    return uncounted?.fill(counters!.read(uncounted.query)) ?? given;
+    const uncounted = counters && model.findLacking(given).get('counters');
+    return uncounted?.fill(counters!.find(uncounted.query as CounterQuery), given) ?? given;
   };
   const predict = (given: GivenRows, rowOptions?: PredictRowsOptions): Predictions =>
     model.predictGiven(count(given), rowOptions);
@@ -314,13 +313,13 @@ class CompiledModel implements GivenModel {
     this.#step = next.program.step;
   }
 
-  findUnlisted(given: GivenRows): UnlistedRows | undefined {
-    return this.#histories.findUnlisted(given);
-  }
-
-  findUncounted(given: GivenRows): UncountedRows | undefined {
+  findLacking(given: GivenRows): ReadonlyMap<StateName, LackingRows> {
     const { decimal } = this.#trained.experiment.data;
-    return this.#plan && findUncounted(this.#plan, this.#counterNames, given, decimal);
+    const lacking: readonly [StateName, LackingRows | undefined][] = [
+      ['counters', this.#plan && findUncounted(this.#plan, this.#counterNames, given, decimal)],
+      ['histories', this.#histories.findUnlisted(given)],
+    ];
+    return new Map(lacking.flatMap(([name, rows]) => (rows === undefined ? [] : [[name, rows]])));
   }
 
   predictGiven(given: GivenRows, { onInvalidRow, onCounts }: GivenOptions = {}): Predictions {

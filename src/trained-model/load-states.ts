@@ -22,9 +22,12 @@ export interface ServedStates {
   readonly histories: LiveEvents | undefined;
 }
 
+/** Name of a state that rows of requests see. */
+export type StateName = keyof ServedStates;
+
 type Load<State> = (experiment: Experiment, tensors: StateTensors | undefined) => State;
 
-const LOADERS: { readonly [Name in keyof ServedStates]: Load<ServedStates[Name]> } = {
+const LOADERS: { readonly [Name in StateName]: Load<ServedStates[Name]> } = {
   counters(experiment, tensors) {
     const plan = CounterPlan.of(experiment.data, listTasks(experiment));
     return plan && new LiveCounters(plan, splitStates(tensors), experiment.data.decimal);
@@ -40,12 +43,15 @@ const LOADERS: { readonly [Name in keyof ServedStates]: Load<ServedStates[Name]>
   },
 };
 
+/** Names of all states that rows of requests see, in the order in which rows receive their values. */
+export const STATE_NAMES = Object.keys(LOADERS) as readonly StateName[];
+
 /**
  * Loads states of a checkpoint.
  * @param folder checkpoint
  * @throws UserError (checkpoint) for a missing or invalid file
  */
-export async function loadStates<Name extends keyof ServedStates>(
+export async function loadStates<Name extends StateName>(
   folder: string,
   names: readonly Name[],
 ): Promise<Pick<ServedStates, Name>> {

@@ -52,7 +52,7 @@ function serve(rows: readonly LogRow[], options: CountersOptions): number[][] {
   return rows.map((row) => {
     const { time, item, user, click } = row;
     const read = (at: number): readonly Float32Array[] =>
-      live.read({ times: Float64Array.of(at), keys: [keysOf(row)] });
+      live.find({ times: Float64Array.of(at), keys: [keysOf(row)] });
     // A later request changes nothing.
     read(time + 5 * HOUR);
     const values = read(time).map(([value]) => value!);
@@ -202,7 +202,7 @@ describe('invalid labels', () => {
     expect(live.latest).toBe(null);
     // Others do not read it.
     add([{ ...valid, click: 2 }], ['price'])();
-    const [clicks, spend] = live.read({ times: Float64Array.of(20_000), keys: [['a']] });
+    const [clicks, spend] = live.find({ times: Float64Array.of(20_000), keys: [['a']] });
     expect([clicks![0], spend![0]]).toEqual([0, 5]);
   });
 });

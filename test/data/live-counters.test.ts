@@ -37,7 +37,7 @@ const liveOf = (rows: readonly LogRow[], plan = planOf()): LiveCounters =>
 function readRows(live: LiveCounters, rows: readonly Row[], onMissing?: 'oov', names = NAMES): unknown[][] {
   const given = rowsOfObjects(rows, onMissing);
   const uncounted = findUncounted(planOf(), names, given, undefined);
-  const filled = uncounted?.fill(live.read(uncounted.query)) ?? given;
+  const filled = uncounted?.fill(live.find(uncounted.query), given) ?? given;
   return rows.map((_, row) => names.map((name) => filled.valuesOf(name)(row)));
 }
 
@@ -150,7 +150,7 @@ describe('live counters', () => {
     expect(readRows(live, [{ shows: 1, clicks: 2, exact: 3, ctr: 4 }])).toEqual([[1, 2, 3, 4]]);
     const columns = rowsOfColumns({ item: ['i1'], shows: [5] }, []);
     const uncounted = findUncounted(planOf(), ['shows', 'ctr'], columns, undefined)!;
-    const filled = uncounted.fill(live.read(uncounted.query));
+    const filled = uncounted.fill(live.find(uncounted.query), columns);
     expect(filled.valuesOf('shows')(0)).toBe(5);
     expect(filled.valuesOf('ctr')(0)).toBe('unknown, since the row has no user');
   });

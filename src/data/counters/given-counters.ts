@@ -3,7 +3,8 @@ import { CounterCells } from './row-counter.js';
 import type { CounterPlan } from './counter-plan.js';
 import type { CounterRow } from './counter-set.js';
 import type { DialectOptions } from '../dialect.js';
-import { ABSENT, absentProblems, columnKey, isAbsent, presentColumn, type GivenRows } from '../objects/given-rows.js';
+import { ABSENT, absentProblems, columnKey, isAbsent, presentColumn } from '../objects/given-rows.js';
+import type { GivenRows, LackingRows } from '../objects/given-rows.js';
 import { badRowsError, type InvalidRow } from '../objects/row-problems.js';
 
 /** Rows whose counters are computed. */
@@ -12,13 +13,6 @@ export interface CounterQuery {
   readonly times: Float64Array;
   /** Keys of each row by group of counters; empty for a missing one. */
   readonly keys: readonly (readonly string[])[];
-}
-
-/** Rows that lack counters. */
-export interface UncountedRows {
-  readonly query: CounterQuery;
-  /** Returns the rows with the values of their counters; a value that a row already has remains. */
-  fill(values: readonly Float32Array[]): GivenRows;
 }
 
 /**
@@ -30,7 +24,7 @@ export function findUncounted(
   names: readonly string[],
   given: GivenRows,
   decimal: DialectOptions['decimal'],
-): UncountedRows | undefined {
+): LackingRows<CounterQuery, readonly Float32Array[]> | undefined {
   const read = names.map((name) => given.valuesOf(name));
   const rows = Array.from({ length: given.count }, (_, row) => row);
   const isUncounted = rows.map((row) => read.some((valueAt) => isAbsent(valueAt(row))));
@@ -48,10 +42,10 @@ export function findUncounted(
   });
   return {
     query: { times, keys },
-    fill: (values) => ({
-      ...given,
+    fill: (values, known) => ({
+      ...known,
       valuesOf(column) {
-        const own = given.valuesOf(column);
+        const own = known.valuesOf(column);
         const counter = plan.names.indexOf(column);
         if (counter < 0) return own;
         const keyColumns = plan.specs[counter]!.by.map((name) => [name, given.valuesOf(name)] as const);

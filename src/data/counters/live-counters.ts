@@ -18,7 +18,7 @@ const MAX_AHEAD_MS = 60_000;
  * Counters of a trained model, from the state after its latest data. They are read at any later time, in any order, and
  * change with events and deltas alone.
  */
-export class LiveCounters implements ServedState {
+export class LiveCounters implements ServedState<CounterQuery, readonly Float32Array[]> {
   readonly #plan: CounterPlan;
   readonly #decimal: DialectOptions['decimal'];
   #set: CounterSet;
@@ -42,7 +42,7 @@ export class LiveCounters implements ServedState {
   }
 
   /** Returns the values of each counter by row; NaN for a row before the time of the state. */
-  read({ times, keys }: CounterQuery): readonly Float32Array[] {
+  find({ times, keys }: CounterQuery): readonly Float32Array[] {
     const values = this.#plan.names.map(() => new Float32Array(times.length));
     const nowMs = wallClockMs();
     for (const [row, given] of times.entries()) {

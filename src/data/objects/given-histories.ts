@@ -8,7 +8,7 @@ import { momentReader, type ReadMoments } from '../../features/moment.js';
 import { wallClockMs } from '../../system/clock.js';
 import type { DialectOptions } from '../dialect.js';
 import { planLog, type EventQuery, type EventSource, type EventSources, type FoundEvents } from './event-source.js';
-import { ABSENT, columnKey, isAbsent, presentColumn, type GivenRows } from './given-rows.js';
+import { ABSENT, columnKey, isAbsent, presentColumn, type GivenRows, type LackingRows } from './given-rows.js';
 import { sliceGiven, type RankedRows } from './ranked-rows.js';
 
 /** How columns are read. */
@@ -32,13 +32,6 @@ interface History extends EventSource {
 /** Events that rows lack, by the name of their log. Plain data. */
 export type HistoryQueries = ReadonlyMap<string, EventQuery>;
 export type FoundHistories = ReadonlyMap<string, FoundEvents>;
-
-/** Rows that lack events which another thread has. */
-export interface UnlistedRows {
-  readonly queries: HistoryQueries;
-  /** Adds the events to these rows, which may have other columns by now. */
-  fill(found: FoundHistories, rows: GivenRows): GivenRows;
-}
 
 /** The events that rows without lists need. */
 interface NeededEvents {
@@ -80,7 +73,7 @@ export class GivenHistories {
   }
 
   /** Finds the events that rows lack and another thread has; undefined if they lack none. */
-  findUnlisted(given: GivenRows): UnlistedRows | undefined {
+  findUnlisted(given: GivenRows): LackingRows<HistoryQueries, FoundHistories> | undefined {
     const elsewhere = this.#histories.filter(({ find }) => find === undefined);
     const needed = elsewhere.map((history) => {
       const timed = withNow(history, given);
@@ -88,7 +81,7 @@ export class GivenHistories {
     });
     if (needed.every(({ events }) => !events.areGiven.includes(false))) return undefined;
     return {
-      queries: new Map(needed.map(({ history: { name }, events }) => [name, events.query])),
+      query: new Map(needed.map(({ history: { name }, events }) => [name, events.query])),
       fill: (found, rows) =>
         needed.reduce(
           (filled, { history, timed, events }) => fillRows(history, filled, timed, events, found.get(history.name)!),

@@ -33,6 +33,14 @@ export interface GivenRows {
   absentProblem?(row: number, column: string): Omit<Problem, 'where'> | undefined;
 }
 
+/** Rows that lack what a state remembers about earlier rows. */
+export interface LackingRows<Query = unknown, Answer = unknown> {
+  /** For the state. Plain data. */
+  readonly query: Query;
+  /** Adds the answer of the state to these rows, which may have other columns by now; a value of a row remains. */
+  fill(answer: Answer, rows: GivenRows): GivenRows;
+}
+
 /** Returns whether a value is that of a column that a row lacks, whatever the policy for such columns. */
 export const isAbsent = (value: unknown): boolean => value === ABSENT || value === undefined;
 

@@ -11,7 +11,7 @@ export interface StreamLog extends Omit<EventSource, 'find'> {
 }
 
 /** Events of a trained model, by log, from those of its checkpoint. They change with the events of deltas alone. */
-export class LiveEvents implements ServedState {
+export class LiveEvents implements ServedState<HistoryQueries, FoundHistories> {
   readonly #logs: ReadonlyMap<string, StreamLog>;
   /** For rows of this thread. */
   readonly sources: EventSources;
