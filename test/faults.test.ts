@@ -103,7 +103,7 @@ function titlesIn(path: string): readonly string[] {
   const isIt = (callee: ts.Expression): boolean =>
     ts.isCallExpression(callee) || ts.isPropertyAccessExpression(callee)
       ? isIt(callee.expression)
-      : ts.isIdentifier(callee) && callee.text === 'it';
+      : ts.isIdentifier(callee) && ['it', 'eachByNight'].includes(callee.text);
   const titles: string[] = [];
   const visit = (node: ts.Node): void => {
     if (ts.isCallExpression(node) && isIt(node.expression)) {
