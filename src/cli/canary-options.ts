@@ -14,7 +14,7 @@ export const canaryOptions = {
     type: 'string',
     requiresArg: true,
     conflicts: 'canary',
-    describe: 'Run that predicts all requests and answers none',
+    describe: 'Run that predicts all requests, answers none',
   },
   share: {
     group,
