@@ -63,7 +63,6 @@ export interface BaselineOptions extends Pick<Access, 'verifyData'>, Pick<RunReq
   readonly signal: AbortSignal;
 }
 
-/** Result of `trainTrees`. */
 export interface BaselineResult extends TrainResult {
   /** Number of trees by task. */
   readonly trees: Readonly<Record<string, number>>;

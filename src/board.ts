@@ -10,9 +10,8 @@ import { toListenError } from './serve/listen-error.js';
 import { refusal, Refusal, refusalBody } from './serve/refusal.js';
 import { MTL } from './system/command-name.js';
 
-/** Options of `board`. */
 export interface BoardOptions {
-  /** Directory of runs. */
+  /** Directory of all runs. */
   readonly root: string;
   readonly host: string;
   /** TCP port; 0 picks a free one. */
@@ -23,7 +22,7 @@ export interface BoardOptions {
   onBug(text: string): void;
 }
 
-/** A running board. */
+/** A board that runs until it is closed. */
 export interface Board {
   readonly url: string;
   /** Ends all connections and stops. */

@@ -27,7 +27,7 @@ export interface CheckOptions extends EngineOptions {
   readonly set: readonly string[];
   /** Approximate number of rows to sample per split. */
   readonly sampleRows: number;
-  /** Receives warnings. */
+  /** Receives the text of each warning. */
   onWarning(text: string): void;
 }
 

@@ -13,7 +13,6 @@ import { openData } from './data/sources/splits.js';
 import { didYouMean, joined, quoted, userError } from './core/errors.js';
 import { taskColumns, withoutRuns, type Task } from './core/tasks.js';
 
-/** Options of `findCrosses`. */
 export interface CrossesOptions extends Pick<Access, 'verifyData'> {
   /** Config with the features and training data. */
   readonly experiment: Experiment;
@@ -28,13 +27,12 @@ export interface CrossesOptions extends Pick<Access, 'verifyData'> {
   /** Threads that read a large file. */
   readonly threads?: number | undefined;
   onProgress?(progress: ReadProgress): void;
-  /** Receives warnings. */
+  /** Receives the text of each warning. */
   onWarning(text: string): void;
   /** Aborts the search; its reason is thrown. */
   readonly signal: AbortSignal;
 }
 
-/** Result of `findCrosses`. */
 export interface CrossesResult {
   readonly task: string;
   /** Number of sampled rows with a label, and of all training rows. */

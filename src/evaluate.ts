@@ -37,7 +37,7 @@ export interface EvaluateOptions extends MeasureOptions {
 }
 
 export interface Measured {
-  /** Reports by split. */
+  /** One report per split. */
   readonly metrics: Readonly<Record<string, Report>>;
   readonly rejectedRows: number;
   /** The same rows with quantized tables, if requested. */
@@ -47,7 +47,7 @@ export interface Measured {
 /** Measures of quantized tables. */
 export interface QuantizedMeasured {
   readonly tables: TableFormat;
-  /** Reports by split. */
+  /** One report per split. */
   readonly metrics: Readonly<Record<string, Report>>;
   /** Largest absolute difference of a prediction from that with `f32` tables, by split and output. */
   readonly largestDifferences: Readonly<Record<string, Readonly<Record<string, number>>>>;

@@ -18,7 +18,6 @@ import {
   type TrainedModel,
 } from './trained-model/trained-model.js';
 
-/** Options of `explain`. */
 export interface ExplainOptions {
   /** Run directory or checkpoint. */
   readonly path: string;
@@ -32,15 +31,14 @@ export interface ExplainOptions {
   readonly raw?: boolean | undefined;
   /** Receives the read progress. */
   onProgress?(progress: ReadProgress): void;
-  /** Receives warnings. */
+  /** Receives the text of each warning. */
   onWarning(text: string): void;
   /** Aborts the reading; its reason is thrown. */
   readonly signal: AbortSignal;
 }
 
-/** Result of `explain`. */
 export interface ExplainResult extends Explanation {
-  /** Checkpoint directory. */
+  /** Path of the checkpoint directory. */
   readonly checkpoint: string;
   /** Number of optimizer steps of the checkpoint. */
   readonly step: number;

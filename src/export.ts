@@ -12,16 +12,15 @@ import { addTrackedModel } from './runs/tracked-log.js';
 import type { HostTensor } from './core/tensor.js';
 import { readTrainedModel, type TrainedModel } from './trained-model/trained-model.js';
 
-/** Options of `exportModel`. */
 export interface ExportOptions extends EngineOptions {
   /** A run or a checkpoint. */
   readonly path: string;
-  /** Exports uncalibrated predictions. */
+  /** Whether exported predictions are uncalibrated. */
   readonly raw?: boolean | undefined;
   readonly spec: FormatSpec;
   /** Target file, or directory for a format with several files. */
   readonly out: string;
-  /** Receives warnings. */
+  /** Receives the text of each warning. */
   onWarning(text: string): void;
   /** Aborts the export; its reason is thrown. */
   readonly signal: AbortSignal;

@@ -14,7 +14,6 @@ import { proposeConfig, assertEnoughUnits, type Proposal } from './importance/pr
 import { compileTrained, readTrainedModel, withEvents } from './trained-model/trained-model.js';
 import { EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
-/** Options of `importance`. */
 export interface ImportanceOptions extends EngineOptions, Pick<Access, 'verifyData'> {
   /** Run directory or checkpoint. */
   readonly path: string;
@@ -34,15 +33,14 @@ export interface ImportanceOptions extends EngineOptions, Pick<Access, 'verifyDa
   readonly dropWorst?: number | undefined;
   /** Receives the current activity and its progress in [0, 1]. */
   onProgress?(progress: { readonly what: string; readonly share: number }): void;
-  /** Receives warnings. */
+  /** Receives the text of each warning. */
   onWarning(text: string): void;
   /** Aborts the measurement; its reason is thrown. */
   readonly signal: AbortSignal;
 }
 
-/** Result of `importance`. */
 export interface ImportanceResult {
-  /** Checkpoint directory. */
+  /** Path of the checkpoint directory. */
   readonly checkpoint: string;
   /** Number of optimizer steps of the checkpoint. */
   readonly step: number;

@@ -8,7 +8,6 @@ import { supervise, type Supervision } from './live/supervise.js';
 import { checkpointsFolder } from './runs/retention.js';
 import { namedFolder } from './runs/run-folder.js';
 
-/** Options of `live`. */
 export interface LiveOptions extends Omit<Supervision, 'signal'> {
   /** Path of the config. */
   readonly config: string;

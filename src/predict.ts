@@ -31,7 +31,7 @@ import {
   type TrainedModel,
 } from './trained-model/trained-model.js';
 
-/** Options of `predict`. */
+/** Options that `predict` takes. */
 export interface PredictOptions extends EngineOptions, ColumnOptions {
   /** A run or a checkpoint. */
   readonly path: string;
@@ -66,7 +66,7 @@ export interface PredictOptions extends EngineOptions, ColumnOptions {
   readonly cursor?: string | undefined;
   /** Receives the read progress. */
   onProgress?(progress: ReadProgress): void;
-  /** Receives warnings. */
+  /** Receives the text of each warning. */
   onWarning(text: string): void;
   /** Aborts the prediction; its reason is thrown. */
   readonly signal: AbortSignal;

@@ -15,7 +15,6 @@ import { createStages, type PrepareProgress } from './prepare/stage.js';
 import { fitVocabularies } from './prepare/vocabulary.js';
 import { closeWork, openWork, readPlan, SUMMARY, type Work } from './prepare/work.js';
 
-/** Options of `prepareAliCcp`. */
 export interface PrepareOptions {
   /** Directory of the four raw files. */
   readonly raw: string;

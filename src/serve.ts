@@ -13,7 +13,6 @@ import type { BodyLimits, ModelFacts, PredictorSpec } from './serve/messages.js'
 import { ServeMetrics } from './serve/metrics.js';
 import { ServedModels } from './serve/served-models.js';
 
-/** Options of `serve`. */
 export interface ServeOptions {
   /** Run directories or checkpoints. */
   readonly paths: readonly string[];
@@ -47,16 +46,16 @@ export interface ServeOptions {
   readonly limits: BodyLimits;
   /** Maximum time from the first byte of a request to its response. */
   readonly timeoutMs: number;
-  /** Receives warnings. */
+  /** Receives the text of each warning. */
   onWarning(text: string): void;
   /** Receives the stack of unexpected errors. */
   onBug(text: string): void;
 }
 
-/** A running server. */
+/** A server that runs until it is closed. */
 export interface Server {
   readonly url: string;
-  /** Currently served models. */
+  /** Models that the server currently serves. */
   readonly models: readonly ModelFacts[];
   readonly app: HttpServer;
   /** Loads newer checkpoints now. */

@@ -23,12 +23,10 @@ import {
 import { createWorld, type WorldSize } from './synth/world.js';
 import { taskOptions, type Task } from './core/tasks.js';
 
-/** Options of `synth`. */
 export interface SynthOptions extends WorldSize {
   /** Target directory; earlier generated data is replaced. */
   readonly folder: string;
   readonly seed: number;
-  /** Rows by split. */
   readonly rows: Readonly<Record<string, number>>;
   readonly rates: Rates;
   readonly format?: SynthFormat;
@@ -110,7 +108,6 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
   return oracle;
 }
 
-/** Options of `synthHistories`. */
 export type HistoryOptions = Pick<
   SynthOptions,
   'folder' | 'seed' | 'rows' | 'users' | 'items' | 'rates' | 'onProgress'
@@ -148,7 +145,6 @@ export async function synthHistories(options: HistoryOptions): Promise<Oracle> {
   return oracle;
 }
 
-/** Options of `synthDelays`. */
 export type DelayOptions = Pick<SynthOptions, 'folder' | 'seed' | 'rows' | 'onProgress'> & {
   /** Time from the first row to the last one. */
   readonly days: number;

@@ -21,7 +21,6 @@ import { shareBaseline, type SharedBaselines } from './shared-baselines.js';
 
 /** Maximum rows that the baseline is trained on, in all passes, and its passes over fewer rows. */
 const [MAX_ROWS, MAX_EPOCHS] = [1 << 17, 4];
-/** Rows per step. */
 const BATCH_ROWS = 256;
 /** Learning rates of Adagrad: of weights of ids, and of weights of numbers. */
 const [ID_RATE, NUMBER_RATE] = [0.05, 0.1];

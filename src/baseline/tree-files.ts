@@ -22,7 +22,6 @@ export interface PredictedTask extends Pick<Task, 'name'> {
 
 /** A task that trees are trained on. */
 export interface TreeTask extends Task, PredictedTask {
-  /** LightGBM's objective. */
   readonly objective: string;
   /** Loss weight of rows with label 1. */
   readonly positiveWeight: number;

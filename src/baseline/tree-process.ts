@@ -50,7 +50,6 @@ export class TreeProcess {
     return this.#readFloats(rows * models.length);
   }
 
-  /** Ends the process. */
   dispose(): void {
     this.#child?.kill();
   }

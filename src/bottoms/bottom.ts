@@ -32,7 +32,7 @@ export interface Streams {
 
 /** Input of the towers, and gates if there are any. */
 export interface BottomOutput extends Pick<Graph, 'gates'> {
-  /** Per task. */
+  /** One value per task. */
   readonly outputs: ReadonlyMap<string, Value>;
   /** Streams of every output; default: a task has one tower, which reads all columns. */
   readonly streams?: Streams | undefined;

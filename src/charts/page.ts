@@ -5,7 +5,6 @@ import { STYLE } from './style.js';
 /** A page loads nothing and runs no scripts but its own, even if a text contains markup. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 
-/** A rendered section. */
 export interface DrawnSection {
   readonly title: string;
   /** Explains how to read the section. */

@@ -18,7 +18,6 @@ export interface ScatterPlot {
   /** An axis, or row names from the top down, which a point's `y` indexes. */
   readonly y: Axis | readonly string[];
   readonly groups: readonly PointGroup[];
-  /** An additional line. */
   readonly line?: { readonly name: string; readonly interpolate: Interpolation; readonly points: readonly Point[] };
 }
 

@@ -20,7 +20,6 @@ const allocateIn =
 /** Allocates memory of this thread. */
 export const allocatePlainly = allocateIn(ArrayBuffer);
 
-/** Allocates shared memory. */
 export const allocateShared = allocateIn(SharedArrayBuffer);
 
 /** Bags whose items are stored as a BagColumn or as lists of a chunk; all weights are 1 if there are none. */

@@ -30,7 +30,7 @@ export type Cast =
       readonly encode: (bytes: Uint8Array, begin: number, end: number) => number;
       readonly encodeAll?: EncodeAll | undefined;
     }
-  /** 0 or 1. */
+  /** A label, either 0 or 1. */
   | { readonly cell: 'class' };
 
 /** Exclusive upper bound of ids. */

@@ -13,7 +13,6 @@ export interface TextReading {
   readonly takesLists?: boolean;
 }
 
-/** Encodes texts. */
 export interface TextEncoding extends TextReading {
   /** @throws InvalidValueError */
   readonly encode: (text: string) => number;

@@ -52,7 +52,7 @@ export const canaryOptions = {
 export interface CanaryArguments {
   readonly canary: string | undefined;
   readonly shadow: string | undefined;
-  /** Percent. */
+  /** Share of requests in percent. */
   readonly share: number | undefined;
   readonly shareBy: string | undefined;
   readonly outcomeTimeout: string | undefined;
@@ -66,12 +66,22 @@ export interface CanaryArguments {
  * @throws UserError (usage) for an invalid value, and for an option without the one that it belongs to
  */
 export function readCanaryOptions(given: CanaryArguments): ServeOptions['canary'] {
-  const { canary, shadow, share = DEFAULT_SHARE_PERCENT, shareBy, outcomeTimeout = DEFAULT_OUTCOME_TIMEOUT, promoteIf } = given;
+  const {
+    canary,
+    shadow,
+    share = DEFAULT_SHARE_PERCENT,
+    shareBy,
+    outcomeTimeout = DEFAULT_OUTCOME_TIMEOUT,
+    promoteIf,
+  } = given;
   const { after = DEFAULT_AFTER, confidence = DEFAULT_CONFIDENCE } = given;
   const path = canary ?? shadow;
   if (canary === undefined) requireNone({ '--share': given.share, '--share-by': shareBy }, '--canary RUN');
   if (path === undefined)
-    requireNone({ '--outcome-timeout': given.outcomeTimeout, '--promote-if': promoteIf }, '--canary RUN or --shadow RUN');
+    requireNone(
+      { '--outcome-timeout': given.outcomeTimeout, '--promote-if': promoteIf },
+      '--canary RUN or --shadow RUN',
+    );
   if (promoteIf === undefined)
     requireNone({ '--after': given.after, '--confidence': given.confidence }, '--promote-if METRIC');
   if (path === undefined) return undefined;
@@ -82,7 +92,10 @@ export function readCanaryOptions(given: CanaryArguments): ServeOptions['canary'
       fix: 'write --share 5 for 5% of the requests',
     });
   if (!DURATION.test(outcomeTimeout))
-    throw userError('usage', { where: '--outcome-timeout', message: `expected ${DURATION_FORM}, found ${quoted(outcomeTimeout)}` });
+    throw userError('usage', {
+      where: '--outcome-timeout',
+      message: `expected ${DURATION_FORM}, found ${quoted(outcomeTimeout)}`,
+    });
   return {
     kind: canary === undefined ? 'shadow' : 'canary',
     path,
@@ -101,8 +114,8 @@ export function listCanaryArguments({
   shareBy,
   outcomeTimeout,
 }: Pick<CanaryArguments, 'canary' | 'shadow' | 'share' | 'shareBy' | 'outcomeTimeout'>): readonly string[] {
-  return Object.entries({ canary, shadow, share, 'share-by': shareBy, 'outcome-timeout': outcomeTimeout }).flatMap(([name, value]) =>
-    value === undefined ? [] : [`--${name}=${value}`],
+  return Object.entries({ canary, shadow, share, 'share-by': shareBy, 'outcome-timeout': outcomeTimeout }).flatMap(
+    ([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]),
   );
 }
 

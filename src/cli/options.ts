@@ -104,7 +104,6 @@ export function getLogLevel({
 }): LogLevel {
   return logLevel ?? (quiet === true ? 'warn' : 'info');
 }
-/** Declares `--json`. */
 export const jsonOption = {
   group: 'Output:',
   type: 'boolean',

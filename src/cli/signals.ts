@@ -12,7 +12,6 @@ export interface StopRequest {
   readonly signal: AbortSignal;
   /** The received signal; undefined if none. */
   readonly received: StopSignal | undefined;
-  /** Stops listening. */
   release(): void;
 }
 

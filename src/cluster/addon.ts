@@ -23,7 +23,6 @@ export interface MpiAddon {
   sent(): readonly [bytes: number, messages: number];
   /** Finalizes MPI; every rank must call it. */
   finalize(): void;
-  /** Ends all ranks. */
   abort(exitCode: number): void;
 }
 

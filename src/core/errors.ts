@@ -15,7 +15,7 @@ export const EXIT_CODES = {
   /** A result, not an error: `mtl promote` left its channel unchanged. */
   notPromoted: 7,
   SIGINT: 130,
-  /** Ctrl-Break of Windows. */
+  /** Signal of Ctrl-Break on Windows. */
   SIGBREAK: 149,
   SIGTERM: 143,
 } as const;
@@ -31,7 +31,7 @@ export interface Problem {
   readonly key?: string;
   /** What was expected and what was found. */
   readonly message: string;
-  /** What to type. */
+  /** The fix: what to type. */
   readonly fix?: string;
 }
 

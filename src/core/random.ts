@@ -4,11 +4,11 @@
  */
 
 export interface Random {
-  /** Uniform 32-bit integer. */
+  /** Returns a uniform integer of 32 bits. */
   uint32(): number;
   /** Uniform on [0, 1) with 53 bits. */
   uniform(): number;
-  /** Standard normal. */
+  /** Returns a number of the standard normal distribution. */
   normal(): number;
   /** Uniform integer from 0 to n - 1. */
   below(n: number): number;

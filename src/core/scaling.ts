@@ -7,7 +7,6 @@ import { applyRank, rankStep, startRankFit, type RankStep } from './rank-scaling
 export type InvertibleStep =
   { readonly kind: 'log1p' } | { readonly kind: 'affine'; readonly subtract: number; readonly divide: number };
 
-/** One scaling step. */
 export type ScaleStep = InvertibleStep | RankStep;
 
 export type AffineStep = Extract<ScaleStep, { kind: 'affine' }>;
@@ -217,7 +216,6 @@ export function toAffine([first, ...others]: readonly ScaleStep[]): AffineStep |
   return others.length === 0 && first.kind === 'affine' ? first : undefined;
 }
 
-/** The identity. */
 export const IDENTITY_STEP: AffineStep = { kind: 'affine', subtract: 0, divide: 1 };
 
 function applyStep(step: ScaleStep): Scale {

@@ -77,7 +77,6 @@ export interface LabelRange {
   readonly atMost?: number;
 }
 
-/** A prediction task. */
 export interface Task extends z.output<typeof taskOptions> {
   readonly name: string;
   /** For a regression whose loss does not accept every number. */
@@ -254,6 +253,5 @@ export interface LabelSums {
 export interface LabelFacts {
   /** Sums of labels, after scaling. */
   readonly sums: ReadonlyMap<string, LabelSums>;
-  /** Fitted scaling steps. */
   readonly scales: ReadonlyMap<string, readonly InvertibleStep[]>;
 }

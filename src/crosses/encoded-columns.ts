@@ -8,7 +8,7 @@ import { Quantiles } from '../core/quantiles.js';
 export interface EncodedColumns {
   readonly name: string;
   readonly codes: Uint32Array;
-  /** Number of codes. */
+  /** Number of distinct codes. */
   readonly size: number;
   /** The column to build a cross from; undefined if its strings do not correspond to the codes. */
   readonly column?: string;

@@ -1,7 +1,7 @@
 /** First and second derivatives of the log-likelihood with respect to the score of each row. */
 export interface Derivatives {
   readonly gradients: Float64Array;
-  /** Negated second derivatives. */
+  /** Negated second derivatives of the log-likelihood. */
   readonly curvatures: Float64Array;
 }
 

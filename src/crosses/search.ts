@@ -15,7 +15,6 @@ export interface FoundCross {
   readonly combinations: number;
 }
 
-/** Result of `searchCrosses`. */
 export interface Search {
   readonly crosses: readonly FoundCross[];
   /** Mean log loss of the additive model. */
@@ -24,7 +23,6 @@ export interface Search {
   readonly pairs: number;
 }
 
-/** Options of `searchCrosses`. */
 export interface SearchOptions {
   readonly top: number;
   /** Whether the config already crosses two columns. */

@@ -25,7 +25,6 @@ export type TextEncoding = (typeof ENCODINGS)[number];
 /** Formats of text files: delimited values, or a JSON object per line. */
 export const TEXT_FORMATS = ['csv', 'jsonl'] as const;
 
-/** Disables quotes. */
 const NO_QUOTE = 'none';
 
 /** Keys of the `data` section that define how text files are parsed. */
@@ -81,7 +80,6 @@ export interface Dialect extends DialectOptions {
   readonly delimiter: string;
 }
 
-/** Default dialect. */
 export const PLAIN_CSV: Dialect = { delimiter: ',' };
 
 /**

@@ -15,7 +15,6 @@ import type { RowFilter } from './rows/row-filter.js';
 
 // The path of rows: a reader yields chunks of columns, fields are fitted on chunks, and chunks are encoded to batches.
 
-/** Options of reading. */
 export interface ReadOptions extends Pick<PieceOptions, 'isGrowing' | 'hashesPrefix'> {
   /**
    * Where the read begins. It moves to the end of each chunk when the next one is requested, and to the end of each
@@ -24,7 +23,6 @@ export interface ReadOptions extends Pick<PieceOptions, 'isGrowing' | 'hashesPre
   readonly cursor?: ReadCursor | undefined;
 }
 
-/** Options of encoding. */
 export interface EncodeOptions extends Partial<EncodePoolOptions>, ReadOptions {
   /** Receives the share of the file that was read. */
   readonly onShare?: (share: number) => void;

@@ -17,7 +17,7 @@ const OBSERVED_SETTLED = [1, 0, 1] as const;
 interface ObservedMethod<Name extends string> {
   readonly name: Name;
   readonly summary: string;
-  /** As in `DelayMethod`. */
+  /** Text such as `DelayMethod`. */
   readonly outputs: number;
   samples(delayMs: number | undefined, waitMs: number, windowMs: number): readonly Sample[];
   /**

@@ -21,7 +21,7 @@ export interface Difference {
   /** Null if undefined on these rows. */
   readonly a: number | null;
   readonly b: number | null;
-  /** b − a. */
+  /** Value of b minus value of a. */
   readonly difference: number | null;
   /** Confidence interval of the difference; null if the metric has none. */
   readonly low: number | null;

@@ -139,7 +139,7 @@ export interface TermLoss {
 
 /** All tensors that training changes, by name. */
 export interface ProgramState {
-  /** Optimizer steps taken. */
+  /** Number of optimizer steps taken. */
   readonly step: number;
   /**
    * Parameters of the graph, and `embeddings.<table>`: the weights for predictions, thus the EMA if the plan has one.

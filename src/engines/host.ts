@@ -5,7 +5,6 @@ import type { TensorProducts } from './diagnosis.js';
 import type { Plan, RateFactors, StepResult } from './engine.js';
 import type { Store } from './state/store.js';
 
-/** Gradients to add. */
 export interface GradientPart {
   /** Index of the term; 0 if all terms share an area. */
   readonly area: number;
@@ -52,7 +51,6 @@ export interface Host {
   dispose(): void;
 }
 
-/** Creates hosts. */
 export interface HostFactory {
   create(plan: Plan): Host;
   /** Returns the bytes of a plan's tables that are stored in memory of their own. */

@@ -105,7 +105,6 @@ interface CollectedRows {
   readonly store: RowStore;
 }
 
-/** Results to compute. */
 interface Wanted {
   readonly isMeasured?: boolean;
   readonly isBinned?: boolean;

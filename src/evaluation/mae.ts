@@ -2,7 +2,6 @@ import { createExactSum } from './exact-sum.js';
 import { defineMetric, singleMetric } from './metric.js';
 import { influenceError } from './standard-error.js';
 
-/** Mean absolute error. */
 export const mae = defineMetric({
   name: 'mae',
   summary: 'mean absolute error',

@@ -39,7 +39,6 @@ export interface Metric {
   tabulate?(scores: Scores): readonly TableRow[];
 }
 
-/** A registered metric. */
 export interface MetricPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,

@@ -23,7 +23,6 @@ export const evaluationSection = z
   .describe('Metrics of the validation and test sets');
 export type EvaluationSection = z.output<typeof evaluationSection>;
 
-/** Metrics and segments. */
 export interface Measuring {
   readonly metrics: readonly Metric[];
   /** Columns whose values define segments. */

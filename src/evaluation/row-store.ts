@@ -25,7 +25,7 @@ export interface StoredRows {
 export interface RowStore {
   readonly tasks: ReadonlySet<string>;
   readonly blocks: readonly Block[];
-  /** By data column. */
+  /** One entry per data column. */
   readonly keys: ReadonlyMap<string, KeyIndex>;
   append(batch: Batch, predictions: ReadonlyMap<string, Float32Array>): void;
   /** Adds the rows of another store. */

@@ -5,7 +5,7 @@ import { toPosition } from './output-scores.js';
 
 /** Rows with the same value in a column. */
 export interface Segment {
-  /** As in `hour=13`. */
+  /** Text such as `hour=13`. */
   readonly name: string;
   readonly positions: Uint32Array;
 }

@@ -43,7 +43,6 @@ export function* pairChunks(scores: Scores, other: Scores | undefined): Generato
   }
 }
 
-/** Running variance. */
 export interface Spread {
   add(value: number): void;
   /** Sample variance, with divisor n - 1. */

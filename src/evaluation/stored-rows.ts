@@ -15,7 +15,7 @@ const FACTS = 'predictions.json';
 /** Rows of a split. */
 export interface SplitRows {
   readonly blocks: readonly Block[];
-  /** By key column. */
+  /** One entry per key column. */
   readonly keys: ReadonlyMap<string, KeyIndex>;
 }
 

@@ -51,7 +51,6 @@ type CellMeaning =
 
 /** How the elements of a vector become columns, as data. */
 export interface VectorRule {
-  /** Number of elements. */
   readonly length: number;
   /** Scaling steps in order, each for all elements. */
   readonly steps: readonly VectorStep[];

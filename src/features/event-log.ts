@@ -22,7 +22,7 @@ export interface SortedEvents {
   readonly firsts: Uint32Array;
   /** Time of each event. */
   readonly times: Float64Array;
-  /** By `valuesName`. */
+  /** One entry per `valuesName`. */
   readonly columns: ReadonlyMap<string, EventValues>;
   /** SHA-256 of the users and events. */
   readonly digest: string;

@@ -80,7 +80,7 @@ export interface Fit {
         | Extract<Cast, { cell: 'token' }>
       ))
     | undefined;
-  /** As in `Encoder`. */
+  /** Text such as `Encoder`. */
   readonly readsNumbers?: boolean;
   /**
    * Replaces `check` and `observe` for vectors; no elements mean a missing value. `checkLength` compares the length

@@ -9,7 +9,7 @@ export interface WrittenSequence {
   readonly name: string;
   /** Columns of its fields, in config order. */
   readonly columns: readonly WrittenColumn[];
-  /** Newest last. */
+  /** Ordered from oldest to newest. */
   readonly items: readonly WrittenItem[];
   /** Number of items of the row that were not selected; undefined for an event log. */
   readonly dropped: number | undefined;
@@ -47,7 +47,7 @@ interface TextFields {
 export class ItemTexts {
   readonly #texts: string[] = [''];
   readonly #numbers = new Map([['', 0]]);
-  /** In config order. */
+  /** In the order of the config. */
   readonly #sequences: readonly (readonly TextFields[])[];
   /** Fields to read together with those of the model. */
   readonly fields: readonly EncodedField[];

@@ -25,7 +25,6 @@ export interface ItemColumn {
 interface ItemReader extends ItemColumn {
   readonly readTimes: ReadMoments;
   readonly readUntil: (rows: ChunkRows, cells: CellOptions) => Float64Array;
-  /** Refuses missing items. */
   readonly readPresent: (items: ChunkRows) => unknown;
 }
 

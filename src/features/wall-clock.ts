@@ -16,7 +16,7 @@ export function timeFormatOption(what: string) {
 
 /** Calendar and clock fields of a local time. */
 export interface WallClock {
-  /** From 1. */
+  /** Month of the year, from 1. */
   readonly month: number;
   readonly day: number;
   /** From 1 (Monday) to 7. */

@@ -48,12 +48,12 @@ export function checkItems(op: string, { rows }: Value): void {
   check(rows.kind !== 'batch', `${op}: rows of the batch, expected items of a sequence`);
 }
 
-/** Requires a width. */
+/** Throws an error that names the operation if a width differs from the expected one. */
 export function checkWidths(name: string, found: number, expected: number): void {
   check(found === expected, `${name}: width is ${found}, expected ${expected}`);
 }
 
-/** Requires a condition. */
+/** Throws an error with the message if the condition is false. */
 export function check(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(`graph: ${message}`);
 }

@@ -7,7 +7,6 @@ import type { OperationName, Operations, Value, ValueOf, WeightRows } from './op
 // the part of q is computed once for each row, and k is read once. The last two terms are one product with a matrix for
 // each row of the batch: (W_k - W_d + W_p diag(q)) k.
 
-/** Options of `combineLinears`. */
 export interface CombineOptions {
   /** Whether products of items and rows become matrices for each row of the batch. */
   readonly folds: boolean;

@@ -21,7 +21,6 @@ const BY_ELEMENT = { columns: 'same', rows: 'same' } as const;
 const BY_ROW = { columns: 'own', rows: 'same' } as const;
 const OF_ITEMS = { columns: 'same', rows: 'items' } as const;
 
-/** Every operation. */
 const DESCRIPTORS: { readonly [Name in OperationName]: Descriptor<string & keyof Operations[Name]> } = {
   input: BY_ROW,
   linear: BY_ROW,

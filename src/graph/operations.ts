@@ -11,7 +11,6 @@ import { listNames, SCALAR_ACTIVATIONS, type SCALAR_FUNCTIONS } from './scalar-f
 export type Initializer =
   | { readonly kind: 'constant'; readonly value: number }
   | { readonly kind: 'uniform'; readonly bound: number }
-  /** With mean 0. */
   | { readonly kind: 'normal'; readonly standardDeviation: number };
 
 /** A tensor of the model: trained by the optimizer, or updated by its operation (running statistics). */
@@ -51,7 +50,6 @@ export interface ItemField {
  */
 export type Pooling = 'sum' | 'mean' | 'sqrtn';
 
-/** Activations with parameters. */
 export type ParametricActivation = 'prelu' | 'dice';
 const PARAMETRIC: readonly ParametricActivation[] = ['prelu', 'dice'];
 /** Activations: scalar functions, and those with parameters. */
@@ -63,7 +61,6 @@ export function isParametric(activation: Activation): activation is ParametricAc
   return (PARAMETRIC as readonly Activation[]).includes(activation);
 }
 
-/** Elementwise functions. */
 export type FunctionName = keyof typeof SCALAR_FUNCTIONS;
 
 /** Poolings of a row's items. */

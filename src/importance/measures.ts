@@ -8,7 +8,7 @@ import type { Output } from '../evaluation/outputs.js';
 
 /** A metric of an output. */
 export interface Measure {
-  /** As in `ctcvr.auc`. */
+  /** Text such as `ctcvr.auc`. */
   readonly name: string;
   readonly output: Output;
   readonly metric: Metric;

@@ -15,7 +15,6 @@ export interface Unit {
   readonly fields: readonly string[];
 }
 
-/** Options of `measureDrops`. */
 export interface DropsOptions {
   readonly program: Program;
   readonly outputs: readonly Output[];

@@ -12,7 +12,6 @@ import type { Importance } from './ranking.js';
 import { removeFields, type ConfigChange } from './smaller-config.js';
 import { OVERRIDES, SOURCE } from '../runs/run-log.js';
 
-/** Options of `proposeConfig`. */
 export interface ProposalOptions {
   /** Checkpoint directory and training config. */
   readonly checkpoint: string;
@@ -21,7 +20,7 @@ export interface ProposalOptions {
   readonly importances: readonly Importance[];
   /** Number of fields or groups to drop. */
   readonly count: number;
-  /** Receives warnings. */
+  /** Receives the text of each warning. */
   onWarning(text: string): void;
 }
 

@@ -2,7 +2,6 @@ import { userError } from '../core/errors.js';
 import { isBlank, type InspectedColumn } from './column-kind.js';
 import { computeViolations, countEvents, markEvents, requires, type Marks } from './outcomes.js';
 
-/** A proposed task. */
 export interface ProposedTask {
   readonly name: string;
   readonly column: string;
@@ -16,7 +15,7 @@ export interface ProposedTask {
   readonly violations: number;
   /** Policy for missing labels; undefined if none is missing where the parent is positive. */
   readonly onMissing: 'mask' | 'negative' | undefined;
-  /** Share of positives. */
+  /** Share of rows with a positive label. */
   readonly rate: number;
 }
 

@@ -39,7 +39,6 @@ interface Context {
   readonly crosses: readonly ColumnPair[];
   readonly tables: ReadonlyMap<string, string>;
   readonly sequences: readonly AlignedLists[];
-  /** Width of embeddings. */
   readonly width: number;
 }
 

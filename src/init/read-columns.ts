@@ -6,7 +6,6 @@ import { createRowSampler } from '../data/sources/row-sample.js';
 import { absolute } from '../data/sources/find-files.js';
 import type { Paths } from '../data/options.js';
 
-/** A dictionary-encoded column. */
 export interface Column {
   readonly name: string;
   /** Distinct values, in order of first occurrence. */

@@ -14,7 +14,6 @@ export type Content = z.output<typeof contentSchema>;
 /** XXH64 detects damage at about 10 GB/s; SHA-256 also detects forgery, at about 2 GB/s. */
 export type HashName = 'xxh64' | 'sha256';
 
-/** Hashes bytes incrementally. */
 export interface ByteHash {
   update(bytes: Uint8Array): void;
   /** Size and hash of the bytes so far. */
@@ -47,7 +46,6 @@ export async function createByteHash(name: HashName = 'xxh64'): Promise<ByteHash
  * every typed array access: batches from shards took 15% longer.
  */
 const PIECE_BYTES = 1 << 15;
-/** Compiled once. */
 let xxhashCode: ReturnType<typeof xxhash> | undefined;
 
 async function xxh64(): Promise<RawHash> {

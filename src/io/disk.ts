@@ -39,7 +39,7 @@ export async function onDisk<Result>(path: string, write: () => Promise<Result>,
   }
 }
 
-/** Runs `onDisk` synchronously. */
+/** Runs `onDisk` synchronously: errors of the disk become a UserError (disk) with the path. */
 export function onDiskSync<Result>(path: string, write: () => Result): Result {
   try {
     return write();
@@ -244,7 +244,6 @@ export async function writeDirect(path: string, parts: Iterable<Uint8Array>): Pr
   return digests.all();
 }
 
-/** Computes digests incrementally. */
 async function createDigests(): Promise<{ update(piece: Uint8Array): void; all(): FileDigest & Content }> {
   const sha256 = createHash('sha256');
   const hash = await createByteHash();

@@ -18,7 +18,6 @@ export interface FilePlace<Data> {
   readonly kind: ErrorKind;
 }
 
-/** Bytes per read. */
 const CHUNK_BYTES = 1 << 22;
 
 /** Closes files that are no longer reachable. */

@@ -24,7 +24,6 @@ const ARRAYS = {
   U8: Uint8Array,
 } as const;
 
-/** Supported element types. */
 export type ElementType = keyof typeof ARRAYS;
 export type TensorData = Float32Array | Float64Array | Int32Array | Uint32Array | Int8Array | Uint8Array;
 
@@ -188,7 +187,7 @@ export interface TensorRead {
 export interface TensorFile {
   /** The bytes before the first tensor. */
   readonly head: Uint8Array;
-  /** In file order. */
+  /** In the order of the file. */
   readonly places: ReadonlyMap<string, TensorPlace>;
   /** Reads all parts concurrently; their memory must not be accessed meanwhile. */
   read(parts: readonly TensorRead[]): Promise<void>;

@@ -5,7 +5,6 @@ export type StateTensors = ReadonlyMap<string, StoredTensor>;
 
 /** A state that checkpoints have. */
 export interface SavedState<Name extends string = string> {
-  /** Name in checkpoints. */
   readonly name: Name;
   /** Decides what the next checkpoint has: later rows may be read while it is written. */
   mark(): void;

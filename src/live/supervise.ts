@@ -9,7 +9,7 @@ import { isReadyMessage } from '../system/ready.js';
 /** A process that is started again when it ends. */
 export interface SupervisedCommand {
   readonly name: string;
-  /** Program first. */
+  /** The program, then its arguments. */
   readonly command: readonly string[];
   /** Whether other processes go first if cores are scarce; default: false. */
   readonly isBackground?: boolean;

@@ -31,7 +31,6 @@ export interface TaskLoss {
   outputForMean?(mean: number): number;
 }
 
-/** A registered loss. */
 export interface LossPart<Name extends string, Shape extends z.ZodRawShape> extends Component<
   Name,
   Shape,

@@ -18,7 +18,6 @@ const nameAlone = z.enum(losses.names).superRefine((name, context) => {
 /** Schema of a task's loss: its name, or a map with options. */
 export const lossOption = z.union([nameAlone, losses.schema]);
 
-/** Default losses. */
 const DEFAULTS: Readonly<Record<Task['type'], string>> = {
   classification: all.crossEntropy.name,
   regression: all.squared.name,

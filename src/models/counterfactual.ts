@@ -4,7 +4,6 @@ import type { LossOptions } from '../graph/loss-options.js';
 import type { Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 
-/** Minimum propensity. */
 const MIN_PROPENSITY = 1e-6;
 
 /** Options of models that correct the selection bias of conversions by click propensity. */

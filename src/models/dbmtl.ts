@@ -10,7 +10,6 @@ import { refuseStreams } from './check-streams.js';
 import { defineModel, buildHead, buildOutputLayer } from './model.js';
 import { checkTaskTowers, taskTowerOptions, getTower } from './task-towers.js';
 
-/** Parents per task. */
 type Parents = Readonly<Record<string, readonly string[]>>;
 
 /**

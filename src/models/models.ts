@@ -248,7 +248,6 @@ function maskGroups(g: GraphBuilder, groups: Value, mask: Value | undefined): Va
   return mask === undefined ? groups : g.affine(g.multiply(g.affine(groups, 1, 1), mask), 1, -1);
 }
 
-/** Memoizes `make`. */
 function once<Made extends object>(make: () => Made): () => Made {
   let made: Made | undefined;
   return () => (made ??= make());

@@ -5,7 +5,6 @@ import type { Component } from '../core/component.js';
 export interface Slot {
   readonly name: string;
   readonly per: 'weight' | 'row';
-  /** Initial value. */
   readonly first: number;
 }
 

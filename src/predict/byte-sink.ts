@@ -6,12 +6,10 @@ import { createGzip } from 'node:zlib';
 import { syncFile } from '../io/sync-file.js';
 import type { WriteBytes } from './scored-rows.js';
 
-/** Target of bytes. */
 export interface ByteSink {
   readonly write: WriteBytes;
   /** Resolves once all bytes are written. */
   end(): Promise<void>;
-  /** Aborts the write. */
   destroy(): void;
 }
 

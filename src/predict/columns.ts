@@ -9,7 +9,6 @@ export interface ColumnOptions {
   readonly prefix: string;
 }
 
-/** Keeps every column. */
 export const KEEP_ALL = 'all';
 
 /**

@@ -18,7 +18,6 @@ export interface ScoredRows {
   readonly predictions: readonly Float32Array[];
 }
 
-/** Writes rows. */
 export interface RowWriter {
   /** Takes the types of the input columns before the first row. Default: the writer writes texts. */
   takeTypes?(types: readonly (ParquetSchema | undefined)[]): void;

@@ -5,7 +5,6 @@ import type { RowWriter, ScoredColumns } from './scored-rows.js';
 
 /** Options of a ranking. */
 export interface RankOptions {
-  /** Rows per group. */
   readonly count: number;
   /** Column that groups rows. */
   readonly by: string;
@@ -15,7 +14,6 @@ export interface RankOptions {
 
 /** Resolved options of a ranking. */
 export interface TopOptions {
-  /** Rows per group. */
   readonly count: number;
   /** Indices of the group column and the prediction column. */
   readonly by: number;
@@ -47,14 +45,12 @@ export function rankedBy(
   };
 }
 
-/** A buffered row. */
 interface Row {
   readonly inputs: readonly string[];
   readonly typed: readonly TypedValue[];
   readonly predictions: readonly number[];
 }
 
-/** Rows per write. */
 const WRITE_ROWS = 4096;
 
 /**

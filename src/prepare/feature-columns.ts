@@ -102,7 +102,6 @@ export class FeatureColumns {
     this.#memory.kernels.endRow(this.#table);
   }
 
-  /** Removes all rows. */
   clear(): void {
     this.#words[ROWS] = 0;
     for (let f = 0; f < this.#fields.length; f++)

@@ -109,7 +109,6 @@ interface BadRow {
   readonly line: number;
   readonly expected: string;
   readonly found: string;
-  /** The truncated line. */
   readonly text: string;
 }
 

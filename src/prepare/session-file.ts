@@ -19,7 +19,6 @@ export interface SessionFiles {
 interface FieldWords {
   readonly ids: Int32Array;
   readonly weights: Int32Array | undefined;
-  /** Of a bag. */
   readonly offsets: Uint32Array | undefined;
 }
 

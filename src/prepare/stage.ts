@@ -16,7 +16,7 @@ export interface PrepareProgress {
 /** Work of a stage in units of the time to parse a byte of raw data. */
 export interface Effort {
   readonly phase: string;
-  /** Of each task. */
+  /** One value per task. */
   readonly units: readonly number[];
 }
 

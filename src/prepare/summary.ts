@@ -40,7 +40,6 @@ export interface DropSummary {
   readonly repeatedCommonRows: number;
 }
 
-/** Content of `summary.json`. */
 export interface Summary {
   readonly splits: Readonly<Record<string, SplitSummary>>;
   readonly fields: Readonly<Record<string, FieldSummary>>;

@@ -6,7 +6,7 @@ import type { Gate } from '../runs/channels.js';
 
 /** Condition for a promotion. */
 export interface GateOptions {
-  /** As in `ctcvr.auc`. */
+  /** Text such as `ctcvr.auc`. */
   readonly metric: string;
   /** Confidence level of the interval, between 0 and 1. */
   readonly confidence: number;

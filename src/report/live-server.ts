@@ -2,7 +2,7 @@ import { UserError, userError } from '../core/errors.js';
 import { describeServer, serverStateSchema, type ShownComparison } from './shown-comparison.js';
 import { MTL } from '../system/command-name.js';
 
-/** A running server. */
+/** A server that runs until it is closed. */
 export interface LiveServer {
   readonly url: string;
   /** Token that it requires; undefined without one. */

@@ -11,7 +11,7 @@ export interface ShownComparison {
   readonly source: string;
   readonly present: string;
   readonly candidate: string;
-  /** As in `promoted`. */
+  /** Text such as `promoted`. */
   readonly decision: string;
   /** The look that decided; undefined without a rule. */
   readonly gate?: Gate | undefined;

@@ -23,7 +23,7 @@ const MAX_ATTEMPTS = 50;
 const RETRY_MS = 100;
 
 const gateSchema = z.strictObject({
-  /** As in `ctcvr.auc`. */
+  /** Text such as `ctcvr.auc`. */
   metric: z.string(),
   goal: z.enum(['higher', 'lower']),
   confidence: z.number(),

@@ -28,7 +28,7 @@ const stateSchema = z.strictObject({
   sections: sectionsSchema,
 });
 
-/** Formats `state.json`. */
+/** Formats the content of `state.json` of a checkpoint. */
 export function stateText(own: OwnState, sections: Sections): string {
   return JSON.stringify({
     formatVersion: FORMAT_VERSION,

@@ -231,7 +231,7 @@ function tableOf(name: string, kind: TensorKind): string {
 
 /** Rows that replace those of a tensor. */
 export interface Patch {
-  /** In ascending order. */
+  /** Row numbers in ascending order. */
   readonly rows: Uint32Array;
   readonly tensor: HostTensor;
 }

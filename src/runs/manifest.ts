@@ -42,7 +42,7 @@ const FORMS = {
   vocabularies: { file: 'vocabularies.safetensors', forms: ['base'], isOptional: true },
   /** Changes of growing vocabularies. */
   growth: { file: 'vocabulary-changes.safetensors', forms: ['segment'], isOptional: true },
-  /** Side tables. */
+  /** Side tables of looked-up columns. */
   lookups: { file: 'lookups.safetensors', forms: ['base'], isOptional: true },
   /** Counters of earlier events after each split; in a delta, if they changed. */
   counters: { file: 'counters.safetensors', forms: BOTH, isOptional: true },
@@ -136,7 +136,7 @@ const versionSchema = z.looseObject({ formatVersion: z.int() });
 /** Larger files are rejected unread. */
 const MAX_MANIFEST_BYTES = 1_000_000;
 
-/** Formats a manifest. */
+/** Formats a manifest as JSON, with one line per file. */
 export function manifestText({ files, parts, base, segments }: Manifest): string {
   const manifest = {
     formatVersion: FORMAT_VERSION,

@@ -17,7 +17,6 @@ export interface RunLocation {
   readonly runs?: string | undefined;
   /** A name in place of the next number. */
   readonly name?: string | undefined;
-  /** The exact directory. */
   readonly runDir?: string | undefined;
 }
 

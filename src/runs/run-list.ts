@@ -26,7 +26,7 @@ export interface ListedRun {
   /** Name of the shared layers below the model's towers; null if it has none or consists of them. */
   readonly bottom: string | null;
   readonly seed: number | null;
-  /** Values of `--set`. */
+  /** Values of the option `--set`. */
   readonly changes: readonly string[];
   readonly startedAt: string | null;
   /** Completed epochs, and the maximum number of epochs. */

@@ -30,7 +30,7 @@ export interface LogRequest {
   readonly source: string;
   /** The config with defaults and overrides, YAML. */
   readonly config: string;
-  /** Values of `--set`. */
+  /** Values of the option `--set`. */
   readonly overrides: readonly string[];
   readonly engine: { readonly name: string; readonly description: string };
   /** Source of the initial weights; undefined if randomly initialized. */
@@ -40,13 +40,13 @@ export interface LogRequest {
 /** The unchanged config: the first file of a run, which identifies its directory as a run. */
 export const SOURCE = 'config.source.yaml';
 export const RESOLVED = 'config.resolved.yaml';
-/** Events, JSON Lines. */
+/** File of events, in JSON Lines. */
 export const LOG = 'log.jsonl';
 /** Values of `--set`, one per line. */
 export const OVERRIDES = 'overrides.txt';
 /** Final metrics; a run without this file is not completed. */
 export const RESULTS = 'results.csv';
-/** Skipped invalid rows. */
+/** Number of invalid rows that were skipped. */
 export const REJECTS = 'rejects.csv';
 
 const logStateSchema = z.strictObject({

@@ -27,7 +27,7 @@ const scoresSchema = z.record(
   }),
 );
 
-/** Writes scores.json. */
+/** Writes scores.json to a run directory, atomically. */
 export async function writeScores(run: string, scores: ScoreFile): Promise<void> {
   await writeFileAtomic(join(run, SCORES), `${JSON.stringify(scores)}\n`);
 }

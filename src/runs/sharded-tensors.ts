@@ -8,7 +8,6 @@ import { damaged } from './manifest.js';
 
 type Tensors = ProgramState['weights'];
 
-/** Memory of tensors. */
 export type TensorMemory = Pick<TensorReading, 'isShared' | 'hasSpare' | 'allocate'>;
 
 /** Selects the sharded tensors, which a rank other than 0 saves. */

@@ -25,7 +25,7 @@ const summarySchema = z.looseObject({
   rowsPerSecond: z.number(),
 });
 
-/** Writes summary.json. */
+/** Writes summary.json to a run directory, atomically. */
 export async function writeSummary(run: string, result: TrainResult): Promise<void> {
   await writeFileAtomic(join(run, SUMMARY), `${JSON.stringify(result, null, 2)}\n`);
 }

@@ -1,6 +1,5 @@
 import { byStep, defineSchedule } from './schedule.js';
 
-/** Constant learning rate. */
 export const constant = defineSchedule({
   name: 'constant',
   summary: 'Constant learning rate',

@@ -15,7 +15,6 @@ const MAX_UNPACKING = 4;
 /** Maximum number of compressed bodies waiting for a thread. */
 const MAX_WAITING_BODIES = 1000;
 
-/** Decompresses request bodies. */
 export interface Unpacker {
   /**
    * @param encoding value of the `content-encoding` header

@@ -3,7 +3,6 @@ import { badRowsError, type InvalidRow } from '../data/objects/row-problems.js';
 import type { Predictions } from '../trained-model/load-model.js';
 import type { Answered, ModelFacts } from './messages.js';
 
-/** A parsed request. */
 export interface GivenRequest {
   readonly rows: GivenRows;
   /** Columns that differ, if the rows are candidates of a user who has all others; default: rows of any kind. */

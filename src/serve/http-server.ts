@@ -25,7 +25,7 @@ export interface RoutedRequest {
 
 /** A response; the length of a text or of bytes is added to the headers. */
 export interface HttpReply {
-  /** HTTP status. */
+  /** Status code of the HTTP response. */
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   /** Parts are sent as they are yielded, until the client closes the connection. */

@@ -43,7 +43,7 @@ export interface Bundle {
 
 /** The response to a request. */
 export interface Answered {
-  /** HTTP status. */
+  /** Status code of the HTTP response. */
   readonly status: number;
   readonly body: string | Uint8Array;
   /** Length of the leading JSON, if binary tensors follow. */
@@ -80,7 +80,7 @@ export interface Supplement {
 
 /** Settings of the prediction threads of a model. */
 export interface PredictorSpec {
-  /** Checkpoint directory. */
+  /** Path of the checkpoint directory. */
   readonly folder: string;
   /** Model name; default: the config name. */
   readonly name: string | undefined;
@@ -148,7 +148,7 @@ export interface ModelFacts {
   readonly name: string;
   /** Number of optimizer steps of the checkpoint, as a string. */
   readonly version: string;
-  /** Checkpoint directory. */
+  /** Path of the checkpoint directory. */
   readonly checkpoint: string;
   /** Time at which the checkpoint was saved, in milliseconds since the epoch. */
   readonly savedMs: number;

@@ -31,11 +31,10 @@ export interface PoolOptions {
   readonly timeoutMs: number;
   /** Called after each answered bundle. */
   onBundle(facts: ModelFacts, requests: number, rows: number, counts: CountsByColumn): void;
-  /** Receives warnings. */
+  /** Receives the text of each warning. */
   onWarning(text: string): void;
 }
 
-/** A pending request. */
 interface Waiting {
   readonly body: Uint8Array;
   readonly kind: BodyKind;

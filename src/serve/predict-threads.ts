@@ -14,9 +14,8 @@ export interface PredictThread {
   numPending: number;
 }
 
-/** Callbacks of `PredictThreads`. */
 export interface PredictThreadsOptions {
-  /** Receives warnings. */
+  /** Receives the text of each warning. */
   onWarning(text: string): void;
   /** Called when a start has succeeded or failed. */
   onChange(): void;

@@ -32,7 +32,7 @@ interface WaitingBundle {
   readonly lacking: ReadonlyMap<StateName, LackingRows>;
 }
 
-/** By number. */
+/** One entry per number. */
 const waiting = new Map<number, WaitingBundle>();
 let numBundles = 0;
 

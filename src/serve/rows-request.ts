@@ -50,7 +50,7 @@ export function readRowsRequest(
 interface PredictedRows {
   readonly predictions: Predictions;
   readonly count: number;
-  /** Rows without predictions. */
+  /** Indices of rows without predictions. */
   readonly isBad: ReadonlySet<number>;
 }
 

@@ -26,7 +26,6 @@ export const BYTES = 'BYTES';
 /** Datatypes whose shortest decimal differs from that of the double they convert to. */
 const SHORT_FLOATS = ['FP16', 'FP32'];
 
-/** Supported datatypes. */
 export const DATATYPES: readonly string[] = [BYTES, ...Object.keys(ELEMENTS)];
 
 /** Converts to a number if it is exact. */

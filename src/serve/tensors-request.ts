@@ -21,7 +21,6 @@ const INPUT_KEYS = ['name', 'shape', 'datatype', 'parameters', 'data'];
 const BINARY_OUTPUT = 'binary_data_output';
 const OUTPUT_KEYS = ['name', 'parameters'];
 
-/** A requested output. */
 interface RequestedOutput {
   readonly name: string;
   readonly isBinary: boolean;

@@ -9,7 +9,7 @@ import { computeMean, type Trial, type TrialResult, type TrialRun } from './tria
 
 /** Trains or resumes one run of a trial. */
 export type TrainRun = (request: {
-  /** Values of `--set`. */
+  /** Values of the option `--set`. */
   readonly settings: readonly string[];
   readonly folder: string;
   readonly signal: AbortSignal;

@@ -4,7 +4,6 @@ import { ownerSchema } from '../system/owner.js';
 /** Definition of a trial. */
 const trialSchema = z.strictObject({
   number: z.int().min(1),
-  /** Values by parameter. */
   point: z.record(z.string(), z.unknown()),
   createdAt: z.string(),
 });
@@ -73,7 +72,6 @@ export const entrySchemas = {
 export interface Trial extends z.output<typeof trialSchema> {
   /** In order; the last one is current. */
   readonly claims: readonly Claim[];
-  /** Values by rung. */
   readonly rungs: readonly number[];
   readonly result: TrialResult | undefined;
 }

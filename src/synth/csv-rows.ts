@@ -14,7 +14,6 @@ const LINE_BYTES = 512;
 const VALUE_BYTES = 24;
 const [COMMA, LINE_END, COLON, BAR] = [44, 10, 58, 124] as const;
 
-/** Target of impressions. */
 export interface ImpressionFile {
   write(block: Impressions): void;
   close(): void;

@@ -41,7 +41,7 @@ export interface DelaySize {
 /** A click, with its conversion and the truth. */
 export interface DelayedClick {
   readonly ids: FieldIds;
-  /** Seconds since 1970. */
+  /** Time in seconds since 1970. */
   readonly time: number;
   /** Day of the log, from 0. */
   readonly day: number;

@@ -25,10 +25,9 @@ const START = 1_790_000_000;
 /** Impressions from which intercepts are fitted. */
 const SAMPLE = 10_000;
 
-/** Catalog of items. */
 export interface Catalog {
   readonly category: Uint32Array;
-  /** In hundredths. */
+  /** Price in hundredths of the currency. */
   readonly price: Uint32Array;
   readonly quality: Float64Array;
   readonly itemsOf: readonly (readonly number[])[];
@@ -37,7 +36,7 @@ export interface Catalog {
 /** History of a user, oldest item first. */
 export interface History {
   readonly items: number[];
-  /** Seconds since 1970. */
+  /** Time in seconds since 1970. */
   readonly times: number[];
 }
 

@@ -5,7 +5,6 @@ import type { Impressions } from './impressions.js';
 /** Columns of a log, and those of the histories, newest item last. */
 const HEADER = ['click', 'purchase', 'user', 'item', 'category', 'price', 'time'] as const;
 const HISTORY_HEADER = ['hist_item', 'hist_category', 'hist_price', 'hist_time'] as const;
-/** Columns of events. */
 const EVENT_HEADER = ['user', 'item', 'category', 'price', 'time'] as const;
 
 /** Maximum bytes of the single values of a line, and of an item in its four lists. */

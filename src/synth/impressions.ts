@@ -16,7 +16,7 @@ export interface Impressions {
   readonly purchaseProbability: Float32Array;
   /** True probability of a purchase under a forced click; differs if there is a confounder. */
   readonly purchaseIfClickedProbability: Float32Array;
-  /** 0 or 1. */
+  /** Labels, either 0 or 1. */
   readonly click: Float32Array;
   /** 1 only after a click. */
   readonly purchase: Float32Array;
@@ -35,7 +35,6 @@ export interface Shown {
 /** Target rates: clicks per impression, purchases per click. */
 export type Rates = Effects;
 
-/** Rows per block. */
 const BLOCK_ROWS = 1 << 13;
 
 /** Creates an empty block. */

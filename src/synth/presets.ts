@@ -13,7 +13,6 @@ export interface Preset extends WorldSize {
 const sampleKinds = { category: 0.05, shop: 0.25, intention: 0.075, brand: 0.125 };
 const ITEMS = 467_298;
 
-/** Worlds by name. */
 export const PRESETS = {
   /** Small, with more clicks and purchases than real logs, so that one minute of training learns something. */
   sample: {

@@ -71,7 +71,6 @@ export interface RawOptions {
   readonly random: Random;
   /** One invalid row after this many rows, with a wrong feature count or an unknown session; 0 for none. */
   readonly badEvery: number;
-  /** Rows per block. */
   readonly capacity: number;
   /** Counter of stray rows. */
   readonly strays: Strays;

@@ -3,7 +3,6 @@ import { createImpressions, drawImpression, type Impressions, type Shown } from 
 
 /** Concurrent sessions: the rows of a session are close together, but interleaved with others. */
 const OPEN_SESSIONS = 8;
-/** Rows per block. */
 export const SESSION_BLOCK_ROWS = 1 << 13;
 
 /** Options for generating rows of sessions, each of one user. */

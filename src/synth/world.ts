@@ -52,7 +52,6 @@ export interface Items {
   readonly tier: Uint8Array;
   /** One id per item and kind. */
   readonly kinds: Uint32Array;
-  /** As for users. */
   readonly bias: Float64Array;
 }
 

@@ -75,10 +75,8 @@ export interface AddonRecipe {
   readonly name: string;
   /** Directory of the sources. */
   readonly sources: string;
-  /** Compiler command. */
   readonly compiler: string;
   readonly flags?: readonly string[];
-  /** All other inputs. */
   readonly recipe?: unknown;
   /** Target directory; default: one in the user's cache, else a private one in the temporary directory. */
   readonly folder?: string | undefined;

@@ -107,7 +107,7 @@ function withWiderItems(sequence: SequenceLayout, parts: number): SequenceLayout
 export interface WidePart {
   /** Default: all groups with ids. */
   readonly groups?: readonly string[] | undefined;
-  /** Scalars per id. */
+  /** Number of scalars per id. */
   readonly width: number;
 }
 

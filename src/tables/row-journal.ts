@@ -12,7 +12,6 @@ export interface RowJournal {
   markChanges(changes: TableChanges): void;
   /** Returns the rows by table, in ascending order; none of a frozen table. */
   rows(): ReadonlyMap<string, Uint32Array>;
-  /** Removes all rows. */
   clear(): void;
 }
 

@@ -103,7 +103,6 @@ export function sessionEndEvent(seconds: number, status: 1 | 2): Uint8Array {
   );
 }
 
-/** Encodes a `google.protobuf.Value`. */
 function encodeValue(value: string | number | boolean): Message {
   if (typeof value === 'number') return doubleField(message(), 2, value);
   return typeof value === 'string'

@@ -36,7 +36,6 @@ export const METRICS_PER_REQUEST = 1000;
 const PARAMS_PER_REQUEST = 100;
 /** Maximum length of a parameter that all server versions accept. */
 const MAX_PARAM_LENGTH = 500;
-/** Request timeout. */
 const TIMEOUT_MS = 10_000;
 
 const experimentSchema = z.looseObject({ experiment_id: z.string() });

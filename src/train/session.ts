@@ -160,7 +160,6 @@ export async function runTraining<Data extends FittedData, Skipped extends Rejec
   }
 }
 
-/** A compiled model. */
 export interface CompiledModel {
   readonly graph: Graph;
   readonly program: Program;

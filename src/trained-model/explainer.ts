@@ -11,7 +11,7 @@ export type { WrittenColumn };
 
 /** Predictions of a row, and how much each item of its sequences counts in them. */
 export interface Explanation {
-  /** By output name. */
+  /** One entry per output. */
   readonly predictions: Readonly<Record<string, number>>;
   /** Sequences of the model, in config order. */
   readonly sequences: readonly ExplainedSequence[];
@@ -24,7 +24,7 @@ export interface ExplainedSequence {
   readonly columns: readonly WrittenColumn[];
   /** Encoders that give items weights, as in the names of their parameters. */
   readonly encoders: readonly string[];
-  /** Newest first. */
+  /** Ordered from newest to oldest. */
   readonly items: readonly ExplainedItem[];
   /**
    * Number of items of the row that the model does not read: older or lighter ones, and those that are too late.
@@ -41,7 +41,7 @@ export interface ExplainedItem {
   readonly values: Readonly<Record<string, string | null>>;
   /** Weight in its list; absent if items have none. */
   readonly listWeight?: number;
-  /** By encoder. */
+  /** One entry per encoder. */
   readonly attention: Readonly<Record<string, ItemAttention>>;
 }
 
@@ -55,7 +55,7 @@ export interface ItemAttention {
 
 /** Parts of a model that explanations read. */
 interface ExplainedModel {
-  /** Location in errors. */
+  /** Location that errors print. */
   readonly where: string;
   readonly fields: readonly EncodedField[];
   readonly outputs: readonly Output[];

@@ -40,7 +40,7 @@ export type { ModelInput };
  */
 export type Predictions = Readonly<Record<string, Float32Array>>;
 
-/** Options of `Model.predict`. */
+/** Options that `Model.predict` takes. */
 export interface PredictRowsOptions {
   /**
    * Receives each row that is invalid or has no finite prediction; its predictions are NaN. Default: such rows throw.
@@ -50,10 +50,10 @@ export interface PredictRowsOptions {
   readonly onMissing?: OnMissing | undefined;
 }
 
-/** Options of `Model.explain`. */
+/** Options that `Model.explain` takes. */
 export type ExplainRowOptions = Pick<PredictRowsOptions, 'onMissing'>;
 
-/** Options of `loadModel`. */
+/** Options that `loadModel` takes. */
 export interface LoadOptions {
   /** Whether to return uncalibrated predictions. Default: false. */
   readonly raw?: boolean | undefined;
@@ -73,7 +73,7 @@ export interface LoadOptions {
   readonly tables?: TableFormat | undefined;
 }
 
-/** Options of `Model.addEvents`. */
+/** Options that `Model.addEvents` takes. */
 export interface EventOptions {
   /**
    * Labels whose counters the events are added to; an empty list selects the counters that count rows. Default: all
@@ -84,11 +84,11 @@ export interface EventOptions {
 
 /** A trained model in this process. */
 export interface Model {
-  /** Checkpoint directory. */
+  /** Path of the checkpoint directory. */
   readonly checkpoint: string;
   /** Number of optimizer steps of the checkpoint. */
   readonly step: number;
-  /** Input columns. */
+  /** Columns that the model reads. */
   readonly inputs: readonly ModelInput[];
   /** Output names, the keys of `Predictions`. */
   readonly outputs: readonly string[];
@@ -170,7 +170,7 @@ export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | '
 
 /** Weights of another checkpoint. */
 export interface OtherWeights extends Pick<Checkpoint, 'program' | 'sections'> {
-  /** Checkpoint directory. */
+  /** Path of the checkpoint directory. */
   readonly folder: string;
 }
 
@@ -261,7 +261,7 @@ class CompiledModel implements GivenModel {
   readonly #counterNames: readonly string[];
   readonly #reader: ObjectReader;
   readonly #histories: GivenHistories;
-  /** Undefined after `dispose`. */
+  /** The program; undefined after `dispose`. */
   #live: LiveModel | undefined;
 
   constructor(

@@ -29,10 +29,9 @@ import { withoutTeachers, type Task } from '../core/tasks.js';
 
 /** A model of a checkpoint with everything needed to use it. */
 export interface TrainedModel {
-  /** Checkpoint directory. */
+  /** Path of the checkpoint directory. */
   readonly folder: string;
   readonly checkpoint: Checkpoint;
-  /** Training config. */
   readonly experiment: Experiment;
   readonly tasks: readonly Task[];
   /** Outputs to measure and predict. */

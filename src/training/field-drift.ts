@@ -16,7 +16,7 @@ export type FieldGroups = z.output<typeof fieldGroupsSchema>;
 
 /** How far the values of a field in a window are from those in the windows before. */
 export interface Drift {
-  /** Population stability index. */
+  /** Population stability index of the field. */
   readonly index: number;
   /**
    * Its expectation if nothing changed: (groups − 1) (1/n + 1/m) for n and m values (Yurdakul and Naranjo 2020,

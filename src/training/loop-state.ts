@@ -10,9 +10,8 @@ const sumsSchema = z.record(z.string(), z.strictObject({ loss: z.number(), rows:
 
 /** Schema of the state that a loop requires to resume, except the program's own; JSON. */
 const loopStateSchema = z.strictObject({
-  /** Optimizer steps taken. */
+  /** Number of optimizer steps taken. */
   step: count,
-  /** Finished epochs. */
   epoch: count,
   /** Batches, rows and elapsed time of the current epoch. */
   batch: count,

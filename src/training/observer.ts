@@ -65,7 +65,7 @@ export interface Baseline {
 export interface TrainResult {
   readonly run: string;
   readonly end: StopReason | 'interrupted';
-  /** From the config. */
+  /** Name that the config gives. */
   readonly name: string;
   readonly model: string;
   readonly seed: number;
@@ -84,7 +84,7 @@ export interface TrainResult {
   readonly metrics: Readonly<Record<string, Report>>;
   /** The baseline that was trained next to the run; absent if it was not. */
   readonly baseline?: Baseline | undefined;
-  /** Skipped invalid rows. */
+  /** Number of invalid rows that were skipped. */
   readonly rejectedRows: number;
   /** Batches that were skipped because their loss was not finite. */
   readonly numSkippedBatches: number;

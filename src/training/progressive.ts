@@ -23,7 +23,6 @@ const valuesSchema = z.record(z.string(), z.number());
 /** Columns as base64, by name. */
 
 const progressiveStateSchema = z.strictObject({
-  /** Finished windows. */
   windows: z.int().min(0),
   /** Batches of the current window that were skipped. */
   skippedBatches: z.int().min(0),

@@ -35,7 +35,6 @@ export interface StepReport {
   readonly gradNorms: { readonly dense?: number; readonly embeddings?: number };
 }
 
-/** Dependencies of steps. */
 export interface StepOptions {
   readonly program: Program;
   readonly stepper: TrainStep;

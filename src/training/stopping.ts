@@ -5,7 +5,6 @@ export interface StoppingOptions {
   readonly goal: 'higher' | 'lower';
   /** Epochs without improvement before training stops; undefined: never. */
   readonly patience: number | undefined;
-  /** Minimum improvement. */
   readonly minDelta: number;
 }
 

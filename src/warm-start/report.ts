@@ -7,7 +7,6 @@ import type { TensorSelection } from './tensor-selection.js';
 
 /** What a run loaded from its checkpoint, for the log and for messages. */
 export interface StartReport {
-  /** Lines to print. */
   readonly lines: readonly string[];
   /** The same facts in full, for the log. */
   readonly details: object;
@@ -21,7 +20,7 @@ export interface StartFacts {
   readonly taken: TensorSelection;
   /** Fields and labels whose scales or boundaries were loaded. */
   readonly fittedNames: readonly string[];
-  /** By field. */
+  /** One entry per field. */
   readonly changes: ReadonlyMap<string, Omit<Grown, 'fitted'>>;
   /** Rows by tensor, in the checkpoint and in the new model. */
   readonly rowsBefore: ReadonlyMap<string, number>;

@@ -11,7 +11,7 @@ export interface Observation {
   readonly gramian: Float64Array | undefined;
   /** Losses of the same batch after the step, if `needs` is 'change'. */
   readonly lossesAfter?: readonly number[];
-  /** Starts at 1. */
+  /** Number of the step, from 1. */
   readonly step: number;
   readonly epoch: number;
 }

@@ -2,7 +2,6 @@ import { EXIT_CODES } from '../../core/errors.js';
 import { COMPLETION_SCRIPTS } from '../completion-scripts.js';
 import { defineCommand } from './command.js';
 
-/** Supported shells. */
 const SHELLS = ['bash', 'zsh', 'fish'] as const satisfies readonly (keyof typeof COMPLETION_SCRIPTS)[];
 
 export const completion = defineCommand({

@@ -18,7 +18,6 @@ export interface BatchRange {
   readonly skipBatches?: number;
 }
 
-/** Rows as batches. */
 export interface Dataset {
   readonly rows: number;
   /** By field whose ids were counted: the number of ids, and of out-of-vocabulary ids. */

@@ -19,7 +19,7 @@ export type CounterState = ReadonlyMap<string, StoredTensor>;
 
 /** The values of a row that counters read. */
 export interface CounterRow {
-  /** Milliseconds since 1970. */
+  /** Time in milliseconds since 1970. */
   readonly time: number;
   /** Key of each group of counters; empty if a value is missing. */
   readonly keys: readonly string[];

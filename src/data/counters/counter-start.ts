@@ -26,7 +26,7 @@ export interface EarlierCounters extends RunCounters {
 
 /** First row of some data. */
 export interface FirstRow {
-  /** Milliseconds since 1970. */
+  /** Time in milliseconds since 1970. */
   readonly time: number;
   readonly path: string;
 }

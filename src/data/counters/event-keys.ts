@@ -19,7 +19,7 @@ export class EventKeys {
     return this.#table.highest + 1;
   }
 
-  /** Memory in bytes. */
+  /** Size of the memory in bytes. */
   get bytes(): number {
     const { bytes, begins, ends, index } = this.#table;
     return [bytes, begins, ends, index, this.#uses].reduce((sum, { byteLength }) => sum + byteLength, 0);

@@ -84,7 +84,6 @@ export async function describeData(data: DataOptions, format: RowFormat, access:
   return (await describeSources(await openData(data, format), format, access)).description;
 }
 
-/** Options of `describeSources`. */
 export interface DescribeOptions extends Access {
   /** Receives the invalid rows, which are counted too. */
   readonly policy?: RejectPolicy;

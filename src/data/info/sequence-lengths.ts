@@ -8,7 +8,7 @@ import { Tally } from './tally.js';
 export interface SequenceLengths {
   readonly min: number;
   readonly median: number;
-  /** 95th percentile. */
+  /** 95th percentile of the lengths. */
   readonly p95: number;
   readonly max: number;
   /** Share of rows without items. */

@@ -74,9 +74,7 @@ export class SplitCounts {
   readonly vectors: ReadonlyMap<string, VectorTally>;
   /** Missing values, by field of one column. */
   readonly nulls = new Map<string, number>();
-  /** Lengths of sequences. */
   readonly lengths: LengthCounts;
-  /** Counts by task. */
   readonly tasks: ReadonlyMap<string, TaskCounts>;
   readonly #tallies: FieldTallies;
   /** Fields of one column, the index of its texts, and whether a text is missing. */

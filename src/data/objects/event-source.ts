@@ -9,7 +9,7 @@ import { columnKey } from './given-rows.js';
 /** Keys whose events are read, each before a time. Plain data. */
 export interface EventQuery {
   readonly keys: readonly string[];
-  /** Exclusive. */
+  /** Ends of the ranges, exclusive. */
   readonly untils: Float64Array;
   /** Maximum number of events per key: the newest. */
   readonly last: number;

@@ -50,7 +50,7 @@ export type ParquetSchema = readonly SchemaElement[];
 
 /** Type of a column. */
 export interface ColumnType {
-  /** For errors. */
+  /** Name that errors print. */
   readonly name: string;
   /** Schema of its values; undefined if the values are texts. */
   readonly schema: ParquetSchema | undefined;
@@ -59,7 +59,6 @@ export interface ColumnType {
 /** A file of rows, ready to be read from its first row. */
 export interface CellFile {
   readonly path: string;
-  /** Format, for errors. */
   readonly kind: 'CSV' | 'JSON Lines' | 'Parquet';
   readonly header: readonly string[];
   /** Dialect of a CSV. */

@@ -5,7 +5,7 @@ import type { TextEncoding } from '../dialect.js';
 import type { ByteStream } from './byte-chunks.js';
 import { asUtf8 } from './text-encoding.js';
 
-/** RFC 1952, 2.3.1. */
+/** First bytes of a gzip file (RFC 1952, section 2.3.1). */
 const GZIP_MAGIC = Buffer.of(0x1f, 0x8b);
 /** RFC 8878, 3.1.1 and 3.1.2: a frame, or one that is skipped, whose first byte is any of sixteen. */
 const ZSTD_MAGIC = Buffer.of(0x28, 0xb5, 0x2f, 0xfd);

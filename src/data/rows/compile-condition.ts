@@ -4,7 +4,6 @@ import { readDate } from '../../text/dates.js';
 import { isDecimal } from '../../text/decimal.js';
 import { InvalidValueError } from '../../text/invalid-value.js';
 
-/** A compiled condition. */
 export interface CompiledCondition {
   /** Columns that it reads. */
   readonly columns: readonly string[];
@@ -19,7 +18,7 @@ export interface CompiledCondition {
 
 type Holds = CompiledCondition['holds'];
 
-/** Compiles a condition. */
+/** Compiles a condition to a function of the rows of a chunk. */
 export function compileCondition(condition: Condition): CompiledCondition {
   const columns = conditionColumns(condition);
   return { columns, holds: compile(condition, columns) };
@@ -83,7 +82,6 @@ function createTests(condition: Condition, place: string): readonly Test[] {
   ];
 }
 
-/** Texts of booleans. */
 const TRUTHS = { true: ['true', 'True', 'TRUE', '1'], false: ['false', 'False', 'FALSE', '0'] } as const;
 
 /**

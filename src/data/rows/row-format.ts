@@ -39,7 +39,7 @@ export interface RowFormat {
 export interface FormatSpec {
   readonly tasks: readonly Task[];
   readonly groups: readonly FeatureSpec[];
-  /** Default: all rows. */
+  /** Condition on rows; default: all rows. */
   readonly filter?: RowFilter | undefined;
   /** Sampling of negatives, for the training set. */
   readonly sampling?: Sampling | undefined;

@@ -44,7 +44,7 @@ export function encodingThreads({ bytes }: CellPart, { threads = availableParall
 export interface RawRows {
   /** Folder of the cache that contains them. */
   readonly folder: string;
-  /** By file. */
+  /** One entry per file. */
   readonly rows: readonly RowSource[];
   readonly leftOut: LeftOut;
 }

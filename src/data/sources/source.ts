@@ -52,7 +52,6 @@ export interface Reading extends Access {
   readonly keepsLocalRows?: boolean;
 }
 
-/** Options of `stream`. */
 export interface StreamReading extends Reading, ReadOptions {
   /** Whether the kept text of a list has its items; if not, it only shows whether it is `[]`. Default: true. */
   readonly keepsItems?: boolean;

@@ -35,7 +35,6 @@ import { openSource, type OpenSource } from './open-source.js';
 import { checkStreams } from './source-streams.js';
 import { wrapSource, type Reading, type Source } from './source.js';
 
-/** Paths of splits. */
 export type SplitFiles = { readonly [S in Split]?: Paths | undefined };
 
 /** Opened data of a config. */
@@ -45,7 +44,6 @@ export interface OpenedData {
   readonly test?: Source | undefined;
 }
 
-/** Opened splits. */
 export type Splits<Files extends SplitFiles> = {
   readonly [S in keyof Files & Split]: Files[S] extends Paths ? Source : Source | undefined;
 };

@@ -34,9 +34,7 @@ export interface RowScorer {
   dispose(): void;
 }
 
-/** A teacher. */
 export interface Teacher {
-  /** Name for messages. */
   readonly name: string;
   /** Key of everything that determines its probabilities, besides the rows. */
   readonly key: string;
@@ -61,7 +59,6 @@ interface Scoring extends TeacherOptions {
   readonly ownCache: Cache;
   readonly teacher: Teacher;
   readonly counters: ComputedColumns | undefined;
-  /** Loads it once. */
   open(): Promise<RowScorer>;
 }
 

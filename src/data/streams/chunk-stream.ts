@@ -21,7 +21,6 @@ export interface StreamChunk {
 
 /** A stream of rows: files that grow, standard input, or records that a source has as JSON. */
 export interface ChunkStream extends Pick<RecordStream, 'name' | 'lag' | 'close'> {
-  /** As `RecordStream.read`. */
   read(reading: StreamReading): AsyncGenerator<StreamChunk>;
 }
 

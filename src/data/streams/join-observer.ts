@@ -3,7 +3,6 @@ export type ReadCell = (column: string) => string;
 
 /** Receives the records of a join in the order in which they are read, numbered by those of all logs before them. */
 export interface JoinObserver {
-  /** Receives a row. */
   onRow(record: number, cell: ReadCell): void;
   /** Receives an event of a row that waits for it. */
   onEvent(record: number, event: string, cell: ReadCell): void;

@@ -67,7 +67,6 @@ export class JoinedRecords {
     this.#eventTimes = new Float64Array(CHUNK_RECORDS * this.#numEvents);
   }
 
-  /** Number of records. */
   get length(): number {
     return this.#places.length;
   }

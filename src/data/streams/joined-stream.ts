@@ -29,7 +29,7 @@ interface Mark {
   // Of the rows from here to the next mark, with the invalid records between them:
   /** Records that were yielded, or are about to be. */
   yielded: number;
-  /** Rows that wait. */
+  /** Number of rows that wait. */
   waiting: number;
   /** Number of the last mark before a record that was refused because one of these rows waited. */
   neededUntil: number;
@@ -81,7 +81,6 @@ class Join {
   readonly #packer: RowPacker;
   readonly #waiting: WaitingRows;
   readonly #closing = new TimeQueue();
-  /** Records to yield. */
   readonly #output: JoinedRecords;
   readonly #marks: Mark[] = [];
   readonly #countMatch: ReturnType<typeof createMatchCounter>;

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onDiskSync } from '../../io/disk.js';
 
-/** Bytes per block. */
 const BLOCK_BYTES = 1 << 22;
 /** Maximum size of a row. */
 export const MAX_ROW_WORDS = BLOCK_BYTES >> 2;
@@ -60,7 +59,7 @@ export class SpilledRows {
     this.#maxBlocks = Math.max(2, Math.floor(memoryBytes / BLOCK_BYTES));
   }
 
-  /** Bytes in memory. */
+  /** Number of bytes in memory. */
   get memoryBytes(): number {
     return this.#inMemory * BLOCK_BYTES;
   }

@@ -15,7 +15,6 @@ const streamStateSchema = z.strictObject({
   watermark: z.number().nullable(),
   /** The same numbers at the beginning of the window. */
   windowStart: z.strictObject(countsShape),
-  /** Size of rejects.csv. */
   rejectsBytes: count,
   /** Label statistics of the first records, by task. */
   sums: z.record(z.string(), z.strictObject({ own: sumSchema, chain: sumSchema })),
@@ -43,7 +42,7 @@ export function windowCounts({ windowStart: start, ...now }: StreamState): Strea
   };
 }
 
-/** Begins another window. */
+/** Begins the next window of a stream, with counts of zero. */
 export function startWindow(state: StreamState): void {
   const { records, rejected, outOfOrder, late } = state;
   state.windowStart = { records, rejected, outOfOrder, late };

@@ -16,7 +16,6 @@ export interface StatePlans {
   readonly join: JoinOptions | undefined;
 }
 
-/** How states begin. */
 interface StateOrigin {
   /** Tensors of the state in a checkpoint that is resumed; undefined for a new run. */
   readonly tensors?: ReadonlyMap<string, StoredTensor> | undefined;

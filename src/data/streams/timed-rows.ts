@@ -91,7 +91,6 @@ export class TimedRows {
     this.#findNext();
   }
 
-  /** Ends the read. */
   async end(): Promise<void> {
     await this.#chunks?.return(undefined);
   }

@@ -9,7 +9,7 @@ import type { RecordPlace } from './timed-rows.js';
 /** A packed row that waits for events: `numWords` words from an offset of memory, until another row is read. */
 export interface WaitingRow {
   readonly memory: Memory;
-  /** Offset in bytes. */
+  /** Offset of the row in bytes. */
   readonly offset: number;
   readonly numWords: number;
 }
@@ -35,7 +35,6 @@ export class WaitingRows {
   readonly #paths: string[] = [];
   /** Keys, whose ids are slots plus one. */
   readonly #keys = createKeyTable();
-  /** Values by slot. */
   readonly columns = {
     /** Time of a row, in milliseconds since 1970. */
     times: new Float64Array(0),
@@ -108,7 +107,6 @@ export class WaitingRows {
     return { path: this.#paths[this.columns.pathNumbers[slot]!]!, line: this.columns.lines[slot]! };
   }
 
-  /** Returns a row. */
   read(slot: number): WaitingRow {
     const address = this.columns.addresses[slot]!;
     const numWords = this.columns.numWords[slot]!;

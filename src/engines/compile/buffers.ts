@@ -32,7 +32,7 @@ export interface Buffer {
   readonly role: Role;
   /** Rows: those of a domain, or a fixed number. */
   readonly rows: Domain | number;
-  /** Words per row. */
+  /** Number of words per row. */
   readonly width: number;
   /** Initial value of every float. */
   readonly fill: number;
@@ -41,7 +41,7 @@ export interface Buffer {
 /** A position in a buffer. */
 export interface Ref {
   readonly buffer: Buffer;
-  /** In words. */
+  /** Offset in words of 32 bits. */
   readonly offset: number;
 }
 

@@ -27,7 +27,6 @@ export interface LinearGroup {
   readonly members: readonly ValueOf<'linear'>[];
   readonly matrix: Matrix;
   readonly bias: Ref;
-  /** All outputs. */
   readonly out: Place;
   /** The activation that its first members have in common. */
   readonly activated: PanelActivation;
@@ -186,12 +185,10 @@ export type OperationPlaces = Pick<
 /** Buffers of everything that a graph computes: of its parameters, and of its values as they are asked for. */
 export class Places {
   readonly groups: readonly LinearGroup[];
-  /** All matrices. */
   readonly matrices: readonly Matrix[];
   /** All dense weights, which the optimizer updates in one call. */
   readonly weights: Ref;
   readonly weightsCount: number;
-  /** All running statistics. */
   readonly running: Ref;
   readonly runningCount: number;
   /** Activations that the kernel of their operand applies. Both values have the same place. */

@@ -60,7 +60,7 @@ export interface TablePlace extends TableSpec, GatheredRows {
   readonly stride: number;
   /** Floats from a row's weights to their average, if there is one. */
   readonly average: number;
-  /** The first row. */
+  /** Address of the first row. */
   readonly at: Ref;
   readonly claim: Ref;
   /** Number of workers from which all of them share the sums of its gradients; 0: one worker takes the table. */

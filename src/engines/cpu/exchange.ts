@@ -19,7 +19,7 @@ class PeerExchange {
   readonly #onExchange: OnExchange;
   readonly #sharded: ShardedTables;
   readonly #replicated: ReplicatedTables;
-  /** By running statistic. */
+  /** One entry per running statistic. */
   readonly #domainOfStatistics: Uint8Array;
 
   constructor(layout: Layout, cpu: CpuMemory, kernels: Kernels, onExchange: OnExchange) {

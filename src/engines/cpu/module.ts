@@ -55,7 +55,6 @@ export function instantiate(
   return 'reason' in native ? instantiateWasm(module, memory, external) : instantiateNative(native, memory, external);
 }
 
-/** What src/kernels exports. */
 type Exports = Kernels & Shares & Pick<Instance, 'run'> & { heapBase(): number };
 
 /** Instantiates the WebAssembly kernels. */

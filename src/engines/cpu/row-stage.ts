@@ -43,7 +43,6 @@ export class RowStage {
   readonly #layout: Layout;
   readonly #image: Image;
   readonly #kernels: Kernels;
-  /** Addresses. */
   readonly #rows: number;
   readonly #elements: number;
 

@@ -22,7 +22,7 @@ export class ShardedTables {
   readonly #onExchange: OnExchange;
   readonly #withBags: (batch: Batch) => Batch;
   readonly #tables: readonly TablePlace[];
-  /** By table. */
+  /** One entry per table. */
   readonly #finders: readonly RowFinder[];
   readonly #takeSent = createFloatScratch();
   readonly #takeReceived = createFloatScratch();

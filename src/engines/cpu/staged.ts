@@ -24,7 +24,6 @@ export interface Stage {
   readonly memory: WebAssembly.Memory;
 }
 
-/** Rows per copy. */
 const CHUNK = 256;
 const PAGE_BYTES = 65_536;
 const ALIGNMENT = 64;

@@ -100,7 +100,6 @@ export class Team<List extends string> {
   readonly #reasons: MessagePort;
   #problem: Problem | undefined;
 
-  /** Starts the workers. */
   constructor(options: TeamOptions<List>) {
     const { kernels, instance, memory, external = [], lists, barrier, threads } = options;
     const { exchanges = NO_EXCHANGES, onCall, onWarning, started } = options;

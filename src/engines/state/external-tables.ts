@@ -5,7 +5,7 @@ import { EXTERNAL_BASE, type MemoryPlan } from './memory-plan.js';
 
 /** A table in its own memory. */
 export interface ExternalTable {
-  /** Address in calls. */
+  /** Address that calls pass. */
   readonly at: number;
   /** Rows, shared by all threads. */
   readonly floats: Float32Array;

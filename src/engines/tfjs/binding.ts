@@ -25,7 +25,6 @@ export interface Binding {
 export interface BindingTools {
   readonly python?: string;
   readonly compiler?: string;
-  /** Tests the result. */
   readonly probe?: typeof probeGpu;
 }
 

@@ -19,7 +19,7 @@ export function uploadLabel(tf: TensorFlow, batch: Batch, name: string): Tensor 
   return tf.tensor2d(column(batch, name, 'f32').data.slice(0, batch.rows), [batch.rows, 1]);
 }
 
-/** Uploads looked-up values. */
+/** Uploads looked-up values to tensors, by the value of the graph that reads them. */
 export function uploadInputs(tf: TensorFlow, lookedUp: LookedUp): ReadonlyMap<Value, Tensor> {
   return new Map(
     [...lookedUp].map(([value, data]) => [value, tf.tensor2d(data, [data.length / value.width, value.width])]),

@@ -28,7 +28,6 @@ type OperationTable = {
   ) => Tensor;
 };
 
-/** Activations with parameters. */
 const ACTIVATION: {
   readonly [Kind in ParametricActivation]: (x: Tensor, attributes: Operations['activation'], run: Execution) => Tensor;
 } = {

@@ -10,7 +10,6 @@ export const ALLOW_SOFTWARE = 'MTL_WEBGPU_SOFTWARE';
 /** Options of Dawn, such as `backend=null`: for measurements. */
 const DAWN_OPTIONS = 'MTL_WEBGPU_DAWN';
 
-/** An open device. */
 export interface Gpu {
   readonly device: GPUDevice;
   readonly instance: GPU;

@@ -11,7 +11,6 @@ export class RowCopies {
   readonly #call: GPUBuffer;
   /** Numbers of rows in the part. */
   #rows: GPUBuffer;
-  /** The consecutive rows. */
   #values: GPUBuffer;
 
   constructor(gpu: Gpu, buffers: DeviceBuffers) {

@@ -8,7 +8,7 @@ import type { TableRows } from './table-transfers.js';
 export interface StaleRows {
   /** Adds the rows of a batch that is trained on. */
   add(batch: Batch): void;
-  /** Adds all rows. */
+  /** Marks all rows as stale. */
   addAll(): void;
   /** Lists the rows of each trained table. */
   list(): ReadonlyMap<TablePlace, TableRows>;

@@ -9,7 +9,7 @@ import { resolveMethods, type CalibrationSection } from './options.js';
 const stateSchema = z.strictObject({
   /** Number of optimizer steps of the weights to which it was fitted; it is invalid for others. */
   step: z.int().min(0),
-  /** Per output. */
+  /** One entry per output. */
   calibrators: z.record(z.string(), calibratorSchema),
 });
 type CalibrationState = z.output<typeof stateSchema>;

@@ -61,7 +61,7 @@ export function missingWhere(onnx: OnnxGraph, condition: string, x: string): str
   return onnx.node('Where', [condition, onnx.number(NaN, 'double'), x]);
 }
 
-/** Converts to float64. */
+/** Adds a node that converts a tensor to float64, and returns its name. */
 export function toDouble(onnx: OnnxGraph, x: string): string {
   return onnx.node('Cast', [x], { to: ELEMENT_TYPES.double });
 }

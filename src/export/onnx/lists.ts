@@ -8,7 +8,6 @@ import type { OnnxGraph } from './onnx-graph.js';
 export interface ListItems {
   /** Texts of the items, with an empty text for missing ones. */
   readonly texts: string;
-  /** Float64 weights. */
   readonly weights: string;
   /** Which elements are padding or a dropped item. */
   readonly isAbsent: string;

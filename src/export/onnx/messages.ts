@@ -3,12 +3,9 @@ import protobuf from 'protobufjs/light.js';
 // The protobuf messages of an ONNX file with their field numbers, as in onnx.proto
 // (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, Apache-2.0), without unused ones.
 
-/** Values of `TensorProto.DataType`. */
 export const ELEMENT_TYPES = { float: 1, int8: 3, int64: 7, string: 8, bool: 9, double: 11 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPES;
-/** Values of `AttributeProto.AttributeType`. */
 const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, graph: 5, ints: 7, strings: 8 } as const;
-/** `TensorProto.DataLocation.EXTERNAL` */
 const EXTERNAL = 1;
 
 type Field = readonly [number: number, type: string, isRepeated?: 'repeated'];
@@ -88,7 +85,6 @@ export type Attribute =
   | { readonly texts: readonly Uint8Array[] }
   | { readonly graph: Graph };
 
-/** An operator call. */
 export interface Node {
   readonly name: string;
   readonly operator: string;

@@ -40,7 +40,6 @@ export function emitOccurrences(
   return checked(onnx, ofItems, 'double', areAll(items.isValidWeight), items.validWeight);
 }
 
-/** Emit the outputs. */
 const OUTPUTS: Readonly<Record<OccurrenceOutput, (onnx: OnnxGraph, found: Found) => string>> = {
   present: (onnx, { isMatch }) => toDouble(onnx, onnx.node('Greater', [count(onnx, isMatch), onnx.number(0, 'int64')])),
   count: (onnx, { isMatch }) => toDouble(onnx, count(onnx, isMatch)),

@@ -196,7 +196,6 @@ function sameGroup(onnx: OnnxGraph, groups: string): string {
 
 type ActivationValue = ValueOf<'activation'>;
 
-/** Activations with parameters. */
 const ACTIVATE: {
   readonly [Kind in ParametricActivation]: (value: ActivationValue, x: string, emission: Emission) => string;
 } = {

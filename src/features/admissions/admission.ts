@@ -14,7 +14,6 @@ export interface Occurrence {
 
 /** The vocabulary of an admission. */
 export interface Admitter {
-  /** The batch. */
   readonly now: Moment;
   /** Makes sure that a row is free; returns false if that is impossible in this batch. */
   hasRow(): boolean;

@@ -30,7 +30,6 @@ export interface EvictionRule {
   start(rows: RecentTexts, age: number): Eviction;
 }
 
-/** A registered eviction. */
 export type EvictionPart<Name extends string, Shape extends z.ZodRawShape> = Component<Name, Shape, [], EvictionRule>;
 
 /** Declares an eviction; the identity function, for type inference. */

@@ -15,7 +15,6 @@ import { DEFINITIONS, type Read, type Type, type Values } from './functions.js';
 import { ExpressionError, parseExpression } from './parse.js';
 import { listColumns, LOOKUP, resolveAs, resolveLookup, type TypedExpression, type TypedLookup } from './resolve.js';
 
-/** A compiled expression. */
 export interface CompiledExpression {
   /** Columns that it reads, in order of appearance. */
   readonly sources: readonly Source[];

@@ -70,7 +70,6 @@ export interface Kind<Of extends Field['kind']> {
   rawForm(field: FieldOf<Of>, reading: Pick<Encoder, 'direct'> | Fit): RawForm;
   /** Returns how the lists of the field are read; absent if its values are not lists. */
   lists?(field: FieldOf<Of>): ListReading;
-  /** Creates a fitter. */
   fitter(field: FieldOf<Of>, fit: Fit): FieldFitter;
 }
 

@@ -66,7 +66,6 @@ export class GrowingVocabulary {
     };
   }
 
-  /** The last batch. */
   get now(): Moment {
     return this.#now;
   }

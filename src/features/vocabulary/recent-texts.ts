@@ -27,7 +27,6 @@ export interface SlotValues {
  */
 export class RecentTexts {
   readonly capacity: number;
-  /** Texts by slot. */
   readonly #table: ReturnType<typeof createKeyTable>;
   /** Neighbors of each slot in the order of use; slot 0 is before the oldest and after the newest. */
   readonly #older: Uint32Array;
@@ -60,7 +59,6 @@ export class RecentTexts {
     this.#removed = new Uint32Array(Math.ceil((capacity + 1) / 32));
   }
 
-  /** Number of texts. */
   get size(): number {
     return this.#table.numKeys;
   }

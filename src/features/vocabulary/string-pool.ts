@@ -6,7 +6,6 @@ const TENSORS = ['bytes', 'offsets'];
 
 /** Strings in contiguous shared memory. */
 export interface StringPool {
-  /** Concatenated UTF-8 bytes. */
   readonly bytes: Uint8Array;
   /** Start of each string, followed by the end of the last. */
   readonly offsets: Uint32Array;
@@ -52,7 +51,7 @@ export function textReader({ bytes, offsets }: StringPool): (place: number) => s
   return (place) => buffer.toString('utf8', offsets[place], offsets[place + 1]);
 }
 
-/** Decodes all strings. */
+/** Decodes all strings of a pool, in the order of their ids. */
 export function listStrings(texts: StringPool): readonly string[] {
   const textAt = textReader(texts);
   return Array.from({ length: texts.offsets.length - 1 }, (_, place) => textAt(place));

@@ -49,7 +49,7 @@ export function createTokenTable({ bytes, offsets, index }: TextTable, capacity:
   return { bytes, begins, ends, index, numBytes: bytes.length, numUnused, numKeys, highest, firstFree: 0 };
 }
 
-/** Copies a table. */
+/** Copies a token table, so that changes of the copy leave the original unchanged. */
 export function copyTokenTable(table: TokenTable): TokenTable {
   const { bytes, begins, ends, index, numBytes, highest } = table;
   const copyFirst = <Data extends Uint8Array | Uint32Array | Int32Array>(data: Data, length: number): Data => {

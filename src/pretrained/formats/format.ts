@@ -6,7 +6,7 @@ export interface VectorFile {
   readonly path: string;
   readonly rows: number;
   readonly width: number;
-  /** Row-major. */
+  /** Values in row-major order. */
   readonly data: Float32Array;
   /** Returns the value of a row, from 0. */
   keyOf(row: number): string;

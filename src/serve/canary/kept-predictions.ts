@@ -6,7 +6,7 @@ export interface Kept {
   readonly id: string;
   readonly savedMs: number;
   readonly rows: number;
-  /** By model. */
+  /** One entry per model. */
   readonly predictions: Partial<Record<Side, Predictions>>;
   /** Resolves when a shadow has predicted the request, or dropped it. */
   shadowed?: Promise<void>;
@@ -24,7 +24,7 @@ const [MAX_REQUESTS, MAX_NUMBERS, MAX_CLOSED] = [1 << 20, 1 << 25, 1 << 20];
  */
 export class KeptPredictions {
   readonly #keepMs: number;
-  /** Oldest first. */
+  /** Ordered from oldest to newest. */
   readonly #open = new Map<string, Kept>();
   /** In order of `closedMs`. */
   readonly #closed = new Map<string, { readonly closedMs: number; readonly reason: Closed }>();

@@ -38,12 +38,12 @@ export type OutputFigures = Readonly<Record<'rows' | 'meanLabel' | 'meanPredicti
 
 /** Figures of both models; JSON. */
 export interface Figures {
-  /** By output. */
+  /** One entry per output. */
   readonly present: Readonly<Record<string, OutputFigures>>;
   readonly candidate: Readonly<Record<string, OutputFigures>>;
   /** Confidence level of the intervals. */
   readonly confidence: number;
-  /** Candidate − present. */
+  /** Value of the candidate minus value of the present model. */
   readonly differences: readonly Difference[];
 }
 

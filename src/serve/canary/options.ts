@@ -16,7 +16,7 @@ export interface CanaryOptions {
 
 /** When the second model replaces the present one, and when it is dropped. */
 export interface CanaryRule {
-  /** As in `ctcvr.logLoss`. */
+  /** Text such as `ctcvr.logLoss`. */
   readonly metric: string;
   /** Labeled rows of each model before the first look. */
   readonly after: number;

@@ -3,7 +3,6 @@ import { JSON_TYPE, type Route } from '../http-server.js';
 import type { ModelFacts } from '../messages.js';
 import { buildSchemas, schemaRef, type BodyName } from './schemas.js';
 
-/** A query parameter. */
 export interface QueryOption {
   /** Its values, with the default as the first one; empty for any text. */
   readonly values: readonly string[];

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { defineDomain, spaceEvenly } from './domain.js';
 import { checkEnds, steps } from './options.js';
 
-/** Uniform real numbers. */
 export const uniform = defineDomain({
   name: 'uniform',
   summary: 'Uniform real numbers in a range',

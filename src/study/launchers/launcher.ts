@@ -13,7 +13,6 @@ export interface WorkersRequest {
   readonly args: readonly string[];
 }
 
-/** Launched workers. */
 export interface Workers {
   /** Description of their location, for messages. */
   readonly where: string;
@@ -26,7 +25,6 @@ export interface Workers {
   stop(): Promise<void>;
 }
 
-/** Launches workers. */
 export type Launcher = (request: WorkersRequest) => Promise<Workers>;
 
 /** A launcher with its properties. */

@@ -21,7 +21,7 @@ export interface Leaf {
 /** Reading of a column: one value per row, or a list of items. */
 export interface ColumnPlan {
   readonly name: string;
-  /** For errors. */
+  /** Type that errors print. */
   readonly type: string;
   readonly isList: boolean;
   /** The values; or the ids of items, and their weights if they have any. */

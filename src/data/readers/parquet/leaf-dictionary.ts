@@ -25,7 +25,7 @@ export class LeafDictionary implements DictionaryValues {
     if (isSmall) this.#texts = new Array<string | undefined>(values.count).fill(undefined);
   }
 
-  /** Index of null. */
+  /** Index of the null value. */
   get missing(): number {
     return this.size - 1;
   }

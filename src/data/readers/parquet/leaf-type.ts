@@ -10,7 +10,7 @@ type ValueAt<Value> = (values: Values, index: number) => Value;
 
 /** Reading of a leaf's values: the text that DuckDB's CSV export gives, and a number if that text is one. */
 export interface LeafType {
-  /** For errors. */
+  /** Name that errors print. */
   readonly name: string;
   /** Node of an optional column with the values that `value` reads; its name has no meaning. */
   readonly node: SchemaElement;

@@ -13,7 +13,6 @@ const INDEX_BYTES = 8;
 
 /** Values of a leaf for the rows of a slice: indices into one dictionary, or copies. Memory is reused. */
 export class ValueBuffer {
-  /** Number of values. */
   size = 0;
   readonly #type: LeafType;
   #dictionary: LeafDictionary | undefined;

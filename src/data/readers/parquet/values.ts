@@ -66,7 +66,6 @@ export function readValues({ type, width }: Stored, encoding: Encoding, bytes: B
 /** Values that are copied from pages and dictionaries. Memory is reused. */
 export class ValueStore {
   count = 0;
-  /** Number of bytes. */
   size = 0;
   readonly #width: number;
   #bytes = NO_VALUES.bytes;

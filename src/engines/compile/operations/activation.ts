@@ -5,7 +5,6 @@ import type { Place } from '../places.js';
 import { ACTIVATION_CODES } from './activation-codes.js';
 import { normalize, normalizeGradient } from './normalize.js';
 
-/** Activations. */
 export const ACTIVATION: Lowered<'activation'> = {
   forward(value, lowering) {
     const { places, list, view } = lowering;

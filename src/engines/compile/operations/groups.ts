@@ -64,7 +64,6 @@ function overGroups(columns: readonly Value[], groups: Value, lowering: Lowering
   ]);
 }
 
-/** Comparisons within groups. */
 export const GROUPS: { readonly [Name in 'groupLogSumExp' | 'groupPairs']: Lowered<Name> } = {
   groupLogSumExp: {
     forward(value, lowering) {

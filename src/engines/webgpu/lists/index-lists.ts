@@ -294,7 +294,6 @@ export class IndexLists {
     return this.#listed.subarray(from, from + distinct);
   }
 
-  /** Ends its threads. */
   end(): void {
     this.#jobs.end();
   }

@@ -296,7 +296,7 @@ interface ItemsTarget {
 const room = (words: Uint32Array<ArrayBuffer>, least: number): Uint32Array<ArrayBuffer> =>
   words.length >= least ? words : new Uint32Array(2 * least);
 
-/** Knuth's multiplicative hash. */
+/** Factor of Knuth's multiplicative hash. */
 const SPREAD = 0x9e3779b1;
 /** The bits of 1. */
 const ONE = 0x3f800000;

@@ -6,7 +6,6 @@ import { expandPointwise, expandPointwiseGradient, POINTWISE, POINTWISE_GRADIENT
 // item and head: log Σ e^score, and <dy, y>.
 
 const OPERANDS = ['query', 'ldquery', 'key', 'ldkey', 'value', 'ldvalue', 'offsets', 'ldy', 'statistics'] as const;
-/** Factor of products. */
 const SCALE = `
     let scale = 1.0 / sqrt(f32(width));`;
 const SIZES = ['rows', 'width', 'heads', 'flags'] as const;
