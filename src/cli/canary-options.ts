@@ -61,27 +61,19 @@ export interface CanaryArguments {
   readonly confidence: number | undefined;
 }
 
+const EITHER_RUN = '--canary RUN or --shadow RUN';
+
 /**
  * Returns the second model that the options name; undefined if there is none.
  * @throws UserError (usage) for an invalid value, and for an option without the one that it belongs to
  */
 export function readCanaryOptions(given: CanaryArguments): ServeOptions['canary'] {
-  const {
-    canary,
-    shadow,
-    share = DEFAULT_SHARE_PERCENT,
-    shareBy,
-    outcomeTimeout = DEFAULT_OUTCOME_TIMEOUT,
-    promoteIf,
-  } = given;
-  const { after = DEFAULT_AFTER, confidence = DEFAULT_CONFIDENCE } = given;
+  const { canary, shadow, share = DEFAULT_SHARE_PERCENT, shareBy, promoteIf } = given;
+  const { outcomeTimeout = DEFAULT_OUTCOME_TIMEOUT, after = DEFAULT_AFTER, confidence = DEFAULT_CONFIDENCE } = given;
   const path = canary ?? shadow;
   if (canary === undefined) requireNone({ '--share': given.share, '--share-by': shareBy }, '--canary RUN');
   if (path === undefined)
-    requireNone(
-      { '--outcome-timeout': given.outcomeTimeout, '--promote-if': promoteIf },
-      '--canary RUN or --shadow RUN',
-    );
+    requireNone({ '--outcome-timeout': given.outcomeTimeout, '--promote-if': promoteIf }, EITHER_RUN);
   if (promoteIf === undefined)
     requireNone({ '--after': given.after, '--confidence': given.confidence }, '--promote-if METRIC');
   if (path === undefined) return undefined;

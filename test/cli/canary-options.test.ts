@@ -25,11 +25,13 @@ describe('the options of a second model', () => {
       keepMs: 3_600_000,
       rule: undefined,
     });
-    expect(read({ shadow: 'b', outcomeTimeout: '90s', promoteIf: 'ctr.auc', after: 7, confidence: 0.9 })).toMatchObject({
-      kind: 'shadow',
-      keepMs: 90_000,
-      rule: { metric: 'ctr.auc', after: 7, confidence: 0.9 },
-    });
+    expect(read({ shadow: 'b', outcomeTimeout: '90s', promoteIf: 'ctr.auc', after: 7, confidence: 0.9 })).toMatchObject(
+      {
+        kind: 'shadow',
+        keepMs: 90_000,
+        rule: { metric: 'ctr.auc', after: 7, confidence: 0.9 },
+      },
+    );
     expect(read({ canary: 'b', promoteIf: 'ctr.auc' })?.rule).toEqual({
       metric: 'ctr.auc',
       after: 10_000,
