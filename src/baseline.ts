@@ -86,7 +86,7 @@ interface Session {
 
 /**
  * Trains a boosted tree per task with LightGBM on the rows, features and splits of a config, in a new run. The metrics
- * are computed like those of `train`. Counters continue those of the checkpoint of `initFrom`.
+ * are computed like the metrics of `train`. Counters continue from the checkpoint of `initFrom`.
  * @throws UserError (usage) if Python or LightGBM is missing or fails; (data); (checkpoint)
  */
 export async function trainTrees(loaded: LoadedConfig, options: BaselineOptions): Promise<BaselineResult> {

@@ -40,7 +40,7 @@ export interface CrossesResult {
   readonly totalRows: number;
   /** Number of column pairs tested. */
   readonly pairs: number;
-  /** Mean log loss of these rows without crosses. */
+  /** Mean log loss of the measured rows without crosses. */
   readonly loss: number;
   /** Crosses, best first; each adds to those before it. */
   readonly crosses: readonly FoundCross[];

@@ -75,7 +75,7 @@ async function trainLogistic({ split, signal, ...options }: LogisticOptions): Pr
 
 /**
  * As `trainLogistic`, or takes a shared baseline; a failure is only a warning, since the run is complete without it.
- * Delayed labels have no baseline, since it would train on rows in another order than that of time.
+ * Delayed labels have no baseline, since it would train on rows in another order than the order of time.
  * @throws the signal's reason
  */
 export async function tryLogistic(

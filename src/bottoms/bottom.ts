@@ -26,7 +26,7 @@ export interface Stream {
 export interface Streams {
   /** In the order of the columns, which they cover. */
   readonly streams: readonly Stream[];
-  /** Weight of each stream's loss, relative to that of the task. */
+  /** Weight of each stream's loss, relative to the loss of the task. */
   readonly weight: number;
 }
 

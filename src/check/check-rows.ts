@@ -23,7 +23,7 @@ export interface CheckedRows extends DescribedRows {
 /**
  * Reads the rows of all splits and adds what training would reject: invalid rows, empty splits, labels without
  * information. Problems after an invalid row are not added: training ends there, and they may be consequences.
- * @param inputs.grow extends the vocabularies of a checkpoint by those of the data
+ * @param inputs.grow extends the vocabularies of a checkpoint by the tokens of the data
  * @param sampler the one that opened the sources: a split may be empty in a sample only
  */
 export async function checkRows(

@@ -26,7 +26,7 @@ export interface StepInput {
   readonly tasks: readonly Task[];
   readonly encoded: EncodedFormat;
   readonly facts: LabelFacts;
-  /** Bytes of vocabularies that grow, besides those of the fields; default: 0. */
+  /** Bytes of vocabularies that grow, besides the vocabularies of the fields; default: 0. */
   readonly growthBytes?: number;
   /** Batches of training rows, the first of which with a row is trained on. */
   batches(): AsyncIterable<{ readonly batch: Batch }> | Iterable<{ readonly batch: Batch }>;

@@ -126,7 +126,7 @@ export class BagBuffer implements BagColumn {
     }
   }
 
-  /** Appends the bags of rows `begin` to `end` to those of the first `rows` rows. */
+  /** Appends the bags of rows `begin` to `end` to the bags of the first `rows` rows. */
   append({ offsets, ids, weights }: BagItems, begin: number, end: number, rows: number): void {
     const [from, to] = [offsets[begin]!, offsets[end]!];
     const at = this.offsets[rows]!;

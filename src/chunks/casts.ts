@@ -24,7 +24,7 @@ export type Cast =
     }
   /** Strings by a lookup of their bytes. */
   | { readonly cell: 'token'; readonly idOf: TokenLookup; readonly idsOf?: EncodeAll | undefined }
-  /** Strings of ASCII characters, by their bytes; those of several columns with CELL_SEPARATOR between them. */
+  /** Strings of ASCII characters, by their bytes; the strings of several columns have CELL_SEPARATOR between them. */
   | {
       readonly cell: 'text';
       readonly encode: (bytes: Uint8Array, begin: number, end: number) => number;
@@ -95,8 +95,8 @@ function castIntegers(values: Values, rows: number, below: number, { into, first
 type Values = Float64Array | Float32Array;
 
 /**
- * Returns the values of a column that are decimal numbers, NaN for others; undefined if it does not store numbers.
- * Those of a cut column are valid until another one is read.
+ * Returns the values of a column that are decimal numbers, NaN for others; undefined if it does not store numbers. The
+ * values of a cut column are valid until another one is read.
  */
 export function toNumbers({ cut, numbers, numberText }: Column, rows: number): Values | undefined {
   // With decimal commas, a number is its text with a point.

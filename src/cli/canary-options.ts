@@ -48,7 +48,7 @@ export const canaryOptions = {
   },
 } as const;
 
-/** Values of these options. */
+/** Values of the canary options. */
 export interface CanaryArguments {
   readonly canary: string | undefined;
   readonly shadow: string | undefined;

@@ -97,7 +97,7 @@ function rejectPasswords(args: readonly string[]): void {
   }
 }
 
-/** Whether a help text is that of the parent command, because the given subcommand is unknown. */
+/** Whether a help text is the help text of the parent command, because the given subcommand is unknown. */
 function isHelpOfParent(words: readonly unknown[], text: string): boolean {
   const [, parent] = /^(?:npx )?mtl((?: \w+)*) <command>\n/.exec(text) ?? [];
   return parent !== undefined && words.length > parent.split(' ').length - 1;

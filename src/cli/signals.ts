@@ -51,7 +51,7 @@ function listenForStop(onFirst: (name: StopSignal) => void): StopRequest {
 /**
  * Runs `work` until it finishes or a signal aborts it. The work may throw the signal's reason, or return by itself.
  * @param onFirst called on the first signal
- * @returns the exit code of the work, or that of the signal that aborted it
+ * @returns the exit code of the work, or the exit code of the signal that aborted it
  */
 export async function runUntilSignal(
   onFirst: (name: StopSignal) => void,

@@ -109,7 +109,7 @@ async function trainCollectively(
 }
 
 /**
- * Loads the config, or that of the run to resume.
+ * Loads the config, or the config of the run to resume.
  * @throws UserError (config) for overrides that cannot change on resume, even if they make the config invalid
  */
 async function loadTrained(

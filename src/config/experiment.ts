@@ -139,7 +139,7 @@ function* within(section: string, issues: Iterable<ValidationIssue>): Generator<
   for (const { path, message } of issues) yield { path: [section, ...path], message };
 }
 
-/** Requires that monitors name metrics, and those of checkpoints single ones of all rows. */
+/** Requires that monitors name metrics, and that monitors of checkpoints name single metrics of all rows. */
 function* checkMonitors(
   tasks: readonly Task[],
   { data, training, evaluation, checkpoints }: Partial<Experiment>,

@@ -6,7 +6,7 @@ const INHERITED = ['width', 'encoding', 'fillMissing'] as const;
 
 type RawMap = Readonly<Record<string, unknown>>;
 
-/** A field in the raw config: its name, its own options, and those of its group. */
+/** A field in the raw config: its name, its own options, and the options of its group. */
 interface RawField {
   readonly name: string;
   readonly own: RawMap;

@@ -170,7 +170,7 @@ function withFiles(
   return { sections, experiment: problems.length === 0 ? (sections as Experiment) : undefined, problems };
 }
 
-/** Returns the default name of a config: that of its file, adapted if an override changes the model. */
+/** Returns the default name of a config: the name of its file, adapted if an override changes the model. */
 function defaultName(path: string, written: string | undefined, now: string | undefined): string {
   const name = basename(path, extname(path));
   if (now === undefined || now === written || !/^[\w.-]{1,40}$/.test(now)) return name;

@@ -52,7 +52,7 @@ const MAY_MOVE = ['data.train', 'data.valid', 'data.source', 'initFrom'];
 
 /**
  * Checks the overrides of a resumed run. Without this check, an override such as `model.name=mmoe` leads to unknown
- * keys, because the other keys of `model` are those of the trained model.
+ * keys, because the other keys of `model` belong to the trained model.
  * @throws UserError (config) with every override that changes a value which must not change
  */
 export function checkOverrides(stored: Experiment, overrides: readonly Override[]): void {

@@ -53,7 +53,7 @@ export interface Registry<P extends AnyPart, Key extends string> {
   readonly schema: z.ZodType<Spec<P, Key>>;
   /**
    * Returns the union with extra options for every component.
-   * @param defaultName the component if the key is absent; default: that of the registry
+   * @param defaultName the component if the key is absent; default: the default of the registry
    */
   schemaWith<Extra extends z.ZodRawShape>(
     extra: Extra,

@@ -2,8 +2,8 @@
 type Growable = Float64Array | Float32Array | Uint32Array | Int32Array | Uint8Array;
 
 /**
- * Returns an array of at least `length` elements that begins with those of `data`: `data` itself, or a copy of at least
- * twice its length, so that the cost per element is constant.
+ * Returns an array of at least `length` elements that begins with the elements of `data`: `data` itself, or a copy of
+ * at least twice its length, so that the cost per element is constant.
  * @param maxLength maximum length of a copy
  */
 export function grown<Data extends Growable>(data: Data, length: number, maxLength = Infinity): Data {

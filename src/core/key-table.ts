@@ -15,7 +15,7 @@ const SEED = 0x5eed;
 /** Keys that are looked up. */
 export interface KeyTable {
   readonly bytes: Uint8Array;
-  /** Begin and end of each key in `bytes`, that of id 1 at index 0. */
+  /** Begin and end of each key in `bytes`; id 1 is at index 0. */
   readonly begins: Uint32Array;
   readonly ends: Uint32Array;
   readonly index: Int32Array;
@@ -182,7 +182,7 @@ export function keyBytes({ bytes, begins, ends }: KeyTable, id: number): Uint8Ar
 }
 
 /**
- * Allocates memory for more keys with `numBytes` bytes in total; that of removed keys is used again.
+ * Allocates memory for more keys with `numBytes` bytes in total; the memory of removed keys is used again.
  * @param maxBytes maximum total bytes of keys
  * @returns false for too many
  */

@@ -23,7 +23,7 @@ export interface ProcessGroup {
   waitAllReduce(): void;
   /**
    * Gathers `own` of all processes into `all`, in rank order.
-   * @param bytes size per rank; default: that of `own`
+   * @param bytes size per rank; default: the size of `own`
    */
   allGather(own: Numbers, all: Numbers, bytes?: Float64Array): void;
   /**

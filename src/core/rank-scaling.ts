@@ -3,9 +3,9 @@ import { countAtMost } from './count-at-most.js';
 import { normalQuantile } from './normal-quantile.js';
 import { Quantiles } from './quantiles.js';
 
-/** Maximum number of quantiles, that of scikit-learn. */
+/** Maximum number of quantiles, as in scikit-learn. */
 const MAX_QUANTILES = 1000;
-/** Smallest distance of a rank from 0 and 1 before it becomes a normal quantile, that of scikit-learn. */
+/** Smallest distance of a rank from 0 and 1 before it becomes a normal quantile, as in scikit-learn. */
 export const MIN_TAIL = 1e-7 - 2 ** -52;
 
 /**

@@ -116,7 +116,8 @@ export function rootTasks(tasks: readonly Task[]): readonly Task[] {
 }
 
 /**
- * Returns the chain from a root task to `task`, whose probabilities multiply to that of its label over all rows.
+ * Returns the chain from a root task to `task`, whose probabilities multiply to the probability of its label over all
+ * rows.
  * @returns undefined if a parent label is not predicted by a classification
  */
 export function findChain<T extends Task>(task: T, tasks: readonly T[]): readonly T[] | undefined {

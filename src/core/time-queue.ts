@@ -85,7 +85,10 @@ export class TimeQueue {
     for (; next < late.length; next++) visitEntry(heap, late[next]!);
   }
 
-  /** Makes memory for one more entry of the queue: that of removed ones if they are at least half of it. */
+  /**
+   * Makes memory for one more entry of the queue: it reuses the memory of removed entries if they are at least half of
+   * it.
+   */
   #reserve(): void {
     this.#queue.copyWithin(0, this.#head, this.#tail);
     [this.#head, this.#tail] = [0, this.#tail - this.#head];
@@ -126,7 +129,7 @@ function parentOf(at: number): number {
   return STRIDE * ((at / STRIDE - 1) >> 1);
 }
 
-/** Returns whether a time and order are before those of an entry. */
+/** Returns whether a time and order are before the time and order of an entry. */
 function isBefore(time: number, order: number, entries: Float64Array, at: number): boolean {
   const other = entries[at]!;
   return time < other || (time === other && order < entries[at + 1]!);

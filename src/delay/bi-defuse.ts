@@ -14,12 +14,12 @@ import { classifyOutcome } from './observed.js';
 import { waitOption } from './options.js';
 
 /**
- * Bi-DEFUSE (Chen et al. 2022, https://arxiv.org/abs/2202.06472): the probability is the sum of two outputs, that of a
- * conversion within `wait` and that of a later one. The label after `wait` is the final one of the first output. The
- * stream is that of ES-DFM, in which the second output has one positive per later conversion, and a negative per row.
- * With the probability p of the second output, such a negative counts p as a positive with probability p, and 1 + p as
- * a negative with 1 - p. As in the authors' code, except that the loss of the first output is divided by the number of
- * all samples, not by that of first samples.
+ * Bi-DEFUSE (Chen et al. 2022, https://arxiv.org/abs/2202.06472): the probability is the sum of two outputs, the
+ * probability of a conversion within `wait` and the probability of a later one. The label after `wait` is the final one
+ * of the first output. The stream is the stream of ES-DFM, in which the second output has one positive per later
+ * conversion, and a negative per row. With the probability p of the second output, such a negative counts p as a
+ * positive with probability p, and 1 + p as a negative with 1 - p. As in the authors' code, except that the loss of the
+ * first output is divided by the number of all samples, not by the number of first samples.
  */
 export const biDefuse = defineDelay({
   name: 'bi-defuse',

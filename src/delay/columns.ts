@@ -9,7 +9,7 @@ const MISSING_DAY = -(2 ** 23);
 /** Name of the label column that is 1 in the first sample of a row, which trains tasks without delay. */
 export const FIRST_COLUMN = 'delay.first';
 
-/** Name of the column with the number of a sample among those of its row, in a stream. */
+/** Name of the column with the number of a sample among the samples of its row, in a stream. */
 export const SAMPLE_COLUMN = 'delay.sample';
 
 /** Formats the name of the label column in a batch with a column of a task's method. */
@@ -23,7 +23,7 @@ export interface TimeColumns {
   readonly second: string;
 }
 
-/** Returns the names of the label columns with a time of a task: that of its click, or of its conversion. */
+/** Returns the names of the label columns with a time of a task: the time of its click, or of its conversion. */
 export function timeColumns(task: string, time: 'from' | 'event'): TimeColumns {
   return { day: `tasks.${task}.delay.${time}.day`, second: `tasks.${task}.delay.${time}.second` };
 }

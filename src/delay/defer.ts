@@ -3,7 +3,10 @@ import { defineObserved, lateLoss, classifyOutcome } from './observed.js';
 
 /** Minimum of a divisor. */
 const MIN_DIVISOR = 1e-6;
-/** The probability of a late conversion is at most that of a conversion, so the weight of a positive is at most 2. */
+/**
+ * The probability of a late conversion is at most the probability of a conversion, so the weight of a positive is at
+ * most 2.
+ */
 const MAX_WEIGHT = 2;
 
 /**

@@ -9,11 +9,11 @@ import { waitOption } from './options.js';
 const MAX_LOG_RATE = 12;
 
 /**
- * Delayed feedback model (Chapelle 2014, https://dl.acm.org/doi/10.1145/2623330.2623634): delays are
- * exponential with rate λ = e^s, an output of the task's tower. A conversion after d has the loss
- * -log p - log λ + λ d; a row without one after e has -log(1 - p + p e^(-λ e)). The paper trains on one snapshot of the
- * log. In a stream, a row is trained after `wait`, and again when it converts or its window ends; the later loss then
- * subtracts the earlier one, so that their sum is that of the paper. Times are in windows.
+ * Delayed feedback model (Chapelle 2014, https://dl.acm.org/doi/10.1145/2623330.2623634): delays are exponential with
+ * rate λ = e^s, an output of the task's tower. A conversion after d has the loss -log p - log λ + λ d; a row without
+ * one after e has -log(1 - p + p e^(-λ e)). The paper trains on one snapshot of the log. In a stream, a row is trained
+ * after `wait`, and again when it converts or its window ends; the later loss then subtracts the earlier one, so that
+ * their sum is the loss of the paper. Times are in windows.
  */
 export const dfm = defineDelay({
   name: 'dfm',

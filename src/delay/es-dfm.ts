@@ -2,9 +2,9 @@ import { byLabel, constantProbability, negativeLoss, positiveLoss } from './meth
 import { defineObserved, elapsedTimeSamples, lateLoss, realNegativeLoss, splitElapsedTime } from './observed.js';
 
 /**
- * Elapsed-time sampling (Yang et al. 2021, https://arxiv.org/abs/2012.03245): importance weights 1 + f_dp of
- * positives and (1 + f_dp) f_rn of observed negatives. f_dp is the probability of a late conversion, and f_rn that of a
- * real negative among observed ones. The authors train both on older data before the stream; here they are outputs of
+ * Elapsed-time sampling (Yang et al. 2021, https://arxiv.org/abs/2012.03245): importance weights 1 + f_dp of positives
+ * and (1 + f_dp) f_rn of observed negatives. f_dp is the probability of a late conversion, and f_rn the probability of
+ * a real negative among observed ones. The authors train both on older data before the stream; here they are outputs of
  * the task's tower, which train on each row when its window ends.
  */
 export const esDfm = defineObserved({

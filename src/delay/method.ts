@@ -20,7 +20,7 @@ export interface Sample {
 export interface DelayMethod {
   /** Columns of a sample besides its label. */
   readonly columns: readonly string[];
-  /** Values of these columns for a row whose final label is known, for evaluation. */
+  /** Values of the sample columns for a row whose final label is known, for evaluation. */
   readonly settled: readonly number[];
   /** Number of tower outputs: the logit of the conversion, then auxiliary outputs. */
   readonly outputs: number;

@@ -21,7 +21,7 @@ interface ObservedMethod<Name extends string> {
   readonly outputs: number;
   samples(delayMs: number | undefined, waitMs: number, windowMs: number): readonly Sample[];
   /**
-   * Computes the loss of the conversion and that of the auxiliary outputs, `[B, 1]` each.
+   * Computes the loss of the conversion and the loss of the auxiliary outputs, `[B, 1]` each.
    * @param early whether the row converted before its first sample, `[B, 1]`
    */
   losses(

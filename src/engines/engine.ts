@@ -18,7 +18,7 @@ export interface Plan {
   readonly optimizers: {
     readonly dense: DenseOptimizerSpec;
     readonly embeddings: EmbeddingOptimizerSpec;
-    /** Optimizer of tables of the wide part; default: that of embeddings. */
+    /** Optimizer of tables of the wide part; default: the optimizer of embeddings. */
     readonly wide?: EmbeddingOptimizerSpec | undefined;
   };
   /** Random seed for initialization and dropout. */
@@ -47,18 +47,20 @@ export interface Plan {
   readonly step?: StepPlan;
   /**
    * Processes that train together. All receive the same batches and results; each computes a part of the rows. Results
-   * equal those of a single process except for the rounding of sums.
+   * equal the results of a single process except for the rounding of sums.
    */
   readonly peers?: ProcessGroup | undefined;
   /** Precision of the operands of matrix products in predictions. Default: `f32`. */
   readonly predictionPrecision?: Precision | undefined;
   /** Minimum rows of a table that is sharded among the processes; every process stores smaller tables. */
   readonly dealtRows?: number | undefined;
-  /** Rows for the statistics of batch norm in training: those of all processes, or of each process. */
+  /** Rows for the statistics of batch norm in training: the rows of all processes, or of each process. */
   readonly batchNorm?: BatchNormRows | undefined;
 }
 
-/** Rows for the mean and variance of batch norm in distributed training: those of all processes, or of each process. */
+/**
+ * Rows for the mean and variance of batch norm in distributed training: the rows of all processes, or of each process.
+ */
 export type BatchNormRows = 'global' | 'local';
 
 /** Differences of a step from a single pass whose gradients are applied unchanged. */
@@ -102,7 +104,7 @@ export interface RateFactors {
 /** Settings that may change between steps. */
 export interface StepSettings {
   readonly rates?: RateFactors | undefined;
-  /** Weights of the terms' losses, in the order of the graph's terms; default: those of the graph. */
+  /** Weights of the terms' losses, in the order of the graph's terms; default: the weights of the graph. */
   readonly weights?: readonly number[] | undefined;
   /**
    * If the plan combines terms: decides the weights of the terms' gradients on shared weights, from the losses and the
@@ -198,7 +200,7 @@ export interface Program {
   averaged<Result>(work: () => Promise<Result>): Promise<Result>;
   /** Computes what a training step would, without applying it. */
   inspect(batch: Batch): Promise<Inspection>;
-  /** Copies weights from a device, so that `state` returns those of the last step; `state` throws without it. */
+  /** Copies weights from a device, so that `state` returns the weights of the last step; `state` throws without it. */
   readBack?(): Promise<void>;
   /**
    * Returns the live state, to be read before the next step. Its tensors may be views or copies, so they must not be
@@ -223,7 +225,7 @@ export interface Program {
 
 /**
  * Predicts candidates of one user at a time, synchronously. Everything that depends on the user alone is computed once.
- * Predictions equal those of whole rows except for rounding.
+ * Predictions equal the predictions of whole rows except for rounding.
  */
 export interface Ranker {
   /**
@@ -254,7 +256,7 @@ export interface Evaluation {
 export interface Inspection {
   readonly losses: ReadonlyMap<string, TermLoss>;
   readonly predictions: ReadonlyMap<string, Float32Array>;
-  /** Gradients by tensor name; those of tables include zeros. */
+  /** Gradients by tensor name; gradients of tables include zeros. */
   readonly gradients: ReadonlyMap<string, HostTensor>;
 }
 

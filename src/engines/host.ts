@@ -28,7 +28,7 @@ export interface Host {
   /** Looks up the rows of a batch from `begin` on; later lookups reuse the memory of the result. */
   lookup(batch: Batch, begin?: number, rows?: number): LookedUp;
   /**
-   * Adds the gradients of the last lookup, over distinct rows, and of dense weights to those of the step.
+   * Adds the gradients of the last lookup, over distinct rows, and of dense weights to the gradients of the step.
    * @param dense by the name of the parameter
    */
   add(lookedUp: LookedUp, dense: ReadonlyMap<string, Float32Array>, part: GradientPart): void;

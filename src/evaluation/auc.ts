@@ -83,8 +83,8 @@ function explainTooFew({ positives, negatives }: Ranked): NoValue | undefined {
 }
 
 /**
- * Computes the variance of an AUC from that of its placements (DeLong, DeLong & Clarke-Pearson 1988), in one pass over
- * sorted rows (Sun & Xu 2014).
+ * Computes the variance of an AUC from the variance of its placements (DeLong, DeLong & Clarke-Pearson 1988), in one
+ * pass over sorted rows (Sun & Xu 2014).
  */
 function computeVariance(ranked: Ranked, value: number): number {
   const [numPositives, numNegatives] = [ranked.positives.length, ranked.negatives.length];

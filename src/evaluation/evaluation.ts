@@ -14,7 +14,7 @@ import type { Output } from './outputs.js';
 
 export type { OutputReport };
 
-/** Metrics per output; those of a segment are named as `ctr[hour=13]`. */
+/** Metrics per output; metrics of a segment are named as `ctr[hour=13]`. */
 export type Report = Readonly<Record<string, OutputReport>>;
 
 /** Distribution of the predictions of classification outputs, for charts; JSON. */
@@ -39,7 +39,8 @@ export interface Collector {
   /** Per key column: the keys that indices in blocks refer to. */
   readonly keys: ReadonlyMap<string, KeyIndex>;
   /**
-   * Adds the rows of a collector of the same outputs; the report is bitwise identical to that of a single collector.
+   * Adds the rows of a collector of the same outputs; the report is bitwise identical to the report of a single
+   * collector.
    */
   merge(other: StoredRows): void;
   /** Returns the rows of an output so far, with its predictions. */

@@ -3,8 +3,8 @@ import { defineMetric } from './metric.js';
 import { walkDown } from './ranked.js';
 
 /**
- * Normalized discounted cumulative gain: Σ y / log2(1 + rank) over the top k rows of a group, divided by that of the
- * ideal order (Järvelin & Kekäläinen 2002), averaged over groups. Tied rows share the mean discount of their ranks
+ * Normalized discounted cumulative gain: Σ y / log2(1 + rank) over the top k rows of a group, divided by the gain of
+ * the ideal order (Järvelin & Kekäläinen 2002), averaged over groups. Tied rows share the mean discount of their ranks
  * (McSherry & Najork 2008).
  */
 export const ndcg = defineMetric({

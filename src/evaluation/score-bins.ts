@@ -102,8 +102,8 @@ export function computeBinCenter(bin: number): number {
 }
 
 /**
- * Expands a histogram to its rows, each with the prediction at the center of its bin. Standard errors of these rows
- * are within 1% of those of the original rows. Groups are lost.
+ * Expands a histogram to its rows, each with the prediction at the center of its bin. Standard errors of the expanded
+ * rows are within 1% of the standard errors of the original rows. Groups are lost.
  * @param constant prediction of every row, in place of its own
  */
 export function expandBins({ rows, at, negatives, truths }: ScoreBins, constant?: number): Scores {

@@ -32,7 +32,7 @@ export function influenceError(
   return Math.sqrt(spread.variance() / scores.rows);
 }
 
-/** Iterates the chunks of some rows, paired with those of other predictions of the same rows. */
+/** Iterates the chunks of some rows, paired with the chunks of other predictions of the same rows. */
 export function* pairChunks(scores: Scores, other: Scores | undefined): Generator<readonly [Chunk, Chunk | undefined]> {
   const others = other?.[Symbol.iterator]();
   for (const chunk of scores) {

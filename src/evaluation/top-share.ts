@@ -5,7 +5,7 @@ import { countShare, shareOption } from './share.js';
 
 // Top rows by prediction and their positives, shared by precision, recall and lift.
 
-/** Option of these metrics. */
+/** Option of the metrics at the top share. */
 export const topOption = { top: shareOption.describe('Top fraction of rows by prediction, as in 5%') };
 
 interface TopShare {

@@ -27,7 +27,7 @@ export interface About {
   readonly model: string;
   /** Number of optimizer steps. */
   readonly step: number;
-  /** SHA-256 of the checkpoint's manifest, which contains those of all its files. */
+  /** SHA-256 of the checkpoint's manifest, which contains the hashes of all its files. */
   readonly checkpoint: string;
 }
 

@@ -27,8 +27,8 @@ const valueOption = z
 const compressionOption = compressions.schema.optional().describe('Compression of the table; default: none');
 
 /**
- * Fields with one id per row, each with its own embedding table or a shared one. The value is that of a column, or a
- * text that a side table has for a key.
+ * Fields with one id per row, each with its own embedding table or a shared one. The value is the value of a column, or
+ * a text that a side table has for a key.
  */
 export const categorical = defineFieldGroup({
   name: 'categorical',
@@ -60,7 +60,7 @@ export const categorical = defineFieldGroup({
   },
 });
 
-/** Returns a field that reads a text of a side table in place of a column. Its table may be that of a column. */
+/** Returns a field that reads a text of a side table in place of a column. Its table may be the table of a column. */
 function lookedUp(field: Field, value: string): Field {
   const { compute, ...rest } = compileTextLookup(value);
   const computed = { ...rest, meaning: value, compute: computeOnce(compute), output: 0 };

@@ -27,7 +27,7 @@ export type CellOptions = z.output<z.ZodObject<typeof cellShape>>;
 /** Cleans a value; returns an empty string if it is missing. */
 export type Clean = (text: string) => string;
 
-/** Merges the options of all columns with those of a field; null values are combined. */
+/** Merges the options of all columns with the options of a field; null values are combined. */
 export function joinCells(all: CellOptions, own: CellOptions): CellOptions {
   const blank = [...(all.nullValues ?? []), ...(own.nullValues ?? [])];
   const trim = own.trim ?? all.trim;

@@ -78,7 +78,7 @@ export function hashEvents({ users, firsts, times, columns }: Omit<SortedEvents,
 /** Unix times of 1973 and 5138; milliseconds are larger. */
 const [MIN_SECONDS, MAX_SECONDS] = [1e8, 1e11];
 
-/** Returns whether times are Unix seconds, as those of dates are, by their size. */
+/** Returns whether times are Unix seconds, as the times of dates are, by their size. */
 export function areUnixSeconds(times: Float64Array): boolean {
   return times.length > 0 && times.every((time) => time >= MIN_SECONDS && time < MAX_SECONDS);
 }

@@ -175,7 +175,7 @@ export class EventStore {
     return this.#values[column]!.codes[slot]!;
   }
 
-  /** Texts of a column: that of a code is at index code - 1. Valid until the next event. */
+  /** Texts of a column: the text of a code is at index code - 1. Valid until the next event. */
   textsOf(column: number): StringPool {
     return this.#values[column]!.texts.texts;
   }
@@ -252,7 +252,8 @@ export class EventStore {
   }
 
   /**
-   * Adds the events of a checkpoint: those of a full one to an empty store, or those of a delta after the ones before.
+   * Adds the events of a checkpoint: the events of a full one to an empty store, or the events of a delta after the
+   * ones before.
    * @throws Error as `assertNext` does
    */
   append(stored: StoredEvents): void {

@@ -62,7 +62,9 @@ function findOwner({ owner: name, isLikeOwner }: Field, byName: ReadonlyMap<stri
 /** Options of a table, which do not affect encoded values. */
 const TABLE_OPTIONS = ['width', 'initFrom'];
 
-/** Returns the options of a group and of its fields that may affect encoded values: all except those of the table. */
+/**
+ * Returns the options of a group and of its fields that may affect encoded values: all except the options of the table.
+ */
 export function encodingOptions(group: FeatureSpec): Readonly<Record<string, unknown>> {
   const options = Object.entries(group).filter(([key]) => !TABLE_OPTIONS.includes(key));
   return Object.fromEntries(

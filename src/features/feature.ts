@@ -84,7 +84,7 @@ export interface Fit {
   readonly readsNumbers?: boolean;
   /**
    * Replaces `check` and `observe` for vectors; no elements mean a missing value. `checkLength` compares the length
-   * with that of the first row, so that row must be valid otherwise.
+   * with the length of the first row, so that row must be valid otherwise.
    */
   readonly vector?: {
     readonly check: (values: ArrayLike<number>) => void;
@@ -214,7 +214,7 @@ export interface VectorReading {
 
 /** A feature: one data column, or several that are combined. */
 export type Field = Encoding & {
-  /** Name in batches and checkpoints, usually that of its column. */
+  /** Name in batches and checkpoints, usually the name of its column. */
   readonly name: string;
   /** Data columns; values of several columns are joined by CELL_SEPARATOR. */
   readonly columns: readonly string[];

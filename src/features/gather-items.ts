@@ -8,7 +8,7 @@ export function gatherLists({ items, weights }: Lists, { offsets, items: indices
   return { offsets, items: gatherColumn(items, indices), weights: weights && gather(weights, indices) };
 }
 
-/** Returns the ages of picked items: the time of the row minus that of the item. */
+/** Returns the ages of picked items: the time of the row minus the time of the item. */
 export function gatherAges({ items, rows }: Times, { offsets, items: indices }: PickedItems): Lists {
   const numRows = offsets.length - 1;
   const ages = new Float64Array(offsets[numRows]!);

@@ -13,7 +13,7 @@ export interface GrownFitted {
 /**
  * Merges previous fits with new ones: fields that can grow keep their ids and add new ones; others keep their previous
  * fit.
- * @param fields with the same meaning as those of `before`
+ * @param fields with the same meaning as the fields of `before`
  * @param keeps whether a field uses its previous fit; otherwise only the new one counts
  * @param drops whether to release ids that the new fit alone would not assign
  */

@@ -116,8 +116,8 @@ export class GrowingVocabularies {
   }
 
   /**
-   * Replaces the numbers of a batch by ids, in place: tokens of a row count before those of the next one. Each batch is
-   * assigned once, before it is trained on.
+   * Replaces the numbers of a batch by ids, in place: tokens of a row count before the tokens of the next row. Each
+   * batch is assigned once, before it is trained on.
    * @param timeMs time of the stream at the batch, which expiry after a time requires
    * @returns the rows to change before the batch is predicted or trained on (`Program.changeRows`)
    */

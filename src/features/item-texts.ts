@@ -43,13 +43,15 @@ interface TextFields {
   readonly candidate: EncodedField | undefined;
 }
 
-/** Reads the items of sequences as texts, by fields next to those of a model, which encode a text as its number. */
+/**
+ * Reads the items of sequences as texts, by fields next to the fields of a model, which encode a text as its number.
+ */
 export class ItemTexts {
   readonly #texts: string[] = [''];
   readonly #numbers = new Map([['', 0]]);
   /** In the order of the config. */
   readonly #sequences: readonly (readonly TextFields[])[];
-  /** Fields to read together with those of the model. */
+  /** Fields to read together with the fields of the model. */
   readonly fields: readonly EncodedField[];
 
   /** @param fields of the model */

@@ -22,7 +22,7 @@ export interface LookupColumn {
 interface LookupValues {
   /** Distinct texts; the first one is empty. */
   readonly texts: StringPool;
-  /** Index of the text of each key by its id; index 0 is that of an absent key. */
+  /** Index of the text of each key by its id; index 0 stands for an absent key. */
   readonly codes: Uint32Array;
 }
 
@@ -142,7 +142,7 @@ export function lookupValues(
   return { values: { size: texts.offsets.length - 1, text: textReader(texts) }, codes };
 }
 
-/** Creates a function that returns the texts of a column for the keys of rows; those of absent keys are missing. */
+/** Creates a function that returns the texts of a column for the keys of rows; the texts of absent keys are missing. */
 export function lookupReader(
   table: LookupTable,
   column: Pick<LookupColumn, 'column' | 'isNumber'>,

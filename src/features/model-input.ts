@@ -6,7 +6,7 @@ export interface ModelInput {
   readonly name: string;
   /** Type of its values: ids in digits, any string, numbers, lists of ids, or lists of numbers. */
   readonly holds: 'id' | 'text' | 'number' | 'bag' | 'vector';
-  /** True for lists that are aligned item by item with those of other columns: items may be missing. */
+  /** True for lists that are aligned item by item with the lists of other columns: items may be missing. */
   readonly isAligned?: true | undefined;
   /** True for a column that a row may lack: a counter, and the time and keys from which it is computed. */
   readonly isOptional?: true | undefined;

@@ -23,7 +23,7 @@ function parseMoment(text: string): number {
   }
 }
 
-/** Reads times; those of invalid rows, which are refused, may be anything. Valid until the next call. */
+/** Reads times; the times of invalid rows, which are refused, may be anything. Valid until the next call. */
 export type ReadMoments = (rows: ChunkRows) => Float64Array;
 
 /** Creates a function that reads a column as times. */

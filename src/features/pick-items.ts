@@ -135,7 +135,7 @@ function pickHeaviest(
   return count;
 }
 
-/** Keeps those of the items `begin` to `end` that match; returns their end. */
+/** Keeps the items from `begin` to `end` that match; returns their end. */
 function keepMatches(isMatch: IsMatch, row: number, items: Uint32Array, begin: number, end: number): number {
   let count = begin;
   for (let i = begin; i < end; i++) if (isMatch(items[i]!, row)) items[count++] = items[i]!;

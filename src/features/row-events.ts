@@ -14,7 +14,7 @@ export interface RowEvents {
   readonly times: Float64Array;
 }
 
-/** The newest events of rows: where those of each row begin, and the index of each in the log. */
+/** The newest events of rows: where the events of each row begin, and the index of each in the log. */
 export interface NewestEvents {
   readonly offsets: Uint32Array;
   readonly items: Uint32Array;

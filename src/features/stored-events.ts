@@ -18,7 +18,7 @@ export interface StorePlace {
   readonly position: number;
   /** Records whose events were added. */
   readonly end: number;
-  /** Events that were added before the first one of these: 0 if these are all. */
+  /** Events that were added before the first stored event: 0 if all events are stored. */
   readonly first: number;
   /** Events that were added, with those that are no longer stored. */
   readonly count: number;

@@ -3,7 +3,7 @@ import type { StoredTensor } from '../io/safetensors.js';
 import { EventStore } from './event-store.js';
 import { eventsOfTensors, eventTensors, type StoredEvents } from './stored-events.js';
 
-/** Events of several logs, as tensors whose names begin with that of the log. */
+/** Events of several logs, as tensors whose names begin with the name of the log. */
 export type HistoryTensors = ReadonlyMap<string, StoredTensor>;
 
 /** Converts the events of logs to tensors. */

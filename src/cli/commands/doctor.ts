@@ -30,7 +30,10 @@ export const doctor = defineCommand({
 
 const MARKS = { ok: 'ok', without: '-', wrong: 'NO' } as const;
 
-/** Prints each finding with its fix. Returns the exit code: that of usage errors if something must be fixed. */
+/**
+ * Prints each finding with its fix. Returns the exit code, which is the code of usage errors if something must be
+ * fixed.
+ */
 async function inspectMachine(json: boolean): Promise<number> {
   const found = await (await import('../../doctor.js')).doctor();
   const { screen, result } = createOutput(json);

@@ -161,7 +161,7 @@ class ShardDataset implements Dataset {
     this.#spare = undefined;
   }
 
-  /** Returns the rows of a window, in whole batches: those of the shuffle or more, but at most all rows. */
+  /** Returns the rows of a window, in whole batches: the rows of the shuffle or more, but at most all rows. */
   #windowOf(batchSize: number, shuffle: Shuffle | undefined): number {
     const window = shuffle?.window ?? blockRows(this.#view.rawColumns, READ_AHEAD_ROWS);
     return Math.min(Math.max(1, Math.ceil(window / batchSize)), Math.ceil(this.rows / batchSize)) * batchSize;

@@ -57,7 +57,7 @@ export function labelScales(tasks: readonly Task[], learned: LearnedScales): Lab
 
 /**
  * Calls a function with the label of each row on which a task is defined.
- * @returns the number of these rows
+ * @returns the number of rows with a defined task
  */
 export function visitLabels(batch: Batch, task: Task, tasks: readonly Task[], visit: (label: number) => void): number {
   const { label, mask } = taskColumns(task, tasks);

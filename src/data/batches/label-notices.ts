@@ -4,7 +4,10 @@ import { visitLabels } from './label-facts.js';
 
 /** Maximum number of rows that are read to estimate variances. */
 const WIDE_LABEL_ROWS = 1 << 14;
-/** Variance above which a squared error dominates log losses, which are below 1: that of uniform labels in 0 to 11. */
+/**
+ * Variance above which a squared error dominates log losses, which are below 1: the variance of uniform labels in 0 to
+ * 11.
+ */
 const MAX_VARIANCE = 10;
 
 /** Returns a warning for each classification whose label has the same value in every row on which it is defined. */

@@ -25,7 +25,7 @@ export const sketchSchema = z.strictObject({
   share: z.number().gt(0).max(1),
   /** Number of sampled rows. */
   rows: z.int().min(0),
-  /** Number of these rows that no other row equals. */
+  /** Number of sampled rows that no other row equals. */
   distinct: z.int().min(0),
   /** Hashes of whole rows in increasing order: 32 bits each, little-endian, base64. */
   hashes: z.base64(),
@@ -66,7 +66,7 @@ export function comparedColumns({ fields, spec }: EncodedFormat, counters: reado
 
 /**
  * Collects a sample of rows, which depends on the content of rows alone, not on their number or order. Two sets of rows
- * thus sample equal rows, and their overlap is that of the samples.
+ * thus sample equal rows, and their overlap equals the overlap of the samples.
  */
 export class RowSketch {
   readonly #hasher: RowHasher;
@@ -165,7 +165,7 @@ class RowHasher {
   /**
    * Visits the sampled rows of a batch.
    * @param share returns the present share of sampled rows
-   * @param visit receives the hash of the row, and that of its selecting columns as a fraction of 1
+   * @param visit receives the hash of the row, and the hash of its selecting columns as a fraction of 1
    */
   each(batch: Batch, share: () => number, visit: (hash: number, selection: number) => void): void {
     const { fields, labels, tokens, selecting } = this.#columns;

@@ -46,7 +46,7 @@ export interface CachedFolder {
 
 /** Which entries are listed, and how thoroughly. */
 interface Look {
-  /** Only entries of these sources; default: all. */
+  /** Sources of the entries to list; default: all. */
   readonly sources?: ReadonlySet<string>;
   /** Whether touched files are hashed to detect a change, and rows are counted. */
   readonly isThorough?: boolean;

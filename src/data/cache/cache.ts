@@ -131,8 +131,8 @@ const prefixOf = (kind: CacheRequest['kind'], source: string, { key }: Recipe): 
   `${basename(source)}.${kind}-${key}-`;
 
 /**
- * Returns the directory of an entry, which is created if it does not exist. If several processes create it, all use
- * that of the first one to finish. No process evicts it before this one ends.
+ * Returns the directory of an entry, which is created if it does not exist. If several processes create it, all use the
+ * directory of the first one to finish. No process evicts it before this one ends.
  * @param make creates the directory atomically with the file ENTRY, whose text `entry` returns for the content that was
  * read
  * @throws UserError (disk) if no directory can be written

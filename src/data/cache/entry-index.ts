@@ -26,7 +26,7 @@ export class EntryIndex {
   readonly #entries: Map<string, IndexedEntry>;
   /** Names of entries by the name of their source; undefined until the directory is listed, and after `refresh`. */
   #listing: Promise<Map<string, Set<string>>> | undefined;
-  /** Whether the entries differ from those of the file. */
+  /** Whether the entries differ from the entries of the file. */
   #isChanged = false;
 
   /** Reads the index of a directory; it is empty if there is none. */

@@ -34,8 +34,8 @@ const FIX = 'free disk space, or set data.cache to another directory';
 let home: string | undefined;
 
 /**
- * Returns the default cache directory of streams: that of the user, or a temporary one if it cannot be written. The
- * temporary one is removed when the process exits.
+ * Returns the default cache directory of streams: the cache of the user, or a temporary directory if it cannot be
+ * written. The temporary one is removed when the process exits.
  */
 export function streamHome(): string {
   if (home !== undefined) return home;

@@ -15,7 +15,7 @@ export class CounterPlan {
   readonly groupOf: readonly number[];
   /** Columns with the labels that counters sum. */
   readonly labels: readonly string[];
-  /** Readers of these labels. */
+  /** Readers of the labels that counters sum. */
   readonly labelReaders: readonly LabelReader[];
   /** Label of each counter, -1 for one that counts rows. */
   readonly labelOf: readonly number[];
@@ -62,7 +62,7 @@ export class CounterPlan {
     return data.counters && new CounterPlan(data.counters, data, tasks);
   }
 
-  /** Lists the counters that count the same events in the same windows as those of another plan. */
+  /** Lists the counters that count the same events in the same windows as the counters of another plan. */
   continuedFrom(other: CounterPlan): readonly string[] {
     if (JSON.stringify(this.#reading) !== JSON.stringify(other.#reading)) return [];
     // The prior of a rate is not a part of the state.

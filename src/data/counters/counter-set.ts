@@ -115,8 +115,8 @@ export class CounterSet {
   }
 
   /**
-   * Writes the counters of a row to `into[counter][row]`, and changes nothing: the row adds no event. If it is late,
-   * the counters are those of the earliest row that is not.
+   * Writes the counters of a row to `into[counter][row]`, and changes nothing: the row adds no event. If it is late, it
+   * reads the counters of the earliest row that is not late.
    */
   read({ time, keys }: Omit<CounterRow, 'labels'>, into: readonly Float32Array[], row: number): void {
     const { toleranceMs } = this.#plan;

@@ -51,17 +51,17 @@ export class Totals {
     this.#sums?.moveToFront(begin, end);
   }
 
-  /** Returns the rows of totals minus those of others. */
+  /** Returns the rows of totals minus the rows of other totals. */
   rowsMinus(index: number, other: Totals, source: number): number {
     return (this.#rows[index]! - other.#rows[source]!) >>> 0;
   }
 
-  /** Returns the sum of totals minus that of others, rounded once. */
+  /** Returns the sum of totals minus the sum of other totals, rounded once. */
   sumMinus(index: number, other: Totals, source: number): number {
     return this.#sums?.minus(index, other.#sums!, source) ?? 0;
   }
 
-  /** Returns numbers whose exact sum is the sum of totals minus that of others. */
+  /** Returns numbers whose exact sum is the sum of totals minus the sum of other totals. */
   partsOfDifference(index: number, other: Totals, source: number): readonly number[] {
     return this.#sums?.partsOfDifference(index, other.#sums!, source) ?? [];
   }
@@ -156,7 +156,7 @@ export class EventQueue {
     this.tail--;
   }
 
-  /** Returns whether any event is before a time; `unit` is that of `findBefore`. */
+  /** Returns whether any event is before a time; `unit` is the unit of `findBefore`. */
   hasBefore(time: number, unit = 1): boolean {
     return this.head < this.tail && this.#times[this.head - this.#first]! / unit < time;
   }
@@ -194,7 +194,7 @@ export class EventQueue {
     return distance === 0 || index - distance < this.head ? 0 : index - distance;
   }
 
-  /** Makes memory for one more event: that of removed ones if they are at least half of it. */
+  /** Makes memory for one more event: it reuses the memory of removed events if they are at least half of it. */
   #reserve(): void {
     const begin = this.head - this.#first;
     const end = this.tail - this.#first;

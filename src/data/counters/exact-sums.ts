@@ -38,7 +38,7 @@ export class ExactSums {
     if (lost !== 0 || this.#others.length > 0) this.#setOther(0, index, lost === 0 ? 0 : rounded);
   }
 
-  /** Replaces a sum by one of other sums, or of these. */
+  /** Replaces a sum by a sum of other sums, or of the same ones. */
   copy(index: number, from: ExactSums, source: number): void {
     this.#first[index] = from.#first[source]!;
     const own = this.#others.length;

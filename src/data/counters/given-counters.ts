@@ -96,7 +96,7 @@ export function readEvents(
   return rows;
 }
 
-/** Reads the columns of counters as those of a file. */
+/** Reads the columns of counters as the columns of a file are read. */
 function readCells(plan: CounterPlan, given: GivenRows, decimal: DialectOptions['decimal']): CounterCells {
   const columns = plan.columns.map((name) => [name, presentColumn(given, name, decimal)] as const);
   return new CounterCells(plan, { columns: new Map(columns) });

@@ -135,7 +135,7 @@ export class RowCounter {
    * Counts the rows of a chunk. A row without a valid time is not counted.
    * @param line number of the first line of the chunk
    * @param from first row to count
-   * @returns the values of each counter before each of these rows, valid until the next call; NaN for a row without a
+   * @returns the values of each counter before each counted row, valid until the next call; NaN for a row without a
    * valid time, `INVALID_LABEL` for one with an invalid label, and `LATE` for one that is late
    * @throws UserError (data) for a row that is late, unless it is marked
    */

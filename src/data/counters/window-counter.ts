@@ -87,7 +87,7 @@ export class WindowCounter {
 
   /**
    * Returns the value of a key in a window that ends before `now`; `key` is 0 for one without events.
-   * @param now not before that of `advance`
+   * @param now not before the time of `advance`
    */
   read(key: number, now: number): number {
     this.#close(now - this.#spec.delayMs);
@@ -256,7 +256,9 @@ export class WindowCounter {
     return true;
   }
 
-  /** Sets the totals of a key to those of a recent event, else of an event of the window, else of removed events. */
+  /**
+   * Sets the totals of a key to the totals of a recent event, else of an event of the window, else of removed events.
+   */
   #seek(place: Place, key: number, recent: number, window: number): void {
     if (recent === 0 && window === 0) {
       place.totals = this.#removed;
@@ -291,7 +293,7 @@ export class WindowCounter {
     this.#open.each(visit);
   }
 
-  /** Calls `visit` with the events of each slot and key: numbers whose sum is that of their values, and their count. */
+  /** Calls `visit` with the events of each slot and key: numbers with the sum of their values, and their count. */
   #eachSlot(visit: (slot: number, key: number, sums: readonly number[], rows: number) => void): void {
     const window = this.#window;
     for (let i = window.head; i < window.tail; i++) {

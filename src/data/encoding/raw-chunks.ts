@@ -183,8 +183,8 @@ export async function openRawRows(
 }
 
 /**
- * Creates a function that reads a window of rows: of a large file those of one shard, of many small files those of
- * several.
+ * Creates a function that reads a window of rows: of a large file the rows of one shard, of many small files the rows
+ * of several shards.
  */
 async function windowReader(
   shards: Shards,

@@ -150,7 +150,7 @@ export class RowFitter {
 
   /**
    * @param paths of the rows
-   * @param filter that excluded rows; default: that of the format
+   * @param filter that excluded rows; default: the filter of the format
    * @throws UserError (data) if no row was observed
    */
   finish(paths: readonly string[], filter = this.#format.spec.filter): Fitted {

@@ -7,8 +7,8 @@ const MAX_COMPARED = 100;
 const MIN_ROWS_PER_VALUE = 40;
 /**
  * Computes the population stability index of a split against the training set, over the most frequent training values,
- * all other training values, and new values. Without drift, the share of rows with new values is that of the values
- * that occur once on the training set (Good-Turing; Good 1953, Biometrika 40).
+ * all other training values, and new values. Without drift, the share of rows with new values is about the share of the
+ * values that occur once on the training set (Good-Turing; Good 1953, Biometrika 40).
  * @returns undefined if either is empty
  */
 export function computeDrift(train: Tally, other: Tally): number | undefined {

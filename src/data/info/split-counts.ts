@@ -20,7 +20,7 @@ export class FieldTallies {
    * (positives); bags have none.
    */
   readonly byField: ReadonlyMap<string, Tally>;
-  /** Fields whose values are numbers; those of lists are stored as weights. */
+  /** Fields whose values are numbers; numbers of lists are stored as weights. */
   readonly #numbers: ReadonlySet<string>;
   readonly #classes: readonly ReturnType<typeof taskColumns>[];
 

@@ -101,7 +101,7 @@ export class GivenHistories {
     );
   }
 
-  /** Adds the events of this thread to candidates; those of the user once. */
+  /** Adds the events of this thread to candidates; the events of the user are added once. */
   fillRanked(ranked: RankedRows): RankedRows {
     return this.#histories.reduce(({ rows, candidateColumns }, history): RankedRows => {
       const { key, until, columns } = history;

@@ -41,7 +41,7 @@ export interface LackingRows<Query = unknown, Answer = unknown> {
   fill(answer: Answer, rows: GivenRows): GivenRows;
 }
 
-/** Returns whether a value is that of a column that a row lacks, whatever the policy for such columns. */
+/** Returns whether a value stands for a column that a row lacks, whatever the policy for such columns. */
 export const isAbsent = (value: unknown): boolean => value === ABSENT || value === undefined;
 
 /** Reads a column of all rows; a value that a row lacks is missing. */
@@ -123,8 +123,8 @@ function findRow(rows: readonly Row[], column: string): number | undefined {
 }
 
 /**
- * Returns the value at a path of keys, which may contain dots: that of the shortest first key that leads to one. If a
- * key on the path is null, so is the value.
+ * Returns the value at a path of keys, which may contain dots: the value of the shortest first key that leads to one.
+ * If a key on the path is null, so is the value.
  */
 function nestedValue(row: Row, column: string, absent: typeof ABSENT | undefined): unknown {
   if (Object.hasOwn(row, column)) return row[column];

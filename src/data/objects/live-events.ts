@@ -10,7 +10,9 @@ export interface StreamLog extends Omit<EventSource, 'find'> {
   readonly store: EventStore;
 }
 
-/** Events of a trained model, by log, from those of its checkpoint. They change with the events of deltas alone. */
+/**
+ * Events of a trained model, by log, from the events of its checkpoint. They change with the events of deltas alone.
+ */
 export class LiveEvents implements ServedState<HistoryQueries, FoundHistories> {
   readonly #logs: ReadonlyMap<string, StreamLog>;
   /** For rows of this thread. */

@@ -39,7 +39,7 @@ export interface ObjectReading {
 /** Maximum number of rows of a batch. */
 const BATCH_ROWS = 4096;
 
-/** Encodes rows of a program as those of a file with the same values. Its memory is reused by the next rows. */
+/** Encodes rows of a program as rows of a file with the same values. Its memory is reused by the next rows. */
 export class ObjectReader {
   readonly #fields: readonly EncodedField[];
   /** Columns of all fields. */
@@ -165,7 +165,7 @@ function hasVocabulary(field: EncodedField): boolean {
 }
 
 /**
- * Counts the out-of-vocabulary ids of a batch; those of missing and invalid values do not count.
+ * Counts the out-of-vocabulary ids of a batch; missing and invalid values do not count.
  * @param numInvalid number of the field's invalid values
  */
 function countOov(batch: Batch, { name, rule }: EncodedField, numNull: number, numInvalid: number): number {

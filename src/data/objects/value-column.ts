@@ -48,7 +48,7 @@ export class ValueColumn implements Column {
     this.#decimal = decimal;
   }
 
-  /** Replaces the values by those of rows `begin` to `begin + count`. */
+  /** Replaces the values by the values of rows `begin` to `begin + count`. */
   read(valueAt: (row: number) => unknown, begin: number, count: number): void {
     if (this.numbers.values.length < count)
       this.numbers = { values: new Float64Array(Math.max(count, 2 * this.numbers.values.length)), isWhole: true };

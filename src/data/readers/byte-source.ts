@@ -44,7 +44,7 @@ export function openHead(path: string, name = path): FileHead {
 
 /**
  * Opens a file.
- * @param encoding of its text; default: UTF-8, or that of a byte order mark
+ * @param encoding of its text; default: UTF-8, or the encoding of a byte order mark
  * @param name path for errors
  * @throws UserError (data) for a file that cannot be read
  */

@@ -56,7 +56,7 @@ function beginsAsLast(bytes: Buffer, options: DialectOptions): boolean {
   return last?.options === options && bytes.subarray(0, last.line.length).equals(last.line);
 }
 
-/** Returns whether each file whose first line is that of `head` has the same header, whatever follows. */
+/** Returns whether each file with the first line of `head` has the same header, whatever follows. */
 function isDecidedByLine({ bytes, lines }: CsvHeader, head: Buffer, options: DialectOptions): boolean {
   const line = head.subarray(0, bytes);
   const candidates = DELIMITERS.filter((delimiter) => line.includes(delimiter));

@@ -3,7 +3,7 @@ import { cellText } from '../../features/cell-text.js';
 import { instantiateKernels } from '../../io/kernel-module.js';
 import { checkKernels, MemoryLayout, WORD_BYTES } from './memory-layout.js';
 
-/** The kernels of src/kernels/cells; addresses are those of bytes in their memory. */
+/** The kernels of src/kernels/cells; addresses count bytes in their memory. */
 interface CellKernels {
   heapBase(): number;
   cut(
@@ -30,10 +30,10 @@ const PADDING_BYTES = 64;
 /** Maximum number of values that are cut at once, which bounds their memory. */
 const MAX_VALUES = 1 << 15;
 const [MIN_ROWS, MAX_ROWS] = [16, 1 << 10];
-/** Places after those of all rows, which kernels may overwrite. */
+/** Places after the places of all rows, which kernels may overwrite. */
 const EXTRA_PLACES = 8;
 
-/** Memory in which lines are cut into rows, and the kernels that read the columns of these rows. */
+/** Memory in which lines are cut into rows, and the kernels that read the columns of the cut rows. */
 export class CutRows {
   /** The whole memory, which contains the values. */
   readonly bytes: Buffer;

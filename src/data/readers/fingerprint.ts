@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { contentSchema, hashFile } from '../../io/byte-hash.js';
 import { userError } from '../../core/errors.js';
 
-/** Content of a source: that of its files, by their paths below it; '' for a source that is one file. JSON. */
+/** Content of a source: the content of its files, by their paths below it; '' for a source that is one file. JSON. */
 export const fingerprintSchema = z.record(z.string(), contentSchema);
 export type Fingerprint = z.output<typeof fingerprintSchema>;
 
@@ -54,7 +54,7 @@ export function streamStats(): FileStats {
   return { '': { bytes: 0, mtimeNs: '', ctimeNs: '', inode: STREAM_INODE + randomUUID() } };
 }
 
-/** Returns whether the stats of a file are those of a stream. */
+/** Returns whether the stats of a file are the stats of a stream. */
 export function isStreamStats({ inode }: FileStats[string]): boolean {
   return inode.startsWith(STREAM_INODE);
 }

@@ -27,8 +27,8 @@ export interface JsonLinesOptions {
 }
 
 /**
- * Opens a file with a JSON object per line. Keys are columns, and paths such as `user.id` those of nested objects. Null
- * and absent keys are missing values, lists are bags, and numbers keep their digits.
+ * Opens a file with a JSON object per line. Keys are columns, and paths such as `user.id` are columns of nested
+ * objects. Null and absent keys are missing values, lists are bags, and numbers keep their digits.
  * @param chunkBytes number of bytes that are read at a time
  * @throws UserError (data) for a file that cannot be read or has no object in its first lines
  */
@@ -186,7 +186,7 @@ async function* readPieces(chunks: PlacedChunks, isGrowing: boolean, scan: LineS
   }
 }
 
-/** Yields a chunk without rows, with the line that is too long: the columns are those of a blank line. */
+/** Yields a chunk without rows, with the line that is too long: the columns are the columns of a blank line. */
 function* longPieces(long: LongRow, scan: LineScan, progress: number): Generator<Piece> {
   const invalid = [{ before: 0, ...long.line }];
   for (const blank of scan(Buffer.of(LF), long.begin))

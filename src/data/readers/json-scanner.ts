@@ -65,7 +65,7 @@ export function isObject(value: unknown): value is object {
 }
 
 /**
- * Yields the column names of an object: its keys, and those of nested objects after their path.
+ * Yields the column names of an object: its keys, and the keys of nested objects after their path.
  * @param line its text: JavaScript orders keys like 101 before others
  */
 export function* columnNames(value: object, line: string, path: readonly string[] = []): Generator<string> {

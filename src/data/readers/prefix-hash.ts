@@ -17,7 +17,7 @@ export type Prefix = z.output<typeof prefixSchema>;
 
 /**
  * SHA-256 of the beginning of a text, with a digest after each block. The number of digests is limited: blocks double
- * in size instead. Node can copy the state of this hash in the middle of a text, but not that of XXH64.
+ * in size instead. Node can copy the state of this hash in the middle of a text, but not the state of XXH64.
  */
 export class PrefixHash {
   readonly #hash: Hash;
@@ -53,7 +53,7 @@ export class PrefixHash {
     return new PrefixHash(hash, numBytes, { blockBytes, digests });
   }
 
-  /** Returns the digests after whole blocks, and that of all bytes. */
+  /** Returns the digests after whole blocks, and the digest of all bytes. */
   get prefix(): Prefix {
     const { blockBytes, digests } = this.#blocks;
     const isWhole = this.#numBytes % blockBytes === 0;

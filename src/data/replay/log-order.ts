@@ -17,7 +17,7 @@ export class LogOrder {
   }
 
   /**
-   * Returns the times of the samples of the next row. A row without a time has that of the row before it.
+   * Returns the times of the samples of the next row. A row without a time has the time of the row before it.
    * @throws UserError (data) for a row that is earlier than the one before it, or cannot be replayed
    */
   next(samples: SampleReader, row: number): readonly number[] {

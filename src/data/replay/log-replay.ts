@@ -22,12 +22,12 @@ const MAX_ROW_SAMPLES = 1024;
 /**
  * Replays a log as a trainer would have seen it: rows are added in order of time, and each of their samples can be
  * taken once the newest row is as late as the sample. Samples are ordered by time, then by row, whatever the sizes of
- * the batches that are added and taken. Memory is that of the rows with samples that were not taken.
+ * the batches that are added and taken. Memory holds the rows with samples that were not taken.
  */
 export class LogReplay {
   readonly #samples: RowSamples;
   readonly #order: LogOrder;
-  /** Samples that wait for their time; the slot of each is its index among those of its row. */
+  /** Samples that wait for their time; the slot of each is its index among the samples of its row. */
   readonly #waiting = new TimeQueue();
   /** Samples that are due, in order. */
   #ready: { readonly number: number; readonly index: number }[] = [];

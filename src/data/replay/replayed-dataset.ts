@@ -30,7 +30,7 @@ export function replayNotice(rows: number, { samples, late }: ReplayCounts): str
 
 /**
  * Returns a log as the stream of its samples, in order of time. Samples that are due after the last row are excluded.
- * Labels are those of the log.
+ * Labels are the labels of the log.
  * @throws UserError (data) for a row that is earlier than the one before it, or cannot be replayed
  */
 export async function replayDataset(

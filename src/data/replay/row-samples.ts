@@ -37,7 +37,7 @@ export interface SampleReader {
   list(row: number): readonly RowSample[];
 }
 
-/** Writes the labels of a sample over those of a row. */
+/** Writes the labels of a sample over the labels of a row. */
 type WriteSample = (sample: RowSample, row: number) => void;
 
 /** Conversion of a delayed task: time after the click, undefined for none, or NOT_DEFINED if the task is not. */

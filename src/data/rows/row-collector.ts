@@ -144,7 +144,10 @@ export class RowCollector {
     }
   }
 
-  /** Keeps the values of all rows that are not excluded; a line that is not a row has only those of directory names. */
+  /**
+   * Keeps the values of all rows that are not excluded; a line that is not a row has only the values of directory
+   * names.
+   */
   #keepValues(rows: ChunkRows, { invalid = [] }: Chunk): void {
     for (const [c, name] of (this.#of.kept?.names ?? []).entries()) {
       const column = rows.count > 0 ? rows.column(name) : undefined;

@@ -148,7 +148,7 @@ function shareEnds({
   return { train: round(first), valid: round(first + valid), test: round(first + valid + test) };
 }
 
-/** Separates the hashes of splits from those of features. */
+/** Separates the hashes of splits from the hashes of features. */
 const SALT = 0x5917c3a1;
 
 /** Creates hashes of texts and lines to numbers from 0 to 1, by MurmurHash3 of their bytes. */

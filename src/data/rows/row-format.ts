@@ -48,8 +48,8 @@ export interface FormatSpec {
   /** Key columns of metrics that group rows; training rows do not have them. */
   readonly keys?: readonly string[] | undefined;
   /**
-   * Key columns of losses that group rows; default: those of the tasks. Training rows have them too, and batches have
-   * the groups as labels (`groupColumn`).
+   * Key columns of losses that group rows; default: the key columns of the tasks. Training rows have them too, and
+   * batches have the groups as labels (`groupColumn`).
    */
   readonly lossKeys?: readonly string[] | undefined;
   /** Side tables that the fields read. */

@@ -80,7 +80,7 @@ export function withConstants(chunk: Chunk, { constants }: FileColumns): Chunk {
   return { ...chunk, columns: new Map([...chunk.columns, ...columns]) };
 }
 
-/** Refuses rows whose own value differs from that of the directory name. */
+/** Refuses rows whose own value differs from the value of the directory name. */
 function checkConstants(rows: ChunkRows, { columns }: Chunk, { constants }: FileColumns): void {
   for (const [name, value] of constants ?? []) {
     const own = columns.get(name);

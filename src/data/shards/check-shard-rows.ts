@@ -29,7 +29,7 @@ export function checkRows(
 }
 
 /**
- * Checks that ids are below the size in the manifest, which is that of an embedding table.
+ * Checks that ids are below the size in the manifest, which is the size of an embedding table.
  * @throws UserError (data)
  */
 export function checkIds(block: RowBlock, columns: readonly ShardColumn[], placeOf: PlaceOf): void {
@@ -122,7 +122,7 @@ function rowOfItem(offsets: Uint32Array, item: number): number {
   return offsets.findIndex((offset) => offset > item) - 1;
 }
 
-/** Bits of infinity; those of NaN are above them. */
+/** Bits of infinity; the bits of NaN are above them. */
 const INFINITY_BITS = 0x7f800000;
 const MAGNITUDE_BITS = 0x7fffffff;
 const MINUS_0_BITS = 0x80000000;

@@ -123,7 +123,7 @@ interface Part extends Omit<FileRows, 'end'> {
   readonly file: TensorFile;
   readonly fileRows: number;
   readonly rows: number;
-  /** By bag: offsets of these rows' items in the file, and their end. */
+  /** By bag: offsets of the items of the rows in the file, and their end. */
   readonly offsets: Map<string, Uint32Array>;
   /** All reads so far, whose memory is unchanged until the part is complete. */
   readonly reads: TensorRead[];
@@ -153,7 +153,7 @@ function wordRead(part: Part, each: WordBlockColumn, block: RowBlock, row: numbe
   };
 }
 
-/** Returns the read of the offsets of a bag column, before they are those of a block. */
+/** Returns the read of the offsets of a bag column, before they are offsets of a block. */
 function offsetRead(part: Part, name: string): TensorRead {
   const into = new Uint32Array(part.rows + 1);
   part.offsets.set(name, into);
@@ -196,7 +196,7 @@ async function readItems(parts: readonly Part[], bags: readonly BlockColumn[], b
 }
 
 /**
- * Appends offsets of bags to those of a block, from its row `row`.
+ * Appends offsets of bags to the offsets of a block, from its row `row`.
  * @returns whether they are below 2^31 and never decrease
  */
 function appendOffsets(from: Uint32Array, to: Uint32Array, row: number): boolean {

@@ -103,7 +103,7 @@ interface RawChunks {
 type Step = (raw: Batch, placeOf: PlaceOf, chunks: RawChunks) => void;
 
 /**
- * Computes the keys of the strings of a vocabulary, which equal those of other files with the same strings.
+ * Computes the keys of the strings of a vocabulary, which equal the keys of other files with the same strings.
  * @returns two words per id, and the texts of hashed keys; no keys without a vocabulary, since ids are keys then
  */
 function vocabularyKeys(vocabulary: StringPool | undefined): {
@@ -187,7 +187,7 @@ export function shardChunk(raw: Batch, source: ColumnSource): Chunk {
   return { rows: raw.rows, numLines: raw.rows, columns, cellsOf: () => [] };
 }
 
-/** Returns the strings of a vocabulary as values of dictionaries; those of other ids are their digits. */
+/** Returns the strings of a vocabulary as values of dictionaries; the values of other ids are their digits. */
 export function createDictionary(vocabulary: StringPool): DictionaryValues {
   const size = vocabulary.offsets.length - 1;
   const textAt = textReader(vocabulary);

@@ -91,7 +91,7 @@ class InvalidRawRow extends Error {
   override readonly name = 'InvalidRawRow';
 }
 
-/** Returns the policy for raw rows, which were valid in their file, with the reasons of a policy for those of files. */
+/** Returns the policy for raw rows, which were valid in their file, with the reasons of a policy for rows of files. */
 export function rawPolicy({ reasons }: RejectPolicy): RejectPolicy {
   return {
     count: 0,

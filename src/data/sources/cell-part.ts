@@ -110,7 +110,7 @@ export class CellPart {
   #content: Fingerprint | undefined;
 
   /**
-   * @param path names the entries; default: that of the first file
+   * @param path names the entries; default: the path of the first file
    * @param parts that the files are divided into, whose content is known; default: none
    */
   constructor(

@@ -15,9 +15,9 @@ const MAX_PROBLEMS = 20;
 /** The files of a source, in order; many small files are parts of several files. */
 export class CellParts {
   readonly all: readonly CellPart[];
-  /** All files; `path` is that of the only file, or of the folder that contains all files. */
+  /** All files; `path` is the path of the only file, or of the folder that contains all files. */
   readonly whole: CellPart;
-  /** Columns that every file has, those of its folders among them, in the order of the first. */
+  /** Columns that every file has, including the columns of its folders, in the order of the first. */
   readonly columns: readonly string[];
 
   constructor(files: readonly OpenedFile[], { ownCache = {} }: Pick<CellOpening, 'ownCache'>) {

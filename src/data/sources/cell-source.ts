@@ -46,8 +46,8 @@ import { encodeDistributed } from './distributed-encode.js';
 import type { Access, Reading, Source, StreamReading } from './source.js';
 
 /**
- * Opens CSV, JSON Lines or Parquet files as one source, whose rows are those of the files in order. Encoded rows are
- * cached file by file, those of many small files pack by pack, and so is what is fitted on all of them. If there are
+ * Opens CSV, JSON Lines or Parquet files as one source with the rows of the files in order. Encoded rows are cached
+ * file by file, the rows of many small files pack by pack, and so is what is fitted on all of them. If there are
  * several files, each is read once: its raw rows are cached, from which all files are fitted and encoded again if
  * another file is added.
  * @throws UserError (data) with the problems of all files

@@ -6,7 +6,7 @@ import { chooseStart, type RunCounters } from '../counters/counter-start.js';
 import { RowCounter } from '../counters/row-counter.js';
 import { computedColumns, type ColumnNames, type ComputedColumns } from './computed-columns.js';
 
-/** Returns the names of counters as those of columns. */
+/** Returns the names of counters as names of columns. */
 export function counterNames(names: readonly string[]): ColumnNames {
   return { names, origin: 'a counter', renaming: (name) => `rename data.counters.count.${name}` };
 }

@@ -66,7 +66,7 @@ export class CounterPass {
   /**
    * Creates the pass of a config; undefined if it has no counters.
    * @param counters of a run that trained on earlier rows; default: counters begin at zero
-   * @param dialect of the files; default: that of the config
+   * @param dialect of the files; default: the dialect of the config
    */
   static of(
     data: DataOptions,

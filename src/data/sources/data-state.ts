@@ -43,7 +43,7 @@ export function splitsByContent({ fingerprints }: DataState): readonly Split[] {
 }
 
 /**
- * Checks that the content of the data is that of training.
+ * Checks that the content of the data is the content of training.
  * @throws UserError (data) with all changed files
  */
 export async function refuseOtherContent({ fingerprints }: DataState, sources: Sources, access: Access): Promise<void> {
@@ -120,7 +120,7 @@ function sharedNotices(split: Split, trained: ReadonlyMap<string, string>, files
 }
 
 /**
- * Checks that the side tables or event logs are those of training, and records them.
+ * Checks that the side tables or event logs are the same as in training, and records them.
  * @throws UserError (data) with all that changed
  */
 export function rememberTables(

@@ -20,8 +20,8 @@ interface Kept<Found> {
 }
 
 /**
- * Reads the files of a source. If several ranks do, those with the same cache first create missing entries in parallel,
- * each for a share of the files. If a file fails, rank 0 reads all files in order, so that the error is that of a
+ * Reads the files of a source. If several ranks do, ranks with the same cache first create missing entries in parallel,
+ * each for a share of the files. If a file fails, rank 0 reads all files in order, so that the error is the error of a
  * single process.
  * @throws UserError (data) if the ranks have different files; and as `all` does
  */
@@ -78,7 +78,7 @@ function refuseOtherFiles(where: string, seen: readonly string[]): void {
 
 /**
  * Returns the ranks with the same cache as this one, including its own, in increasing order. Each creates a mark in the
- * cache and lists those of the others.
+ * cache and lists the marks of the others.
  */
 async function matesOf(
   { path, home }: CellPart,

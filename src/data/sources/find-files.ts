@@ -12,7 +12,7 @@ import { checkLink, checkMatches, findMatches, globParts, isFolder, isGlob, tryS
 /** A file of a source. */
 export interface DataFile {
   readonly path: string;
-  /** Default cache directory: next to the data; for a stream, that of the user. */
+  /** Default cache directory: next to the data; for a stream, the cache of the user. */
   readonly home: string;
   /** Columns that the names of its directories define, with their value in all rows. */
   readonly constants: ReadonlyMap<string, string>;

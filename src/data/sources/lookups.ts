@@ -35,7 +35,7 @@ export async function withLookups(format: RowFormat, options: LookupsOptions = {
   return createRowFormat({ ...format.spec, lookups });
 }
 
-/** Lines of a file that are numbered apart from those of other files. */
+/** Lines of a file that are numbered apart from the lines of other files. */
 const FILE_LINES = 2 ** 32;
 
 async function readTable(

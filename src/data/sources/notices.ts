@@ -66,7 +66,7 @@ export type UnknownShares = { readonly [S in Split]?: Readonly<Record<string, nu
 
 /** Minimum OOV share for a warning. */
 const HIGH = 0.2;
-/** Minimum OOV share of the validation and test set for a warning, as a multiple of that of the training set. */
+/** Minimum OOV share of the validation and test set for a warning, as a multiple of the share of the training set. */
 const MORE_THAN_TRAIN = 2;
 
 /** Computes the OOV shares of data sets. */

@@ -81,7 +81,7 @@ export interface Source {
    */
   fingerprint(access: Access): Promise<Fingerprint>;
   /**
-   * Fits vocabularies and scales on the training rows, or returns those of an earlier run on the same rows.
+   * Fits vocabularies and scales on the training rows, or returns the fits of an earlier run on the same rows.
    * @throws UserError (data)
    */
   fit(format: RowFormat, reading: Reading): Promise<Fitted>;

@@ -59,7 +59,7 @@ export interface SplitOpening {
  * @param fix fix for missing files
  * @param rows condition on rows and division into splits; default: all rows
  * @param options.open opens the files of a split
- * @param options.compute computes columns that are added to those of the files
+ * @param options.compute computes columns that are added to the columns of the files
  * @throws UserError (data) with the problems of all files
  */
 export async function openSplits<Files extends SplitFiles>(
@@ -189,7 +189,7 @@ export async function openEncoded(
 /**
  * Opens the data sets of a run.
  * @param state state of the run's data, which is updated
- * @throws UserError (data), also if the data differs from that of training
+ * @throws UserError (data), also if the data differs from the data of training
  */
 export async function openDatasets(
   sources: OpenedData,

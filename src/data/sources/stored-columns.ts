@@ -57,7 +57,7 @@ class StoredValues {
 
   /**
    * @param path of the file, for errors
-   * @param file number of the file among those of the shards
+   * @param file number of the file among the files of the shards
    */
   constructor(path: string, shards: Shards, names: readonly string[], file: number) {
     this.#path = path;

@@ -21,7 +21,7 @@ export function parseStreamCursor<Cursor>(name: string, schema: z.ZodType<Cursor
 
 /**
  * Returns the number of lines of a chunk up to the end of its first rows.
- * @param excludesRest whether lines after the last of these rows do not count
+ * @param excludesRest whether lines after the last row do not count
  */
 export function linesBefore({ rows, lines, numLines }: Chunk, count: number, excludesRest: boolean): number {
   if (count === rows && !excludesRest) return numLines;
@@ -31,7 +31,7 @@ export function linesBefore({ rows, lines, numLines }: Chunk, count: number, exc
 /**
  * Returns the position after the first rows of a chunk of a file.
  * @param line number of the first line of the chunk
- * @param excludesRest whether lines after the last of these rows come after the position
+ * @param excludesRest whether lines after the last row come after the position
  */
 export function positionIn(chunk: Chunk, line: number, rows: number, excludesRest = false): Position {
   const numLines = linesBefore(chunk, rows, excludesRest);

@@ -17,7 +17,7 @@ export interface StreamHead {
 
 /**
  * Fits vocabularies and scales on the first `fitRows` rows of a stream, or on all if it ends before.
- * @param onShare receives the share of these rows that was read
+ * @param onShare receives the share of the first rows that was read
  * @param states before the first row
  * @throws UserError (data) if no row is valid
  */

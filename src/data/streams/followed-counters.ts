@@ -32,7 +32,7 @@ export class FollowedCounters implements RowState<'counters'> {
   readonly #findStart: FindStart;
   #first: { readonly state: CounterState | undefined } | undefined;
   #counter: RowCounter;
-  /** Values of the records after the position: those of all counters, record by record. */
+  /** Values of the records after the position: the values of all counters, record by record. */
   #ahead: Float32Array = new Float32Array(0);
   #aheadEnd = 0;
   /** Values of the records that were read since the position. */

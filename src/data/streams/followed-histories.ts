@@ -23,7 +23,7 @@ interface History {
   readonly plan: HistoryPlan;
   readonly store: EventStore;
   readonly reader: HistoryReader;
-  /** Reads single events of a join, whose values are not those of a chunk. */
+  /** Reads single events of a join, which are not rows of a chunk. */
   readonly ofEvents: HistoryReader;
   /** Columns of the chunk that was added last, whose lists are computed when its valid rows are known. */
   lists: readonly { readonly type: string; readonly text: () => string; lists: Lists }[];
@@ -33,7 +33,7 @@ const NO_LISTS: Lists = { offsets: new Uint32Array(1), items: { type: 'list', te
 
 /**
  * Histories of the users of a stream. A row sees the events of its user that were read before it and are earlier than
- * the row; then it may be an event itself. Rows are numbered in the order of the stream; those of a join by the number
+ * the row; then it may be an event itself. Rows are numbered in the order of the stream; rows of a join by the number
  * of the records of all logs before it.
  *
  * Checkpoints have the events that were read, also those after the position of the run. A resumed run reads these
@@ -53,7 +53,7 @@ export class FollowedHistories implements RowState<'histories'>, JoinObserver {
   #file: FileColumns | undefined;
 
   /**
-   * @param join of the rows; undefined if they are those of one stream
+   * @param join of the rows; undefined for the rows of one stream
    * @param tensors events of a checkpoint; default: none
    */
   constructor(plans: readonly HistoryPlan[], join: JoinOptions | undefined, tensors: HistoryTensors = new Map()) {

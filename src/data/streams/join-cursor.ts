@@ -3,7 +3,7 @@ import type { StreamCursor } from './record-stream.js';
 
 /** Schema of a position in a join. */
 export const joinCursor = z.strictObject({
-  /** Positions of the logs: that of the rows, then those of the events. Null at the first record. */
+  /** Positions of the logs: the position of the rows, then the positions of the events. Null at the first record. */
   logs: z.array(z.unknown()),
   /** Records after these positions that were yielded before. */
   skip: z.int().min(0),

@@ -1,7 +1,9 @@
 /** Returns the text of a column of a row of a join. */
 export type ReadCell = (column: string) => string;
 
-/** Receives the records of a join in the order in which they are read, numbered by those of all logs before them. */
+/**
+ * Receives the records of a join in the order in which they are read, numbered by the records of all logs before them.
+ */
 export interface JoinObserver {
   onRow(record: number, cell: ReadCell): void;
   /** Receives an event of a row that waits for it. */

@@ -23,11 +23,11 @@ export function joinedSamples(tasks: readonly Task[], join: JoinOptions): NextSa
   if (!hasDelay(tasks)) return undefined;
   const eventOf = findEvents(join);
   const samples = new RowSamples(tasks);
-  /** Index of the event with the time of the click; undefined if it is that of the row. */
+  /** Index of the event with the time of the click; undefined if the row has the time of the click. */
   const from = eventOf(samples.timeColumn);
   /** By delayed task: index of the event that is its conversion. */
   const events = listDelayed(tasks).map(({ options }) => eventOf(options.event)!);
-  /** Times of these events of a row, which each row overwrites. */
+  /** Times of the events of a row, which each row overwrites. */
   const eventsMs = events.map((): number | undefined => undefined);
   return (rows, slot, closesMs) => {
     const number = rows.columns.numRecords[slot]!;
@@ -48,7 +48,7 @@ function findEvents(join: JoinOptions): (column: string) => number | undefined {
   return (column) => indices.get(column);
 }
 
-/** Reports delayed tasks whose times are not those of a join, and events that are not certain at the click. */
+/** Reports delayed tasks without the times of a join, and events that are not certain at the click. */
 export function* checkJoinedDelays(tasks: readonly Task[], join: JoinOptions): Generator<Problem> {
   const events = joinedEvents(join);
   const eventOf = findEvents(join);

@@ -31,21 +31,21 @@ interface Mark {
   yielded: number;
   /** Number of rows that wait. */
   waiting: number;
-  /** Number of the last mark before a record that was refused because one of these rows waited. */
+  /** Number of the last mark before a record that was refused because one of the waiting rows had its key. */
   neededUntil: number;
 }
 
 /**
  * Joins a stream of rows with logs of events. Records of all logs are taken in order of time; of equal times, rows come
- * before events. A row is yielded when no event can follow, with 1 or 0 and the time of each event. Rows for which
- * this is not known at the end of the logs are not yielded.
+ * before events. A row is yielded when no event can follow, with 1 or 0 and the time of each event. Rows for which this
+ * is not known at the end of the logs are not yielded.
  *
  * With `nextSample`, a row is yielded once per sample instead, when a record is later than the sample: with the events
  * that have happened, and the number of the sample in `SAMPLE_COLUMN`. Samples are in order of time, and of equal times
- * in that of the rows. An event that a log has out of order happens when it is read.
+ * in the order of the rows. An event that a log has out of order happens when it is read.
  *
- * The position is that of the logs before the oldest row that waits: waiting rows are found again by reading from
- * there. The result depends on the logs alone.
+ * The position is the position of the logs before the oldest row that waits: waiting rows are found again by reading
+ * from there. The result depends on the logs alone.
  */
 export function joinStreams(
   rows: ChunkStream,

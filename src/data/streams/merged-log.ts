@@ -69,9 +69,9 @@ export interface MergedRecord {
 
 /**
  * Merges partitions: of the next records of all partitions, the one with the lowest timestamp is first; of equal
- * timestamps, that of the lowest partition. The order depends on timestamps and offsets alone if each partition's next
- * record is known. A partition without one delays the others until it was drained `waitMs` after the timestamp of the
- * record to merge, or after its arrival if that is earlier.
+ * timestamps, the record of the lowest partition. The order depends on timestamps and offsets alone if each partition's
+ * next record is known. A partition without one delays the others until it was drained `waitMs` after the timestamp of
+ * the record to merge, or after its arrival if that is earlier.
  */
 export class MergedLog {
   /** @param queues ordered by partition; later ones are appended */

@@ -242,7 +242,7 @@ async function receive(session: Session): Promise<readonly JsMsg[]> {
   return received;
 }
 
-/** Returns the message of an error, or that of its cause. */
+/** Returns the message of an error, or the message of its cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? reasonOf(error.cause) : error.message;

@@ -19,7 +19,7 @@ export interface RowState<Name extends string = string> extends SavedState<Name>
    * @throws UserError (data) for a file with a column of the same name
    */
   extend(rows: Chunk, file: FileColumns): Chunk;
-  /** Readers of the extended rows that come before those of the features; they may refuse rows. */
+  /** Readers of the extended rows that come before the readers of the features; they may refuse rows. */
   readonly readers: readonly ReadColumns[];
   /** Columns that are computed once it is known which extended rows are valid. */
   readonly late: readonly LateColumns[];

@@ -19,7 +19,7 @@ export function allocateMemory(numBytes: number): Memory {
   return { bytes: new Uint8Array(buffer), words: new Uint32Array(buffer) };
 }
 
-/** Returns memory of at least twice `numBytes` bytes that begins with those of another one. */
+/** Returns memory of at least twice `numBytes` bytes that begins with the bytes of another one. */
 export function growMemory({ bytes }: Memory, numBytes: number): Memory {
   const larger = allocateMemory(8 * Math.ceil(numBytes / 4));
   larger.bytes.set(bytes);

@@ -37,7 +37,7 @@ export interface StreamBatchOptions {
 /**
  * Reads batches of `batchRows` valid records. A batch is encoded when it is requested, and no record after its last one
  * is, so that encoders which change with each record have the state after that record.
- * @param first readers before those of the format
+ * @param first readers before the readers of the format
  */
 export async function* readStreamBatches(
   { stream, format, batchRows, states, letters, onSchemaChange }: StreamBatchOptions,

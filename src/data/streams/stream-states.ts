@@ -12,7 +12,7 @@ import { FollowedHistories } from './followed-histories.js';
 export interface StatePlans {
   readonly counters: CounterPlan | undefined;
   readonly histories: readonly HistoryPlan[];
-  /** Undefined if the rows are those of one stream. */
+  /** Undefined for the rows of one stream. */
   readonly join: JoinOptions | undefined;
 }
 

@@ -24,7 +24,7 @@ export class TimedRows {
   readonly #times: ColumnTimes;
   readonly #convert: (timeMs: number) => number;
   readonly #columns: readonly string[];
-  /** Values of these columns, at `row`. */
+  /** Values of the columns, at `row`. */
   readonly values: readonly CellBytes[];
   #chunks: AsyncGenerator<StreamChunk, undefined> | undefined;
   #each: StreamChunk | undefined;

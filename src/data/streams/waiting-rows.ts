@@ -123,7 +123,7 @@ export class WaitingRows {
     this.#rows.close();
   }
 
-  /** Returns the number of a path, which is most likely that of the row before. */
+  /** Returns the number of a path, which is most likely the number of the row before. */
   #numberOfPath(path: string): number {
     const known = this.#paths.lastIndexOf(path);
     return known >= 0 ? known : this.#paths.push(path) - 1;

@@ -40,8 +40,8 @@ export function lowerWeightAverage(
 }
 
 /**
- * Exchanges all weights and their average, which is brought up to the steps that were taken; of tables that grow, those
- * of rows in use.
+ * Exchanges all weights and their average, which is brought up to the steps that were taken; of tables that grow, only
+ * the rows in use.
  */
 export function lowerExchange(
   { average, places: { weights: w, weightsCount: count }, tables }: Layout,

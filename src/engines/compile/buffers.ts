@@ -30,7 +30,7 @@ export type Role =
 export interface Buffer {
   readonly name: string;
   readonly role: Role;
-  /** Rows: those of a domain, or a fixed number. */
+  /** Rows of a domain, or a fixed number of rows. */
   readonly rows: Domain | number;
   /** Number of words per row. */
   readonly width: number;

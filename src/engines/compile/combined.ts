@@ -82,7 +82,7 @@ export function lowerCombinations(matrices: readonly CombinedMatrix[], isTranspo
   for (const { at: p, transposed: t, inputs: k, panels } of matrices) list.emit('transposePanels', { p, t, k, panels });
 }
 
-/** Adds the gradients of matrices to those of their weights. */
+/** Adds the gradients of matrices to the gradients of their weights. */
 export function lowerCombinedGradients(
   matrices: readonly CombinedMatrix[],
   weightGradient: (weights: Ref) => Ref,

@@ -39,5 +39,5 @@ export function lowerTensorProducts(layout: Layout, list: CallList): ProductsOfT
   return { at, count: size * ranges.length, read };
 }
 
-/** Those of a plan whose steps are not diagnosed. */
+/** Parts of a plan without diagnosed steps. */
 export const NO_PRODUCTS: ProductsOfTensors = { at: undefined, count: 0, read: () => [] };

@@ -15,11 +15,14 @@ export interface ItemsPlace {
   readonly maxItems: number | undefined;
   /** Pooling of the factors that the graph reads, if any. */
   readonly pooling: Pooling | undefined;
-  /** Rows that have its items: those of the batch, or items with several values. */
+  /** Rows that have its items: rows of the batch, or items with several values. */
   readonly rows: Domain;
   /** Field with the number of values of each item; undefined for items of the rows of the batch. */
   readonly counts: string | undefined;
-  /** One word more than the maximum of `rows`: where the items of each row begin, and where those of the last end. */
+  /**
+   * One word more than the maximum of `rows`: where the items of each row begin, and where the items of the last row
+   * end.
+   */
   readonly offsets: Ref;
   /** Offsets of selected items, by their maximum number in a row. */
   readonly selected: readonly { readonly count: number; readonly offsets: Ref }[];
@@ -51,8 +54,8 @@ function listSelected(values: Graph['values'], field: string): readonly Extract<
 }
 
 /**
- * Returns the buffer with `maxRows` + 1 words: where the blocks or selected items of each row begin, and where those of
- * the last end.
+ * Returns the buffer with `maxRows` + 1 words: where the blocks or selected items of each row begin, and where the
+ * blocks or items of the last row end.
  */
 export const takeRowOffsets = (buffers: Buffers, domain: Domain, maxRows: number): Ref =>
   buffers.take(`offsets ${domainName(domain)}`, 'column', 1, maxRows + 1);

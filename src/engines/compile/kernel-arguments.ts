@@ -25,7 +25,7 @@ type ValueOf<Kind> = Kind extends ArgumentKind ? Values[Kind] : never;
 /** What the program fills in: strides of views, the rows of a domain, shares of columns. */
 type Derived = `ld${string}` | 'rows' | 'slot' | 'slots';
 
-/** A kernel's arguments by name. Strides and rows default to those of the views that are passed. */
+/** A kernel's arguments by name. Strides and rows default to the strides and rows of the views that are passed. */
 export type Arguments<Name extends KernelName> = {
   readonly [Argument in Exclude<keyof Signatures[Name], Derived>]: ValueOf<Signatures[Name][Argument]>;
 } & {
@@ -33,7 +33,7 @@ export type Arguments<Name extends KernelName> = {
 };
 
 const KINDS: Readonly<Record<string, Readonly<Record<string, ArgumentKind>>>> = SIGNATURES;
-/** Kinds by name; kernels agree on those of names that several have, except for a few. */
+/** Kinds by name; kernels agree on the kinds of names that several have, except for a few. */
 const KINDS_BY_NAME: ReadonlyMap<string, ArgumentKind> = new Map(
   Object.values(KINDS).flatMap((parameters) => Object.entries(parameters)),
 );

@@ -146,7 +146,7 @@ export function createLayout(plan: Plan, graph: Graph = plan.graph): Layout {
   };
 }
 
-/** Counts the rows of a shared table after those of the layout; kernels have signed numbers of rows. */
+/** Counts the rows of a shared table after the rows of the layout; kernels have signed numbers of rows. */
 function countSpareRows({ sharedTables, tableFormat = 'f32' }: Plan, { name, rows, width }: TableSpec): number {
   const elements = sharedTables?.get(tableTensor(name))?.length ?? 0;
   return Math.max(0, Math.min(Math.floor(elements / countRowWords(tableFormat, width)), MAX_STORED_ROWS) - rows);

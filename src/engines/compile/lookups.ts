@@ -2,7 +2,7 @@ import type { Lookups } from '../../graph/lookups.js';
 import type { Value } from '../../graph/operations.js';
 import type { InputLayout } from '../../tables/layout.js';
 
-/** Rows of a table that a graph looks up: one per id, one per item, or those of the items of a row, pooled. */
+/** Rows of a table that a graph looks up: one per id, one per item, or the pooled rows of the items of a row. */
 export interface TableLookup {
   readonly kind: 'id' | 'items' | 'pooled';
   readonly field: string;
@@ -28,7 +28,7 @@ export function isOfTable(lookup: Lookup): lookup is TableLookup {
   return 'table' in lookup;
 }
 
-/** Lists the lookups of a graph in its order; those of features are in the order of columns. */
+/** Lists the lookups of a graph in its order; lookups of features are in the order of columns. */
 export function listLookups({ values, pooled }: Lookups, layout: InputLayout): readonly Lookup[] {
   return values.flatMap((value): readonly Lookup[] => {
     const found = pooled.get(value);

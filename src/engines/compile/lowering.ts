@@ -41,7 +41,7 @@ export interface Lowering {
   fused(value: Value): number;
   /** Returns the elements of a value. */
   view(value: Value): View;
-  /** Returns the items of a value; `isShared` is 1 if they are those of one row, which all rows have. */
+  /** Returns the items of a value; `isShared` is 1 if all rows have the items of one row. */
   itemsOf(value: Value): SharedItems;
   /** Returns the gradient of a value. */
   gradient(value: Value): View;

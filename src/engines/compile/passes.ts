@@ -66,8 +66,8 @@ export interface PassPlan {
   readonly precision: Precision;
   readonly predictionPrecision: Precision;
   /**
-   * By term: the weight of its loss, followed by a double, the rows that it is divided by (0 if they are those of a
-   * pass); and its mean loss and rows (two doubles).
+   * By term: the weight of its loss, followed by a double, the rows that it is divided by (0 for the rows of a pass);
+   * and its mean loss and rows (two doubles).
    */
   readonly terms: ReadonlyMap<string, { readonly weight: Ref; readonly loss: Ref }>;
 }

@@ -8,9 +8,9 @@ type Partition = typeof BY_ROWS | typeof BY_COLUMNS;
 
 /**
  * Puts values into phases, separated by barriers, as few as possible: all operations of a partition that are ready,
- * then those of the other partition, alternately. Within a phase by rows a value may read an earlier one, because every
- * worker has the same rows in both. In a phase by columns no value reads another. Towers and experts that do not read
- * each other share phases. The backward pass has the same phases in reverse.
+ * then the operations of the other partition, alternately. Within a phase by rows a value may read an earlier one,
+ * because every worker has the same rows in both. In a phase by columns no value reads another. Towers and experts that
+ * do not read each other share phases. The backward pass has the same phases in reverse.
  */
 export function inPhases<Some extends Value>(
   values: readonly Some[],

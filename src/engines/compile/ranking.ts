@@ -43,7 +43,7 @@ export interface RepeatedItems {
   readonly domain: Domain;
   /** A word per candidate and one more: where its items begin. */
   readonly offsets: Ref;
-  /** The index of each item among those of the user; undefined if all calls read them in place. */
+  /** The index of each item among the items of the user; undefined if all calls read them in place. */
   readonly indices: Ref | undefined;
 }
 
@@ -74,7 +74,7 @@ export function lowerRanking(layout: Layout, candidateFields: ReadonlySet<string
   };
 }
 
-/** Returns a position in the buffer that has the rows of a user instead of those of the batch. */
+/** Returns a position in the buffer that has the rows of a user instead of the rows of the batch. */
 function toShared<Of extends Ref>(ref: Of, { buffers, plan }: Pick<Layout, 'buffers' | 'plan'>): Of {
   const { name, rows, width } = ref.buffer;
   // Selected items depend on candidates.
@@ -90,7 +90,7 @@ function toShared<Of extends Ref>(ref: Of, { buffers, plan }: Pick<Layout, 'buff
 const isFactors = ({ role, rows }: Buffer): boolean =>
   role === 'column' && typeof rows !== 'number' && rows.kind === 'items';
 
-/** Returns the buffer with the index of each repeated item among those of the user. */
+/** Returns the buffer with the index of each repeated item among the items of the user. */
 const takeItemIndices = (buffers: Buffers, domain: Domain): Ref =>
   buffers.take(`indices of ${domainName(domain)}`, 'index', domain);
 
@@ -161,7 +161,7 @@ class RankingLowering {
     this.#copyFactors(lookups);
   }
 
-  /** Lowers the operation of a value for its columns of the user, and for those of candidates. */
+  /** Lowers the operation of a value for its columns of the user, and for the columns of candidates. */
   lower(value: Value): void {
     const { lookups } = this.#layout;
     if (isLoss(value) || lookups.pooled.has(value) || lookups.unread.has(value)) return;

@@ -9,7 +9,7 @@ import type { Layout } from './layout.js';
 interface Range {
   readonly g: Ref;
   readonly areaWords: number;
-  /** Floats; of a table those of a row. */
+  /** Number of floats; of a table the floats of a row. */
   readonly count: number;
   /** The number of a table's distinct rows; 0 for dense weights. */
   readonly countAt: Ref | 0;

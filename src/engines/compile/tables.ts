@@ -36,8 +36,8 @@ export interface GatheredRows {
 }
 
 /**
- * One table and what belongs to it. Its rows are those of this process: some of them if it is sharded. The rows
- * gathered in a step, from all processes, are those that it is updated with.
+ * One table and what belongs to it. It has the rows of this process: some of them if it is sharded. The rows gathered
+ * in a step, from all processes, are the rows that it is updated with.
  */
 export interface TablePlace extends TableSpec, GatheredRows {
   readonly update: TableUpdate;

@@ -123,7 +123,7 @@ class CpuHost implements Host {
   readonly #writeConstants: ReturnType<typeof createConstantsWriter>;
   /** By looked-up value, with the index of its domain. */
   readonly #inputs: ReadonlyMap<Value, { readonly domain: number; readonly rows: InputRows }>;
-  /** Rows of the last lookup, and those of each other domain. */
+  /** Rows of the last lookup, and the rows of each other domain. */
   #looked: { readonly rows: number; readonly items: readonly number[] } = { rows: 0, items: [] };
 
   constructor(layout: Layout, compiled: HostLists, cpu: CpuMemory, team: Team<string>) {

@@ -1,7 +1,7 @@
 import type { Place } from '../compile/places.js';
 import type { Image } from '../state/image.js';
 
-/** The rows of an input in memory, whose strides are those of the kernels. */
+/** The rows of an input in memory, with the strides of the kernels. */
 export class InputRows {
   readonly #floats: Float32Array;
   readonly #value: number;

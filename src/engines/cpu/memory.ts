@@ -43,8 +43,8 @@ export interface TableMemory {
   /** Maximum bytes of tables in the shared memory; default: TABLE_BYTES. */
   readonly tableBytes?: number | undefined;
   /**
-   * Whether kernels read tables in any shared memory as fast as in that of the program; otherwise, those without spare
-   * rows are copied.
+   * Whether kernels read tables in any shared memory as fast as in the memory of the program; otherwise, tables without
+   * spare rows are copied.
    */
   readonly readsInPlace?: boolean;
 }

@@ -51,7 +51,7 @@ interface PassRows {
   /** Items of each sequence. */
   readonly items: readonly number[];
   readonly pass: number;
-  /** By domain, the index of the first row among those of the pass in all processes. */
+  /** By domain, the index of the first row among the rows of the pass in all processes. */
   readonly firstRows: readonly number[];
   /** Rows of the pass in all processes. */
   readonly all: Part;

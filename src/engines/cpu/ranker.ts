@@ -143,7 +143,7 @@ function hasPartRows(domain: Domain): domain is Exclude<Domain, SharedCount> | R
   return domain.kind !== 'shared' || domain.field !== undefined;
 }
 
-/** Returns the name of the domain that has as many rows: the shared items of a user are those of its row. */
+/** Returns the name of the domain that has as many rows: the shared items of a user belong to its row. */
 function partName(domain: Exclude<Domain, SharedCount> | Required<SharedCount>): string {
   return domainName(domain.kind === 'shared' ? items(domain.field) : domain);
 }

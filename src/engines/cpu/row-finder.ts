@@ -2,14 +2,14 @@ import type { Part } from './local-rows.js';
 import { fillPlace, hashWord, idAt, indexWords, probe } from '../../core/hash-index.js';
 import { createIndexScratch, createWordScratch } from './scratch-array.js';
 
-/** Lookups of a field: one id per row, or with `offsets` the ids between those of consecutive rows. */
+/** Lookups of a field: one id per row, or with `offsets` the ids between the offsets of consecutive rows. */
 interface Lookups {
   readonly ids: Uint32Array;
   readonly offsets?: Uint32Array;
 }
 
 /**
- * The distinct rows of a sharded table that a step looks up, numbered by owner: those of rank 0 come first. Row r of
+ * The distinct rows of a sharded table that a step looks up, numbered by owner: the rows of rank 0 come first. Row r of
  * the table is row ⌊r / processes⌋ of rank r modulo the number of processes. Results are valid until the next `find`.
  */
 export class RowFinder {

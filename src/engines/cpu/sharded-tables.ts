@@ -13,7 +13,7 @@ import { computeSegments, type Segments } from './segments.js';
 
 /**
  * The tables whose rows are sharded among the processes of a step: fetches the rows that this process looks up from
- * their owners, and sends the gradients of these rows back.
+ * their owners, and sends their gradients back.
  */
 export class ShardedTables {
   readonly #layout: Layout;

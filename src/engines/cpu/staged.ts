@@ -96,11 +96,11 @@ interface ChangedRows {
   readonly table: number;
   readonly stride: number;
   readonly count: number;
-  /** Returns the i-th of these rows. */
+  /** Returns the i-th staged row. */
   rowOf(i: number): number;
 }
 
-/** The staged kernels. Address arguments are those of the kernels that they replace. */
+/** The staged kernels. Address arguments are the arguments of the kernels that they replace. */
 class StagedKernels {
   readonly #shares: Shares;
   readonly #memory: WebAssembly.Memory;

@@ -31,7 +31,7 @@ export function itemWords(places: readonly ItemsPlace[], wordAt: (ref: Ref) => n
 /**
  * Writes where the items of rows `begin` to `begin + rows` begin, and where those that are selected do; or where the
  * values of each of their items begin.
- * @returns all items of the field, and which of them are of these rows: `first` up to `end`
+ * @returns all items of the field, and which of them belong to the rows: `first` up to `end`
  * @throws Error for more items than planned
  */
 export function loadOffsets(

@@ -125,7 +125,7 @@ export function listTableTensors(
   });
 }
 
-/** Returns whether elements are those of a table whose spare rows follow them. */
+/** Returns whether elements belong to a table with spare rows after them. */
 function isInPlace(data: Float32Array, floats: Float32Array): boolean {
   return data.buffer === floats.buffer && data.byteOffset === floats.byteOffset;
 }

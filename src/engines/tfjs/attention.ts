@@ -26,7 +26,7 @@ export interface AttentionInputs {
   readonly ages: Tensor | undefined;
 }
 
-/** Weights of keys, `[R, H, L, L]`, and the gradient of scores from that of the weights. */
+/** Weights of keys, `[R, H, L, L]`, and the gradient of scores from the gradient of the weights. */
 interface Weighing {
   readonly weights: Tensor;
   gradient(dp_RHLL: Tensor): Tensor;

@@ -41,7 +41,10 @@ export function bindingFolder(): string | undefined {
   return cache && join(cache, 'mtl', 'tensorflow', 'cuda');
 }
 
-/** Returns the directory from which to load TensorFlow's native package: that of the user's binding, or that of mtl. */
+/**
+ * Returns the directory from which to load TensorFlow's native package: the directory of the user's binding, or the
+ * directory of mtl.
+ */
 export function nativeHome(): string {
   const made = bindingFolder();
   return made !== undefined && readBinding(made) !== undefined

@@ -6,13 +6,13 @@ export interface Differentiable {
   readonly value: Tensor;
   /** All tensors that the gradient function reads; others, including inputs, may be disposed before it runs. */
   readonly saved?: readonly Tensor[];
-  /** Computes the gradients of the inputs from that of the result and the saved tensors. */
+  /** Computes the gradients of the inputs from the gradient of the result and the saved tensors. */
   readonly gradients: (dy: Tensor, saved: readonly Tensor[]) => Tensor[];
 }
 
 /**
- * Computes a function with explicit gradients. Those of TensorFlow.js take several times as many operations, and those
- * of sums and means create constants on the host and upload them.
+ * Computes a function with explicit gradients. The gradients of TensorFlow.js take several times as many operations,
+ * and its gradients of sums and means create constants on the host and upload them.
  */
 export function withGradients(tf: TensorFlow, inputs: readonly Tensor[], compute: () => Differentiable): Tensor {
   const differentiable = tf.customGrad((...args) => {

@@ -33,7 +33,9 @@ export function biasesOfPairs(
   return parts.length === 1 ? parts[0]! : tf.add(parts[0]!, parts[1]!);
 }
 
-/** Computes the gradients of biases, `[1, P]`, from those of scores, which are 0 for pairs that do not count. */
+/**
+ * Computes the gradients of biases, `[1, P]`, from the gradients of scores, which are 0 for pairs that do not count.
+ */
 export function biasGradients(
   tf: TensorFlow,
   of: Segments,

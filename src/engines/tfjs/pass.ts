@@ -53,7 +53,7 @@ export interface PassSettings {
   readonly pass: number;
   /** Weights of the terms' losses. */
   readonly weights: readonly number[];
-  /** Rows that the terms' losses are divided by, if not those of this pass. */
+  /** Rows that the terms' losses are divided by, if not the rows of this pass. */
   readonly counted: readonly number[] | undefined;
   readonly looksAt?: LooksAt;
 }

@@ -122,7 +122,7 @@ export class Segments {
     return blocks.map((block, i) => ({ ...block, rows: block.indices.length, name: `block ${i} of ${maxPairs}` }));
   }
 
-  /** Copies the items of a block, zeros after those of each row: `[rows · length, width]`. */
+  /** Copies the items of a block, zeros after the items of each row: `[rows · length, width]`. */
   pad(x: Tensor, { name, indices, length }: Block): Tensor {
     return this.#gather(this.#withZeros(x), name, () => {
       const positions = new Int32Array(indices.length * length).fill(this.#offsets.at(-1)!);
@@ -238,7 +238,9 @@ function pairsOf(counts: Int32Array, single: 'zeros' | 'itself'): Pairs {
   return { first, second };
 }
 
-/** Returns the position of each row's only part; that of the zeros, after all parts, for a row without items. */
+/**
+ * Returns the position of each row's only part; the position of the zeros, after all parts, for a row without items.
+ */
 function resultPositions(counts: Int32Array): Int32Array {
   const zeros = counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
   let at = 0;
@@ -269,7 +271,10 @@ function rowsOfItems(counts: Int32Array): Int32Array {
   return rows;
 }
 
-/** Returns the position of the item `by` places earlier in the row of each item; that of the zeros if there is none. */
+/**
+ * Returns the position of the item `by` places earlier in the row of each item; the position of the zeros if there is
+ * none.
+ */
 function shiftedPositions(offsets: Uint32Array, by: number): Int32Array {
   const numItems = offsets.at(-1)!;
   const shifted = new Int32Array(numItems);

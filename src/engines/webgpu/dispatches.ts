@@ -31,7 +31,7 @@ export interface Dispatch {
 /** Converts the lists of a program to dispatches. */
 export interface Recorder {
   record(list: ListName): readonly Dispatch[];
-  /** Words of `scratch` that calls use, besides those of index lists. */
+  /** Words of `scratch` that calls use, besides the words of index lists. */
   readonly scratchWords: number;
 }
 
@@ -40,7 +40,7 @@ const WITH_LISTS: readonly ListName[] = ['train', 'pass', 'diagnosis', 'inspect'
 /** Lists that predict, in single precision. */
 const PREDICTIONS: readonly ListName[] = ['predict', 'evaluate'];
 
-/** Returns the calls of each phase of a list: all calls by rows of a phase have those of one domain. */
+/** Returns the calls of each phase of a list: all calls by rows of a phase have the rows of one domain. */
 function phasesOf(calls: readonly Call[]): readonly (readonly Call[])[] {
   const phases: Call[][] = [[]];
   let domain: string | undefined;
@@ -77,7 +77,8 @@ function listCallOf(call: Call): ListCall {
 }
 
 /**
- * Assigns words of `scratch` to all calls that use some, before any list is recorded: those of index lists follow them.
+ * Assigns words of `scratch` to all calls that use some, before any list is recorded: the words of index lists follow
+ * them.
  */
 function assignScratch({ lists, passRows, maxRowsOf }: Compiled): {
   readonly at: ReadonlyMap<string, number>;

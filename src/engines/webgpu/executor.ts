@@ -52,7 +52,7 @@ export interface Executor extends Pick<Transfers, 'read' | 'write'>, Pick<TableT
   post(list: ListName, rows: number, post: number): void;
   /**
    * Reads the results of the first posts of a group into the image, one after the other.
-   * @param visit called when the image and `isRefused` are those of the i-th post
+   * @param visit called when the image and `isRefused` belong to the i-th post
    */
   readPosts(group: number, count: number, visit: (i: number) => void): Promise<void>;
   /** Whether a step was refused since this was last cleared. */

@@ -93,7 +93,7 @@ export class HostState {
 
   /**
    * Changes rows of growing tables after the steps that were started.
-   * @param step number of these steps
+   * @param step number of started steps
    */
   changeRows(changes: TableChanges, step: number): void {
     if (this.isPending) {

@@ -18,7 +18,7 @@ import { ruleKernels } from './wgsl/updates.js';
 const NOTHING: ExpandedKernel = { form: 'expanded', kernels: [], expand: () => ({}) };
 
 /**
- * Every kernel that a list can call, except those of rules; a missing one does not compile. No step of several
+ * Every kernel that a list can call, except the kernels of rules; a missing one does not compile. No step of several
  * processes runs on a GPU, none computes in bfloat16, and none has matrices for each row or quantized tables.
  */
 const KERNELS: KernelsFor<

@@ -71,7 +71,7 @@ export class Loader {
   #last: Loading | undefined;
 
   /**
-   * @param scratchWords words of `scratch` that precede those of index lists
+   * @param scratchWords words of `scratch` that precede the words of index lists
    * @param threads number of further threads that make index lists
    */
   constructor(compiled: Compiled, memory: DeviceMemory, scratchWords: number, threads: number, watch: ListWatch) {

@@ -13,8 +13,8 @@ const NO_POST = GROUPS * POSTS;
 const FLAG_WORDS = 4;
 
 /**
- * Results of posted steps, which stay on the device until they are read together, and running statistics before each of
- * these steps. A post is a number below `GROUPS · POSTS`.
+ * Results of posted steps, which stay on the device until they are read together, and running statistics before each
+ * posted step. A post is a number below `GROUPS · POSTS`.
  */
 export interface Posts {
   readonly bytes: number;

@@ -10,7 +10,7 @@ export interface StepWords {
   /**
    * Writes dropout keys and the weights of terms. Each pass of a step has its own keys.
    * @param step number of steps taken
-   * @param counted by term, the rows that its loss is divided by; by default those of the pass
+   * @param counted by term, the rows that its loss is divided by; by default the rows of the pass
    */
   prepare(step: number, pass: number, weights: readonly number[], counted?: readonly number[]): void;
   /** Writes the weights of terms' gradients: for what terms share, and for what belongs to one term alone. */

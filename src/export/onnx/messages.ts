@@ -112,7 +112,7 @@ export interface Initializer {
   data(): Uint8Array;
 }
 
-/** Nodes with their inputs and outputs: those of a model, or of an operator that runs them. */
+/** Nodes with their inputs and outputs: the inputs and outputs of a model, or of an operator that runs the nodes. */
 export interface Graph {
   readonly name: string;
   readonly nodes: readonly Node[];

@@ -14,8 +14,8 @@ export class OnnxGraph {
   readonly #made = new Map<string, readonly string[]>();
 
   /**
-   * Creates a graph or, with `within`, one that an operator of that graph runs: it may read values of both, and its
-   * tensors are those of that graph.
+   * Creates a graph or, with `within`, one that an operator of that graph runs: it may read values of both, and it
+   * shares the tensors of that graph.
    * @param names reserved names of inputs and outputs
    */
   constructor(names: readonly string[], within?: OnnxGraph) {

@@ -3,7 +3,7 @@ import type { Value } from '../../graph/operations.js';
 import type { Emission } from './emission.js';
 import { paddedItems, selectedRows, type ItemRows, type PaddedItems } from './items.js';
 
-/** The rows of a domain, with those of each row of the batch in a dimension of their own. */
+/** The rows of a domain, with the items of each row of the batch in a dimension of their own. */
 export interface Padded extends Pick<PaddedItems, 'unpad' | 'counts'> {
   /** Undefined if all elements are rows. */
   isItem(): string | undefined;

@@ -21,7 +21,7 @@ export interface Admitter {
   onDrop(): void;
 }
 
-/** Decides when a token of a stream gets a row. Its state is that of the fields. */
+/** Decides when a token of a stream gets a row. Its state is the state of the fields. */
 export interface Admission {
   /** Tokens that it counts, with the numbers of their occurrences; they expire like tokens with a row. */
   readonly pending?: RecentTexts;

@@ -127,7 +127,7 @@ function listSources(slots: readonly Slot[], form: ListForm): Pick<CompiledExpre
   return { sources, lookups };
 }
 
-/** Reads the values of all slots, in order: those of keys come before the lookups that use them. */
+/** Reads the values of all slots, in order: the values of keys come before the lookups that use them. */
 function readSlots(
   slots: readonly Slot[],
   rows: ChunkRows,
@@ -156,9 +156,9 @@ function readerOf({ name, type, lookup }: Slot, cells: CellOptions, form: ListFo
 
 /** The distinct values of a column of a side table. */
 export interface LookedUpValues<T extends Type> {
-  /** Values in place of the texts of the file; that of index 0 is missing. */
+  /** Values in place of the texts of the file; the value of index 0 is missing. */
   readonly values: ArrayLike<Values[T]>;
-  /** Index of the value of each key by its id; index 0 is that of an absent key. */
+  /** Index of the value of each key by its id; index 0 stands for an absent key. */
   readonly codes: Uint32Array;
 }
 
@@ -219,7 +219,7 @@ function readValues(slot: Slot): Read<never> {
   return (row) => slot.values[row] as never;
 }
 
-/** Adds the slot of a lookup after those of its key, so that their values are read before. */
+/** Adds the slot of a lookup after the slots of its key, so that their values are read before. */
 function addLookup({ type, table, column, key }: TypedLookup, slots: Slot[]): Slot & { readonly lookup: Lookup } {
   // A key is resolved as a text.
   const keyOf = compileTyped(key, slots) as Read<'text'>;

@@ -51,7 +51,10 @@ const textComparison = (isEqual: boolean): ExpressionFunction =>
 const timeBetween = (milliseconds: number): ExpressionFunction =>
   define(['date', 'date'], (later, earlier) => (row) => (later(row) - earlier(row)) / milliseconds);
 
-/** The result of `and` is 0 if one side is 0, that of `or` is 1 if one side is not, even if the other is missing. */
+/**
+ * The result of `and` is 0 if one side is 0, and the result of `or` is 1 if one side is not, even if the other is
+ * missing.
+ */
 const and = (a: number, b: number): number => (a === 0 || b === 0 ? 0 : Number.isNaN(a + b) ? NaN : 1);
 const not = (x: number): number => (Number.isNaN(x) ? NaN : Number(x === 0));
 
@@ -61,7 +64,7 @@ function countShared(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
   return shared;
 }
 
-/** Operators between texts, after those of the same sign between numbers. */
+/** Operators between texts, after the operators of the same sign between numbers. */
 export const TEXT_OPERATORS = {
   'text ==': textComparison(true),
   'text !=': textComparison(false),

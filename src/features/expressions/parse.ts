@@ -33,7 +33,7 @@ interface Token {
 const TOKEN =
   /(?<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?<text>'[^']*')|(?<quoted>`[^`]+`)|(?<word>[\p{L}_][\p{L}\p{N}_.]*)|(?<sign><=|>=|==|!=|[-+*/()<>,])/uy;
 
-/** Precedence of binary operators; those of equal precedence group from the left. */
+/** Precedence of binary operators; operators of equal precedence group from the left. */
 const BINARY: Readonly<Record<string, number>> = {
   or: 1,
   and: 2,

@@ -26,11 +26,11 @@ export interface TypedLookup {
   readonly key: TypedExpression;
 }
 
-/** The function that reads a side table: its result has the type of its place, as that of a column has. */
+/** The function that reads a side table: its result has the type of its place, as the result of a column has. */
 export const LOOKUP = 'lookup';
 
 /**
- * Resolves columns and functions to those of a type.
+ * Resolves columns and functions to columns and functions of a type.
  * @throws ExpressionError
  */
 export function resolveAs(type: Type, expression: Expression): TypedExpression {
@@ -98,7 +98,7 @@ export function listColumns(expression: TypedExpression): readonly string[] {
   return expression.kind === 'call' ? expression.args.flatMap(listColumns) : [];
 }
 
-/** Lists the lookups of an expression; those of a key come before the lookup that uses it. */
+/** Lists the lookups of an expression; lookups of a key come before the lookup that uses it. */
 export function listLookups(expression: TypedExpression): readonly TypedLookup[] {
   if (expression.kind === LOOKUP) return [...listLookups(expression.key), expression];
   return expression.kind === 'call' ? expression.args.flatMap(listLookups) : [];

@@ -106,7 +106,7 @@ export function memberPlan(column: SchemaTree, name: string): ColumnPlan | Unrea
  * Plans the reading of items that are lists.
  * @param node a list
  * @param item definition level of an item that exists
- * @param above definition level of what contains the list; default: that of the item
+ * @param above definition level of what contains the list; default: the level of the item
  */
 function nestedPlan(name: string, type: string, node: SchemaTree, item: number, above = item): ColumnPlan | Unreadable {
   const { repeated, element, item: levels } = listOf(node)!;

@@ -76,8 +76,8 @@ function checkSchema(schema: readonly SchemaElement[]): void {
 }
 
 /**
- * Checks that the columns of a row group have offsets. The rows of the file are those of its groups, since not all
- * writers count them.
+ * Checks that the columns of a row group have offsets. The file has the rows of its groups, since not all writers count
+ * them.
  */
 function checkGroup({ num_rows: rows, columns }: RowGroup, number: number): void {
   const isCount = (value: unknown): boolean => typeof value === 'bigint' && value >= 0n;

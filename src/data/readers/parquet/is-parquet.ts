@@ -4,7 +4,7 @@ import { userError } from '../../../core/errors.js';
 const MAGIC = ['PAR1', 'PARE'];
 const NAME = /\.(parquet|parq|pqt)$/i;
 
-/** Returns whether the first bytes of a file are those of Parquet. */
+/** Returns whether the first bytes of a file are the first bytes of Parquet. */
 export function beginsAsParquet(head: Buffer): boolean {
   return MAGIC.includes(head.toString('latin1', 0, 4));
 }

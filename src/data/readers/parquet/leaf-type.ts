@@ -85,7 +85,7 @@ function readingOf(element: SchemaElement): Reading | string {
   }
 }
 
-/** Builds a type whose texts are those of decoded values. */
+/** Builds a type with the texts of decoded values. */
 function leaf<Value extends TypedValue>(
   name: string,
   at: ValueAt<Value>,

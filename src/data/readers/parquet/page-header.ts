@@ -18,7 +18,7 @@ export interface PageHeader {
 
 // Ids of https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift.
 const [SIZE, COMPRESSED_SIZE, IS_COMPRESSED] = [2, 3, 7];
-/** By kind: the id of its struct, and those of entries, encoding, definitions and repetitions in it. */
+/** By kind: the id of its struct, and the ids of entries, encoding, definitions and repetitions in it. */
 const KINDS = [
   ['data', 5, [1, 2, 3, 4]],
   ['dictionary', 7, [1, 2, 1, 1]],

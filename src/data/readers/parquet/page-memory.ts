@@ -3,7 +3,7 @@ import { readAt } from '../../../io/read-sync.js';
 
 /** For texts of dictionaries. */
 const TEXT_BYTES = 1 << 25;
-/** For the values of all columns together, and minimum for those of one. */
+/** For the values of all columns together, and minimum for the values of one column. */
 const VALUE_BYTES = 1 << 26;
 const MIN_WINDOW_BYTES = 1 << 18;
 

@@ -201,7 +201,7 @@ export class PageReader {
     return values;
   }
 
-  /** Copies values from an index on: those of a stride, and more up to the memory of a column. */
+  /** Copies values from an index on: the values of a stride, and more up to the memory of a column. */
   #copy({ encoding, entries }: PageHeader, bytes: Buffer, isIndexed: boolean, index: number): Values {
     const { windowBytes } = this.#memory;
     const copies = this.#copies;

@@ -8,7 +8,7 @@ import { NO_WEIGHTS, itemOffsets } from './segments.js';
 const MAX_WORKERS = 64;
 /** Panels of a tile that each of them has memory for. */
 const WORK_PANELS = 4;
-/** Parts of a batch whose gradients are summed before those of all parts. */
+/** Parts of a batch whose gradients are summed before the gradients of all parts. */
 const PARTS = 64;
 
 /** Layers whose matrices are combined from rows of a weight. */

@@ -50,7 +50,7 @@ export function normalize(
   ]);
 }
 
-/** Emits the gradients of x, gain and shift from that of the activation. */
+/** Emits the gradients of x, gain and shift from the gradient of the activation. */
 export function normalizeGradient(
   { buffers, list, allRowsOf, inTurns }: Lowering,
   { value: x, gradient: dx }: Place,

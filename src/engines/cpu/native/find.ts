@@ -40,8 +40,8 @@ export interface NativeSearch {
 }
 
 /**
- * Returns the fastest native kernels of this machine, or why none is used: those of an installed package, else those
- * that were compiled here. If these do not exist, they are compiled now or in the background.
+ * Returns the fastest native kernels of this machine, or why none is used: the kernels of an installed package, else
+ * the kernels that were compiled here. If these do not exist, they are compiled now or in the background.
  * @param prebuilt the installed package, if there is one
  */
 export function findNative(search: NativeSearch, prebuilt = findPrebuilt()): NativeKernels | NotBuilt {

@@ -252,7 +252,7 @@ export class IndexLists {
    * Writes what a device reads of the pass that was started: columns, bags, and the distinct rows of the step so far
    * with the items of this pass.
    * @param firstColumn first word of the columns that is required
-   * @param scratchWords words of `scratch` that precede those of the lists
+   * @param scratchWords words of `scratch` that precede the words of the lists
    * @throws UserError (thread) if a thread failed
    */
   finish(upload: Uint32Array, items: GrowingWords, firstColumn: number, scratchWords: number): void {

@@ -2,7 +2,7 @@
 export interface ListField {
   /** First word of its ids, or of a bag's offsets, in a batch's columns. */
   readonly at: number;
-  /** Its first element, counted from that of the table's first field. */
+  /** Its first element, counted from the first element of the table's first field. */
   readonly offset: number;
   /** Floats from row to row of its value. */
   readonly ld: number;
@@ -37,7 +37,7 @@ export interface ListShape {
   readonly tables: readonly { readonly fields: readonly ListField[]; readonly form: ListForm }[];
 }
 
-/** Words of a job: the header, then those of each bag, then those of each table; its last two are results. */
+/** Words of a job: the header, then the words of each bag, then the words of each table; its last two are results. */
 const JOB = { rows: 0 } as const;
 const JOB_WORDS = 1;
 const BAG = { firstId: 0, firstFactor: 1 } as const;
@@ -80,7 +80,7 @@ export function mostListWords(seen: number, items: number, form: ListForm): numb
   return listParts(seen + items, items + Math.ceil(items / SEGMENT), items, form).words;
 }
 
-/** Counts the rows that have the items of a bag: those of the batch, or items. */
+/** Counts the rows that have the items of a bag: rows of the batch, or items. */
 function rowsOfBag({ parents }: ListField, columns: Uint32Array, rows: number): number {
   return parents === undefined ? rows : columns[parents + rows]!;
 }
@@ -156,7 +156,7 @@ export class TableLister {
     job[word('segments')] = segments;
   }
 
-  /** Forgets all rows but those of earlier passes. */
+  /** Forgets all rows except the rows of earlier passes. */
   #begin({ job, list, bits, total }: ListState, seen: Uint32Array): void {
     this.#hash = room(this.#hash, 2 ** bits);
     this.#slotOf = room(this.#slotOf, total);

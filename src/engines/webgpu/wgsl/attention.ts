@@ -39,7 +39,7 @@ const FORWARD = {
   ),
 } as const satisfies Named;
 
-/** The gradient of queries, and <dy, y>, which that of keys and values reads. */
+/** The gradient of queries, and <dy, y>, which the gradient of keys and values reads. */
 const QUERIES = {
   name: 'segmentAttentionQueries',
   names: [...OPERANDS, ...SIZES, 'y', 'dy', 'dquery'],

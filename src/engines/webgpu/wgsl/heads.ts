@@ -45,8 +45,8 @@ export const byHead = (writes: readonly string[], body: string, declares = ''): 
 });
 
 /**
- * Returns code that runs for spans of `count` columns from `c` on, with sums of these by some names. Sums are set to
- * zero explicitly: without it, a device may keep those of the last span.
+ * Returns code that runs for spans of `count` columns from `c` on, with sums of the columns by some names. Sums are set
+ * to zero explicitly: without it, a device may keep the sums of the last span.
  */
 export const overSpans = (names: readonly string[], body: string): string => `
     for (var c = 0u; c < width; c += ${COLUMNS}u) {

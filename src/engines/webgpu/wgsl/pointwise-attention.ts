@@ -134,7 +134,7 @@ const KEYS = {
 
 /**
  * The gradient of a bias in each row of the batch: the sum over the pairs that have it. Keys of a distance are a range;
- * those of an octave are searched.
+ * keys of an octave are searched.
  */
 const BIAS_GRADIENT = {
   name: 'pointwiseAttentionBias',

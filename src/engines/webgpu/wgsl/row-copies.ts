@@ -2,7 +2,7 @@ import { THREADS } from './prelude.js';
 
 /**
  * Shaders that copy rows of a table, by number, to consecutive rows of `values`, or back. The call has the first word
- * of the table in its buffer, the words of a row, and those of all rows that are copied.
+ * of the table in its buffer, the words of a row, and the words of all rows that are copied.
  */
 const rowCopy = (copy: string): string => `
 @group(0) @binding(1) var<storage, read_write> t: array<u32>;

@@ -20,7 +20,7 @@ export const LIST_WORDS = {
 } as const;
 const listed = (what: keyof typeof LIST_WORDS): string => `m[$distinct + ${LIST_WORDS[what]}u]`;
 
-/** First element of the item `item` from that of the table's first field on. */
+/** First element of the item `item` counted from the first element of the table's first field. */
 const itemAt = `listed(${listed('items')}, item, $spread) * max($spread, 1u)`;
 
 /** Returns a loop over elements, one per thread at a time. */

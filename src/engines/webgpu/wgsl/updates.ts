@@ -20,7 +20,7 @@ fn penalized(g: f32, w: f32, constants: u32) -> f32 {
 }
 `;
 
-/** Access to weights: dense ones are in `m`, those of tables in `t`. */
+/** Access to weights: dense ones are in `m`, weights of tables in `t`. */
 interface Memory {
   read(at: string): string;
   write(at: string, value: string): string;
