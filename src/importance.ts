@@ -27,7 +27,7 @@ export interface ImportanceOptions extends EngineOptions, Pick<Access, 'verifyDa
   readonly seed: number;
   /** Whether to permute all fields of a feature group together. */
   readonly byGroup: boolean;
-  /** Output to rank fields by; default: that of `training.monitor`. */
+  /** Output to rank fields by; default: the output of `training.monitor`. */
   readonly rank?: string | undefined;
   /** Proposes a config without this many of the least important fields or groups. */
   readonly dropWorst?: number | undefined;

@@ -45,7 +45,7 @@ export type { StopReason, ValidationEvent } from './training/loop.js';
 export type { StepProgress } from './training/steps-in-flight.js';
 export type { Baseline, TrainObserver, TrainResult, TrainStart } from './training/observer.js';
 
-/** Options of `train`: those of `mtl train`, and callbacks for progress. */
+/** Options of `train`: the options of `mtl train`, and callbacks for progress. */
 export interface TrainOptions
   extends Partial<Omit<AllTrainOptions, 'overrides' | 'baselines'>>, Partial<TrainObserver> {
   /** Config overrides, as in `['training.epochs=5']`. */
@@ -81,7 +81,7 @@ export async function train(
   return trainConfig(loaded, { ...options, device, signal, overrides: set }, observer);
 }
 
-/** Options of `evaluate`: those of `mtl eval`. */
+/** Options of `evaluate`: the options of `mtl eval`. */
 export type EvaluateOptions = Partial<Omit<AllEvaluateOptions, 'path'>>;
 
 /**
@@ -101,7 +101,7 @@ export async function evaluate(
   return evaluateModel({ ...options, path, device, signal, onWarning });
 }
 
-/** Options of `predict`: those of `mtl predict`. */
+/** Options of `predict`: the options of `mtl predict`. */
 export type PredictOptions = Pick<AllPredictOptions, 'data' | 'out'> &
   Partial<Omit<AllPredictOptions, 'path' | 'data' | 'out'>>;
 

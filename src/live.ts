@@ -30,7 +30,7 @@ const POLL_MS = 200;
  * Trains on the stream of a config and serves the newest weights, in two processes that are started again when they
  * end. The server keeps answering while training is down. Ends when the signal is aborted, when the stream ends, or if
  * training cannot start because of the config.
- * @returns exit code of training, or that of the server if it refuses its options
+ * @returns exit code of training, or the exit code of the server if it refuses its options
  * @throws UserError (config) if the config is invalid
  */
 export async function live({ config, set, name, mtl, trainArgs, serveArgs, signal, ...report }: LiveOptions) {

@@ -25,11 +25,11 @@ export interface PrepareOptions {
   /** Fraction of the training sessions for the validation set, from 0. */
   readonly validShare: number;
   /**
-   * Minimum occurrences of an id in the training set; rarer ids become 0, the OOV id. Default: that of the recipe, else
-   * 10.
+   * Minimum occurrences of an id in the training set; rarer ids become 0, the OOV id. Default: the value of the recipe,
+   * else 10.
    */
   readonly minCounts?: PerField | undefined;
-  /** Maximum number of values per bag, the heaviest first. Default: that of the recipe, else 10. */
+  /** Maximum number of values per bag, the heaviest first. Default: the value of the recipe, else 10. */
   readonly caps?: PerField | undefined;
   /** Preprocessing of a paper. */
   readonly recipe?: RecipeName | undefined;

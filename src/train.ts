@@ -167,7 +167,7 @@ async function trainModel(
   return end;
 }
 
-/** Trains the baseline on rank 0, which reads all rows as each rank does, or takes that of another trial. */
+/** Trains the baseline on rank 0, which reads all rows as each rank does, or takes the baseline of another trial. */
 async function trainBaseline(session: EpochSession, data: EncodedData): Promise<TrainResult['baseline']> {
   const { experiment, options, peers, signal, inputs, access, warn } = session;
   const { encoded, facts, train, valid, test } = data;

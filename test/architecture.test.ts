@@ -494,6 +494,16 @@ describe('the source tree', () => {
     expect(bare).toEqual([]);
   });
 
+  it('states contracts in docstrings, in more than three words and with nouns', () => {
+    const poor = files.flatMap(({ path, text }) =>
+      [...text.matchAll(/\/\*\*([^]*?)\*\//g)]
+        .map(([, comment]) => comment!.replace(/^\s*\*/gm, ' ').replace(/\s+/g, ' ').trim())
+        .filter((words) => /\b(?:those|that) of\b|\bof these\b/i.test(words) || !/(?:\S+ ){3}|@/.test(words))
+        .map((words) => `${path}: ${words}`),
+    );
+    expect(poor).toEqual([]);
+  });
+
   it('names no exported function after what it is of', () => {
     const named = files.flatMap(({ path, text }) =>
       [...text.matchAll(/\nexport (?:async )?(?:function\*?|const) (\w+Of)\b/g)].map(([, name]) => `${path}: ${name}`),

@@ -212,7 +212,7 @@ export class GraphBuilder extends GraphRecorder {
 
   /**
    * Repeats each row of the batch for its items in a sequence.
-   * @param field that of the sequence, or the domain of the items
+   * @param field the field of the sequence, or the domain of the items
    */
   expand(x: Value, field: string | Domain): ValueOf<'expand'> {
     checkBatch('expand', x);
@@ -247,8 +247,8 @@ export class GraphBuilder extends GraphRecorder {
   }
 
   /**
-   * Computes attention of the items of each row to those of the same row: softmax(q kᵀ / √d) v, in heads of d columns.
-   * Operands have the same width; projections are linear layers before it and after it.
+   * Computes attention of the items of each row to the items of the same row: softmax(q kᵀ / √d) v, in heads of d
+   * columns. Operands have the same width; projections are linear layers before it and after it.
    */
   segmentAttention(query: Value, key: Value, value: Value, options: AttentionOptions): ValueOf<'segmentAttention'> {
     checkAttention(query, key, value, options);

@@ -69,7 +69,7 @@ export function isShared(value: Value, operand: Value, { runsOf }: Pick<Candidat
   return isItems && runsOf(operand).every(({ isOfCandidates }) => !isOfCandidates);
 }
 
-/** Marks the columns of a value that depend on candidates, given those of its operands. */
+/** Marks the columns of a value that depend on candidates, given the columns of its operands that do. */
 function findDependent(
   value: Value,
   columns: FieldColumns,
@@ -102,7 +102,7 @@ function findDependentInputs(
   return dependent;
 }
 
-/** Lists the fields whose items are rows of a domain, or values of these. */
+/** Lists the fields whose items are rows of a domain, or values of such items. */
 function listFields(domain: Domain, values: readonly Value[]): readonly string[] {
   if (!isOfItems(domain)) return [];
   const first = (domain.kind === 'items' && domain.parent?.field) || domain.field;

@@ -4,15 +4,15 @@ import { isLookedUp } from './lookups.js';
 import type { Value } from './operations.js';
 import { parametersIn } from './parameters-in.js';
 
-/** Returns the operands whose columns are those of a value. */
+/** Returns the operands that have the columns of a value. */
 function listColumns(value: Value): readonly Value[] {
   return value.op === 'segmentPool' || value.op === 'gatherItems' ? [value.x] : listCombined(value);
 }
 
 /**
- * Returns the names of the parameters whose meaning depends on the order of the looked-up feature columns: those of the
- * first layers after the input, and of whatever produces a factor for these columns. They are invalid for other
- * columns. Slices and elementwise operations before the first layer still have feature columns.
+ * Returns the names of the parameters whose meaning depends on the order of the looked-up feature columns: the
+ * parameters of the first layers after the input, and of whatever produces a factor for feature columns. They are
+ * invalid for other columns. Slices and elementwise operations before the first layer still have feature columns.
  */
 export function featureReaders(graph: Graph): ReadonlySet<string> {
   const readers = new Set<string>();

@@ -78,7 +78,7 @@ export function findLookups(graph: Pick<Graph, 'values' | 'predictions' | 'gates
   return { values, pooled, unread };
 }
 
-/** Returns whether a value's columns are looked up: an input, pooled items, or a concatenation of these. */
+/** Returns whether a value's columns are looked up: an input, pooled items, or a concatenation of them. */
 export function isLookedUp(value: Value): boolean {
   if (value.op === 'concat') return value.xs.every(isLookedUp);
   return value.op === 'input'

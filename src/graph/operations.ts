@@ -205,8 +205,8 @@ export interface Operations {
   /**
    * The states of a gated recurrent unit over the items of each row, oldest to newest, as PyTorch's GRU: with s = h W +
    * b of the previous state h, 0 before the first item, r = σ(x_r + s_r), z = σ(x_z + s_z), n = tanh(x_n + r ∘ s_n) and
-   * h' = h + a (1 - z) ∘ (n - h). Columns of x and W are those of r, z and n. The attention a of an item (width 1)
-   * makes it the AUGRU of Zhou et al. 2019, eq. 16; default: 1.
+   * h' = h + a (1 - z) ∘ (n - h). Columns of x and W are the columns of r, z and n. The attention a of an item (width
+   * 1) makes it the AUGRU of Zhou et al. 2019, eq. 16; default: 1.
    */
   segmentGru: {
     readonly x: Value;
@@ -226,7 +226,7 @@ export interface Operations {
    * each selected item, in the order of the items. It has no gradient.
    */
   selectTop: { readonly scores: Value };
-  /** The items that have the given numbers of later items in their row; those of one row differ. */
+  /** The items that have the given numbers of later items in their row; the numbers of one row differ. */
   gatherItems: { readonly x: Value; readonly positions: Value };
   /** The number of later items in the same row, for each item of a sequence: 0 for the last. It has no gradient. */
   itemPosition: { readonly field: string };

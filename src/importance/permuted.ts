@@ -6,8 +6,8 @@ export interface Permuter {
   /** Returns the unpermuted rows. */
   baseline(): Iterable<Batch>;
   /**
-   * Returns the rows with the given fields of row r replaced by those of row `order[r]`; bags and vectors move as a
-   * whole. A batch is valid until the next one.
+   * Returns the rows with the given fields of row r replaced by the fields of row `order[r]`; bags and vectors move as
+   * a whole. A batch is valid until the next one.
    */
   permuted(fields: readonly string[], order: Uint32Array): Iterable<Batch>;
 }

@@ -221,8 +221,8 @@ function detectSeparated(present: readonly Value[], rows: number, separator: str
 }
 
 /**
- * Returns whether recurring items change their position, as those of lists do. Parts of names do not: the number of a
- * branch is never its first part, and its brand always is.
+ * Returns whether recurring items change their position, as the items of lists do. Parts of names do not: the number of
+ * a branch is never its first part, and its brand always is.
  */
 function doItemsMove(present: readonly Value[], separator: string): boolean {
   /** The position of an item; undefined if it has several. */

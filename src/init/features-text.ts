@@ -15,7 +15,7 @@ import { findSequences, type AlignedLists, type ItemKind } from './find-sequence
 import { findSharedTables } from './shared-tables.js';
 import { yaml } from './yaml-text.js';
 
-/** Width of embeddings, and of those of few rows, which a wider embedding would fit too closely. */
+/** Width of embeddings, and of embeddings of few rows, which a wider embedding would fit too closely. */
 const [WIDTH, SMALL_WIDTH] = [16, 8];
 /** Maximum number of rows with small embeddings. */
 const FEW_ROWS = 20_000;

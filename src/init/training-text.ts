@@ -18,7 +18,7 @@ const SIZES = [
 const RANK = 32;
 const LAYERS = 'hidden: [128, 64], dropout: 0.1';
 const TOWER = '{ hidden: [32], dropout: 0.1 }';
-/** Distinct values from which two id columns are those of a recommender. */
+/** Distinct values from which two id columns are the ids of a recommender. */
 const MANY_IDS = 100;
 /** Distinct values of an id column from which weights are averaged. */
 const AVERAGED_IDS = 1000;

@@ -11,7 +11,7 @@ import { withSlashes } from './slashes.js';
 // network disks), it is a file whose only line is the target.
 
 const MAX_LINK_BYTES = 4096;
-/** Limit of a chain of link files, as that of symbolic links (path_resolution(7)). */
+/** Limit of a chain of link files, as the limit of symbolic links (path_resolution(7)). */
 const MAX_LINKS = 40;
 /** One line without control characters. */
 const LINK_TEXT = /^[^\p{Cc}]+\r?\n$/u;

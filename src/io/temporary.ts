@@ -18,7 +18,7 @@ export function temporaryPath(path: string): string {
   );
 }
 
-/** Returns whether a file name is that of a temporary file. */
+/** Returns whether a file name is the name of a temporary file. */
 export function isTemporary(name: string): boolean {
   return /^\..*\.tmp$/.test(name);
 }
@@ -42,7 +42,7 @@ function writerTag(): string {
 const stale = new Map<string, Promise<readonly string[]>>();
 
 /**
- * Removes the temporary files of dead writers for a path. Keeps those of running writers, and of other machines or
+ * Removes the temporary files of dead writers for a path. Keeps the files of running writers, and of other machines or
  * containers, whose state is unknown.
  */
 export async function removeStaleTemporary(path: string): Promise<void> {

@@ -22,9 +22,9 @@ interface FourierEmbedding {
 type LookedUpPart = InputField & { readonly composition?: Composition | undefined };
 
 /**
- * Computes the embeddings of compressed tables from their lookups: projects narrow ones, and merges those of several
- * tables, some of them projected, into the field that they belong to. A factor is 1 plus its lookup. Computes periodic
- * embeddings of numbers.
+ * Computes the embeddings of compressed tables from their lookups: projects narrow ones, and merges the embeddings of
+ * several tables, some of them projected, into the field that they belong to. A factor is 1 plus its lookup. Computes
+ * periodic embeddings of numbers.
  * @param parts embeddings per field, each with a projection of its own
  */
 export function composeEmbeddings(

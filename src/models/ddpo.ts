@@ -13,9 +13,9 @@ import { defineModel, type ModelTask } from './model.js';
 /**
  * Direct Dual Propensity Optimization (Su et al. 2024, https://doi.org/10.1145/3626772.3657817): a network that trains
  * on clicked rows only predicts r̂, the probability of a conversion, for any row. r̂ is the label of unclicked rows,
- * and softens that of clicked rows: min(1, y + r̂). The conversion trains on both with self-normalized inverse
+ * and softens the label of clicked rows: min(1, y + r̂). The conversion trains on both with self-normalized inverse
  * propensity weights; r̂ and the weights are constants there. Its tower reads two transfers: attention over its own
- * state and the click's, and over its own state and that of r̂.
+ * state and the click's, and over its own state and the state of r̂.
  *
  * Soft labels sum to more than the number of conversions, and so do predictions: they rank, and are not calibrated.
  *
@@ -53,7 +53,7 @@ export const ddpo = defineModel({
     const propensities = new Map<string, Value>();
     const dense = (x: Value, name: string): Value => g.activation(g.linear(x, width, name), 'relu', `${name}.relu`);
     const negate = (x: Value): Value => g.affine(x, -1, 1);
-    /** Computes the input of the towers; a conversion combines its own state with those of its click and of r̂. */
+    /** Computes the input of the towers; a conversion combines its own state with the states of its click and of r̂. */
     const buildTowerInputs = (bottomOutputs: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> => {
       const states = new Map(
         tasks.map(({ name }) => [name, mlp(g, bottomOutputs.get(name)!, options.layers, `states.${name}`)] as const),

@@ -256,7 +256,7 @@ function once<Made extends object>(make: () => Made): () => Made {
 /**
  * Corrects predictions for negative downsampling. For a root task it is p / (p + (1 - p) / rate), which adds log(rate)
  * to the logit (He et al. 2014, section 6.3; Chapelle et al. 2014, section 6.3). Other tasks require no correction:
- * rows where their parent is 1 are all kept. Losses stay those of the sample.
+ * rows where their parent is 1 are all kept. Losses stay the losses of the sample.
  */
 function correctPredictions(
   g: GraphBuilder,

@@ -7,14 +7,14 @@ import { defineModel, buildOutputLayer } from './model.js';
 
 /**
  * ResFlow, the Residual Multi-Task Learner (Fu et al. 2024, https://arxiv.org/abs/2411.09705): tasks in funnel order.
- * The output of every tower layer, including the logit, is added to that of the same layer of the next task's tower, so
- * that a task learns the difference from its predecessor. Sums accumulate along the funnel. Every task trains on all
- * rows, so its tower predicts the joint probability with all tasks before it. The conditional probability is the
+ * The output of every tower layer, including the logit, is added to the output of the same layer of the next task's
+ * tower, so that a task learns the difference from its predecessor. Sums accumulate along the funnel. Every task trains
+ * on all rows, so its tower predicts the joint probability with all tasks before it. The conditional probability is the
  * quotient with the predecessor's.
  *
  * The authors' code (https://github.com/BrunoTruthAlliance/ResFlow) orders layers as linear, PReLU, batch norm, applies
- * batch norm to the embeddings, and weights positives of Ali-CCP by 100 and 500. Here layers are those of all models,
- * and `positiveWeight` of a task weights positives.
+ * batch norm to the embeddings, and weights positives of Ali-CCP by 100 and 500. Here, it has the layers of all
+ * models, and `positiveWeight` of a task weights positives.
  */
 export const resflow = defineModel({
   name: 'resflow',

@@ -6,14 +6,14 @@ import type { SequenceField } from '../sequences/encoder.js';
 import { encoders } from '../sequences/encoders.js';
 import { findItemField, type SequenceColumn, type SequenceLayout } from '../sequences/layout.js';
 
-/** Features with those of sequences. */
+/** Features, and the features of sequences. */
 interface EncodedFeatures extends Features {
   readonly attention: readonly Attention[];
 }
 
 /**
  * Adds a field per sequence to the features, after all others: the outputs of its encoders, concatenated.
- * @param features those of the whole config, which include all targets; undefined if it has sequences only
+ * @param features the features of the whole config, which include all targets; undefined if it has sequences only
  */
 export function encodeSequences(
   g: GraphBuilder,

@@ -38,8 +38,8 @@ export interface SequentialFunnel extends ModelOutput {
 }
 
 /**
- * Builds predictions and loss terms. Every task trains on all rows, so its logit is that of the joint probability with
- * all tasks before it. The conditional prediction is the quotient with the predecessor's.
+ * Builds predictions and loss terms. Every task trains on all rows, so its logit is the logit of the joint probability
+ * with all tasks before it. The conditional prediction is the quotient with the predecessor's.
  */
 export function buildSequentialFunnel(
   { g, tasks }: Pick<ModelContext, 'g' | 'tasks'>,

@@ -32,7 +32,7 @@ export function buildWidePart(
  * Computes the contribution of the wide part to each task's head, by task name.
  * @param lookups `[B, fields * width]`: the looked-up weights of each field, concatenated; undefined if no field has
  * ids
- * @param features those of the whole config, without sequences; undefined if there are none
+ * @param features the features of the whole config, without sequences; undefined if there are none
  * @throws IncompatibleFeaturesError if the selected groups have no ids and no numbers
  */
 export function wideSums(

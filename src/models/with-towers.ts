@@ -10,8 +10,8 @@ import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js'
 const towersOptions = { input: inputOption('the layers below the towers read; default: all'), ...taskTowerOptions };
 
 /**
- * Creates a model of some shared layers and a tower per task. It has their name and their options, plus `input` and
- * those of towers.
+ * Creates a model of some shared layers and a tower per task. It has their name and their options, plus `input` and the
+ * options of towers.
  */
 export function modelFromBottom<const Name extends string, Shape extends z.ZodRawShape>(
   bottom: BottomPart<Name, Shape>,

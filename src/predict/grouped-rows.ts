@@ -79,7 +79,7 @@ function hasEqualRows({ begin, end }: RowRange, isEqual: (row: number) => boolea
   return true;
 }
 
-/** Returns a function that compares a field's encoded value of a row with that of the row before, bit by bit. */
+/** Returns a function that compares a field's encoded value of a row with the value of the row before, bit by bit. */
 function createComparison({ columns }: Batch, field: string): (row: number) => boolean {
   const found = columns.get(field);
   if (found === undefined) throw new Error(`the batch has no field '${field}'`);

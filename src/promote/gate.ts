@@ -74,7 +74,7 @@ function formatName({ output: output, metric }: Difference): string {
   return `${output}.${metric}`;
 }
 
-/** Suggests metric names; `auc` alone matches those of all outputs. */
+/** Suggests metric names; `auc` matches the names of all outputs. */
 function suggestNames(metric: string, names: readonly string[]): string {
   const matches = names.filter((name) => name.endsWith(`.${metric}`));
   return matches.length > 0

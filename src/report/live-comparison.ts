@@ -62,7 +62,7 @@ function countOf(values: Readonly<Record<string, number | null>> | undefined): s
   return count(values?.['rows'] ?? 0);
 }
 
-/** Renders the looks of a rule, with their levels: each interval is wider than that of the figures. */
+/** Renders the looks of a rule, with their levels: each interval is wider than the interval of the figures. */
 function renderLooks(looks: LiveFigures['looks']): Html {
   const header = ['look', 'rows', 'level', nameMetric(looks[0]!), 'interval', 'verdict'];
   return renderTable(

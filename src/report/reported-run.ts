@@ -118,8 +118,8 @@ export function collectKeys(records: readonly Readonly<Record<string, unknown>>[
 }
 
 /**
- * Collects the outputs of some reports, without segments: those of the model's tasks, and those that measure a
- * conditional task on all rows.
+ * Collects the outputs of some reports, without segments: the outputs of the model's tasks, and the outputs that
+ * measure a conditional task on all rows.
  */
 export function collectOutputs(reports: readonly Readonly<Record<string, unknown>>[]): {
   readonly main: readonly string[];

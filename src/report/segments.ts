@@ -64,7 +64,7 @@ ${renderTable(['', 'observed', 'predicted', 'ratio'], rows)}`;
 
 /**
  * Computes how many standard errors the observed positives are from the predicted ones. The variance of independent
- * labels is at most that of a constant prediction.
+ * labels is at most the variance for a constant prediction.
  */
 function computeZ({ rows, positives, predicted }: ScoreSums): number {
   const variance = predicted * (1 - predicted / rows);

@@ -54,7 +54,7 @@ export const stream: Section = {
   },
 };
 
-/** Collects the series of each run, by window; with several runs, their names begin with that of the run. */
+/** Collects the series of each run, by window; with several runs, their names begin with the name of the run. */
 function collectByRun(
   runs: readonly ReportedRun[],
   getValues: (window: WindowLine) => readonly (readonly [name: string, value: number | undefined])[],

@@ -34,7 +34,7 @@ export function calibrateOutputs(
 
 /**
  * Restores the best weights of a run into a program, without the optimizer state.
- * @returns the outputs, with the calibrators of these weights
+ * @returns the outputs, with the calibrators of the best weights
  * @throws UserError (checkpoint)
  */
 export async function restoreBest(

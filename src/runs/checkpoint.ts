@@ -127,7 +127,7 @@ async function savePart({ program, rows }: SavedTensors, peers: ProcessGroup): P
   peers.allGatherStrings(JSON.stringify(digests));
 }
 
-/** Tensors to write: all, or those of a delta with its rows. */
+/** Tensors to write: all, or the tensors of a delta with its rows. */
 type SavedTensors = Pick<Checkpoint, 'program'> & { readonly rows?: Delta['rows'] | undefined };
 
 /**

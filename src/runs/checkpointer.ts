@@ -151,7 +151,7 @@ class Intervals {
     return isMultiple(step, delta?.everySteps) ? 'delta' : undefined;
   }
 
-  /** Returns whether the time that is over is that of a delta, in all ranks. */
+  /** Returns whether the time that is over is the time of a delta, in all ranks. */
   agreeOnDelta(): boolean {
     const { delta, peers } = this.#options;
     return delta?.everyMinutes !== undefined && !peers.allReduceAny(this.#isFullTime());

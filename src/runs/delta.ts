@@ -170,7 +170,7 @@ export interface DeltaTensors {
   readonly tensors: Tensors;
   /** Whether it has only shards of a rank other than 0. */
   readonly isPart: boolean;
-  /** Whether it may have rows after those of the base. Default: false. */
+  /** Whether it may have rows after the rows of the base. Default: false. */
   readonly isGrowing?: boolean;
 }
 
@@ -229,7 +229,7 @@ function tableOf(name: string, kind: TensorKind): string {
   return kind === 'weights' ? name : name.slice(0, name.lastIndexOf('.'));
 }
 
-/** Rows that replace those of a tensor. */
+/** Rows that replace rows of a tensor. */
 export interface Patch {
   /** Row numbers in ascending order. */
   readonly rows: Uint32Array;

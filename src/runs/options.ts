@@ -37,7 +37,7 @@ export const checkpointOptions = z
 export type CheckpointOptions = z.output<typeof checkpointOptions>;
 
 /**
- * Requires that training changes only table rows of its batches, if checkpoints have deltas; paths are those of the
+ * Requires that training changes only table rows of its batches, if checkpoints have deltas; paths are paths of the
  * config.
  */
 export function* checkDelta(

@@ -43,5 +43,5 @@ export const STATE_NAMES = Object.keys(STATES) as readonly StateName[];
 /** States by name; a run lacks those that it does not need. */
 export type States = { readonly [Name in StateName]?: StateTensors | undefined };
 
-/** Changes of states since a checkpoint; those of growing vocabularies, `growth`, are part of what is fitted. */
+/** Changes of states since a checkpoint; changes of growing vocabularies, `growth`, are part of what is fitted. */
 export type StateChanges = { readonly [Name in StateName | 'growth']?: StateTensors | undefined };

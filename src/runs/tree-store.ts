@@ -94,7 +94,7 @@ export function writeTrees(
 }
 
 /**
- * Reads trees and verifies each file, also those of the models, against the manifest.
+ * Reads trees and verifies each file, including the files of the models, against the manifest.
  * @throws UserError (checkpoint) for a missing or invalid file
  */
 export async function readTrees(folder: string): Promise<StoredTrees> {

@@ -14,8 +14,8 @@ const stateShape = {
 type State = { readonly [Key in keyof typeof stateShape]: z.output<(typeof stateShape)[Key]> };
 
 /**
- * Decays whenever the monitored value stops improving, as PyTorch's ReduceLROnPlateau. Patience and improvement are
- * those of early stopping: N measurements without improvement; PyTorch waits for one more.
+ * Decays whenever the monitored value stops improving, as PyTorch's ReduceLROnPlateau. Patience and improvement mean
+ * the same as in early stopping: N measurements without improvement; PyTorch waits for one more.
  */
 export const plateau = defineSchedule({
   name: 'plateau',

@@ -38,7 +38,7 @@ export type SequenceColumn = {
   | {
       readonly kind: 'id';
       readonly table: string;
-      /** For items with several values, which are those of the field. */
+      /** For items with several values, which the field has. */
       readonly nested?: NestedItems | undefined;
     }
   /** Numbers, which are the weights of the bag; encoders read ages as such, not as a field of the items. */

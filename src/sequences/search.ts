@@ -70,8 +70,8 @@ export const search = defineEncoder({
 });
 
 /**
- * Adds q + B A q, with which the inner product of an item k is q · k + (A q) · (Bᵀ k): that of the embeddings and that
- * of their projections. B starts at 0.
+ * Adds q + B A q, with which the inner product of an item k is q · k + (A q) · (Bᵀ k): the product of the embeddings
+ * and the product of their projections. B starts at 0.
  */
 function addProjections(g: GraphBuilder, candidate: Value, width: number): Value {
   const projected = g.linear(candidate, width, 'search.candidate', { bias: false });

@@ -67,7 +67,7 @@ export const targetAttention = defineEncoder({
 interface NetworkInputs {
   /** The candidate, of fields with a target. */
   readonly q: Value;
-  /** The items of these fields. */
+  /** The items of the attended fields. */
   readonly k: Value;
   readonly product: Value;
   /** Items of other fields, and what else the network reads. */

@@ -28,7 +28,7 @@ interface ReadRequest {
 
 /** A bundle whose requests are parsed. */
 export interface ReadBundle {
-  /** Rows of all valid requests, those of candidates last. */
+  /** Rows of all valid requests, rows of candidates last. */
   readonly rows: GivenRows;
   readonly requests: readonly ReadRequest[];
   /** Answers to invalid requests, by index. */

@@ -17,7 +17,7 @@ export interface FollowedModel {
   switchThreads(delta: PreparedDelta): Promise<void>;
 }
 
-/** Applies deltas to the tables that prediction threads share, without a pause of these threads (see `TableWriter`). */
+/** Applies deltas to the tables that prediction threads share, without a pause of the threads (see `TableWriter`). */
 export class DeltaFollower {
   readonly #model: FollowedModel;
   readonly #writer: Thread;

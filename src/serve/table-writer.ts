@@ -95,8 +95,8 @@ export class TableWriter {
   }
 
   /**
-   * Writes rows of a table to its spare rows, in order: those of patches, or else the table's own.
-   * @param rows numbers in ascending order, among them those of the patches
+   * Writes rows of a table to its spare rows, in order: the rows of patches, or else the table's own.
+   * @param rows numbers in ascending order, among them the rows of the patches
    * @returns false if there are too few spare rows
    */
   #fillSpareRows(name: string, rows: Uint32Array, patches: Change['patches'], folder: string): boolean {

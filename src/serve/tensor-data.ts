@@ -23,7 +23,7 @@ const ELEMENTS: Readonly<
 
 /** Strings, each prefixed with its length in 4 bytes. */
 export const BYTES = 'BYTES';
-/** Datatypes whose shortest decimal differs from that of the double they convert to. */
+/** Datatypes whose shortest decimal differs from the shortest decimal of the double they convert to. */
 const SHORT_FLOATS = ['FP16', 'FP32'];
 
 export const DATATYPES: readonly string[] = [BYTES, ...Object.keys(ELEMENTS)];

@@ -21,7 +21,7 @@ export class TokenWriter {
 
   /**
    * Applies changes to tables that no thread reads, to which all threads then switch.
-   * @returns all tables; undefined if the changes are not those of these tables, whose content is undefined then
+   * @returns all tables; undefined if the changes belong to other tables, whose content is undefined then
    */
   prepare(changes: ReadonlyMap<string, TokenChanges>): Tables | undefined {
     if (changes.size === 0) return this.#served;

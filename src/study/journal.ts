@@ -85,7 +85,7 @@ export async function openJournal(study: string): Promise<Journal> {
   };
 }
 
-/** Adds an entry to those of its trial. */
+/** Adds an entry to the entries of its trial. */
 async function readEntry(folder: string, name: string, entries: Map<number, Entries>): Promise<void> {
   const [, digits, kind, index = '1'] = ENTRY.exec(name) ?? [];
   if (digits === undefined) return;

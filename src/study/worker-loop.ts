@@ -22,8 +22,8 @@ export interface WorkerOptions {
 }
 
 /**
- * Runs trials of a study until none is left: first those of dead workers, then new ones. An idle worker waits while
- * others have trials, in case they die.
+ * Runs trials of a study until none is left: first the trials of dead workers, then new ones. An idle worker waits
+ * while others have trials, in case they die.
  * @throws UserError for an error of the disk or the data; the trial is released for other workers
  */
 export async function runTrials(study: Study, journal: Journal, { train, signal, log }: WorkerOptions): Promise<void> {

@@ -40,7 +40,9 @@ export interface History {
   readonly times: number[];
 }
 
-/** An impression's columns next to those of `Impressions`: the time of the row, and the user's history before it. */
+/**
+ * An impression's columns next to the columns of `Impressions`: the time of the row, and the user's history before it.
+ */
 export interface HistoryRow {
   readonly time: number;
   readonly history: History;

@@ -2,7 +2,7 @@ import { ByteFile } from './byte-file.js';
 import type { Catalog, HistoryRow, OnEvent } from './histories.js';
 import type { Impressions } from './impressions.js';
 
-/** Columns of a log, and those of the histories, newest item last. */
+/** Columns of a log, and the columns of the histories, newest item last. */
 const HEADER = ['click', 'purchase', 'user', 'item', 'category', 'price', 'time'] as const;
 const HISTORY_HEADER = ['hist_item', 'hist_category', 'hist_price', 'hist_time'] as const;
 const EVENT_HEADER = ['user', 'item', 'category', 'price', 'time'] as const;

@@ -90,7 +90,7 @@ interface Share {
 
 /**
  * Creates a pool that shards tasks over processes, all of which request the same tasks. If any fails, rank 0 runs the
- * remaining ones again in order, so that the error is that of a single process.
+ * remaining ones again in order, so that the error is the error of a single process.
  * @param own the pool of this process
  */
 export function createDistributedPool(own: Pool, peers: ProcessGroup): Pool {

@@ -1,7 +1,9 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { systemCode } from '../core/errors.js';
 
-/** PID namespace of the machine itself, the parent of those of containers (linux/proc_ns.h, PROC_PID_INIT_INO). */
+/**
+ * PID namespace of the machine itself, the parent of the namespaces of containers (linux/proc_ns.h, PROC_PID_INIT_INO).
+ */
 const INITIAL_PID_NAMESPACE = 'pid:[4026531836]';
 
 /**

@@ -7,7 +7,7 @@ export function reportReady(): void {
   process.send?.(READY, undefined, undefined, () => undefined);
 }
 
-/** Returns whether a message of a child process is that of `reportReady`. */
+/** Returns whether a message of a child process is the message of `reportReady`. */
 export function isReadyMessage(message: unknown): boolean {
   return message === READY;
 }

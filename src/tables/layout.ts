@@ -32,7 +32,7 @@ export type InputColumns = {
   /** Index of the first column, and number of columns. */
   readonly offset: number;
   readonly width: number;
-  /** Whether the wide part sums these columns, which follow those of all features. */
+  /** Whether the wide part sums the columns, which follow the columns of all features. */
   readonly isWide?: true;
   readonly composition?: Composition | undefined;
 } & InputSource;

@@ -3,8 +3,8 @@ import type { InputLayout } from './layout.js';
 import { idsOfTable, listTableFields } from './table-fields.js';
 
 /**
- * Rows that are read from spare rows, which follow those of a table: row `rows[i]` of a table with n rows is read from
- * row n + i. Numbers of rows in ascending order, by the ids of tables (`idsOfTable`).
+ * Rows that are read from spare rows, which follow the rows of a table: row `rows[i]` of a table with n rows is read
+ * from row n + i. Numbers of rows in ascending order, by the ids of tables (`idsOfTable`).
  */
 export type MovedRows = ReadonlyMap<string, Uint32Array>;
 
@@ -33,8 +33,8 @@ export class RowMover {
   }
 
   /**
-   * Returns a batch whose ids are those of the spare rows; the batch itself if no row is moved. A batch of a ranking
-   * has only the fields of a user or of candidates.
+   * Returns a batch with the ids of the spare rows; the batch itself if no row is moved. A batch of a ranking has only
+   * the fields of a user or of candidates.
    */
   apply(batch: Batch): Batch {
     if (this.#moved.size === 0) return batch;
@@ -51,7 +51,7 @@ export class RowMover {
   }
 }
 
-/** Returns a copy in which the first `count` ids that are moved are those of the spare rows. */
+/** Returns a copy in which the first `count` ids that are moved are the ids of the spare rows. */
 function moveIds(ids: Uint32Array, count: number, rows: Uint32Array, first: number): Uint32Array {
   const result = ids.slice();
   for (let i = 0; i < count; i++) {

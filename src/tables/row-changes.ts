@@ -8,7 +8,7 @@ export interface RowChanges {
   readonly batch: number;
 }
 
-/** Changes by the field that owns the ids: they apply to its table, and to that of the wide part. */
+/** Changes by the field that owns the ids: they apply to its table, and to the table of the wide part. */
 export type TableChanges = ReadonlyMap<string, RowChanges>;
 
 /** Returns the changes of a table; undefined if it has none. */

@@ -110,7 +110,7 @@ function distillKey(task: string): string {
 
 /**
  * Finds the teacher of a task and checks that it predicts probabilities of it.
- * @param facts by directory; those of other models are added
+ * @param facts by directory; facts of other models are added
  */
 async function findTeacher(
   { task, from, output }: Distilled,

@@ -13,7 +13,7 @@ export function doubleText(value: number): string {
 }
 
 /**
- * A whole number of up to 15 digits divided by one of these is rounded once (Clinger 1990): the text of the quotient is
+ * A whole number of up to 15 digits divided by such a power is rounded once (Clinger 1990): the text of the quotient is
  * the decimal's.
  */
 const POWERS = Float64Array.from({ length: 16 }, (_, i) => 10 ** i);
@@ -73,7 +73,7 @@ function countPlaces(float: number, half: number): number {
 }
 
 const [MINUS, POINT, ZERO] = [45, 46, 48];
-/** Maximum number of bytes that `writeShortest` writes: those of the longest double. */
+/** Maximum number of bytes that `writeShortest` writes: the bytes of the longest double. */
 export const MAX_SHORTEST_BYTES = 24;
 
 /**

@@ -39,7 +39,7 @@ export function signed(value: number | null): string {
   return value === null ? '-' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}`;
 }
 
-/** A level in percent, such as that of an interval, with the digits that it was given. */
+/** A level in percent, such as the level of an interval, with the digits that it was given. */
 export function level(share: number): string {
   return `${Number((100 * share).toPrecision(6))}%`;
 }

@@ -28,7 +28,7 @@ export interface FittedHead {
 /**
  * Takes what is fitted from the run to start from, or fits it on the first `follow.fitRows` records.
  * @param learned statistics of label scaling that are already fitted; new ones are added
- * @param onShare receives the share of these records that was read
+ * @param onShare receives the share of the first records that was read
  * @param states before the first record
  * @throws UserError (data) if no record is valid
  */

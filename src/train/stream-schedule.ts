@@ -6,9 +6,9 @@ import type { CheckpointSchedule } from '../runs/checkpointer.js';
 const [FULL_MINUTES, DELTA_MINUTES] = [5, 0.05];
 
 /**
- * Returns the schedule of checkpoints on a stream: that of the config or, without any interval in it, a delta every 3
- * seconds of training, so that `mtl live` serves fresh weights. If a step changes all rows of a table, each of these is
- * a full checkpoint.
+ * Returns the schedule of checkpoints on a stream: the schedule of the config or, without any interval in it, a delta
+ * every 3 seconds of training, so that `mtl live` serves fresh weights. If a step changes all rows of a table, each
+ * checkpoint is a full one.
  */
 export function streamSchedule({ checkpoints, training }: Experiment): CheckpointSchedule {
   const { everySteps, everyMinutes, delta } = checkpoints;

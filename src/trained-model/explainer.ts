@@ -66,7 +66,7 @@ interface ExplainedModel {
 export class Explainer {
   readonly #model: ExplainedModel;
   readonly #texts: ItemTexts;
-  /** Fields of the rows: those of the model, and their texts. */
+  /** Fields of the rows: the fields of the model, and their texts. */
   readonly fields: readonly EncodedField[];
 
   /** @throws UserError (usage) for a model without sequences */

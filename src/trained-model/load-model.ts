@@ -58,7 +58,7 @@ export interface LoadOptions {
   /** Whether to return uncalibrated predictions. Default: false. */
   readonly raw?: boolean | undefined;
   /**
-   * Event logs to load, in the format of the config's `data.sequences`: true for those of the config, or the file,
+   * Event logs to load, in the format of the config's `data.sequences`: true for the logs of the config, or the file,
    * directory or glob of the only one. A row that has the key of a log, and no column of it, gets the events of the key
    * before the time of the row. A row without a time is as of now, if the times are dates or Unix seconds. Default:
    * none, rows have the items as lists. Events of a stream are in its checkpoints, and always loaded.
@@ -107,8 +107,9 @@ export interface Model {
    */
   predictColumns(columns: Columns, options?: PredictRowsOptions): Predictions;
   /**
-   * Predicts candidates of one user, synchronously on the calling thread. Predictions equal those of rows that have the
-   * columns of the user and of a candidate, except for rounding. All that depends on the user alone is computed once.
+   * Predicts candidates of one user, synchronously on the calling thread. Predictions equal the predictions of rows
+   * that have the columns of the user and of a candidate, except for rounding. All that depends on the user alone is
+   * computed once.
    * @param user columns that all candidates share
    * @param candidates columns that differ; a column is either the user's or the candidates'
    * @returns predictions per candidate, in their order
@@ -145,9 +146,9 @@ export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | '
   readonly tables: readonly { readonly tensor: string; readonly ids: string }[];
   /**
    * Switches to the weights, the tokens and the calibration of another checkpoint of the same model.
-   * @param next without tables, which remain those of the current one in shared memory
+   * @param next without tables, which remain the tables of the current one in shared memory
    * @param moved rows that are read from spare rows of the tables
-   * @param tokens those of growing vocabularies, by field
+   * @param tokens tokens of growing vocabularies, by field
    * @throws UserError (checkpoint) if its weights are of another model, or its calibration belongs to other weights;
    * the current checkpoint remains then
    */
@@ -366,7 +367,7 @@ class CompiledModel implements GivenModel {
   }
 }
 
-/** Returns predictions by output; those of invalid rows are NaN, or an error if nothing receives them. */
+/** Returns predictions by output; predictions of invalid rows are NaN, or an error if nothing receives them. */
 function toPredictions(
   results: readonly RankedOutput[],
   bad: readonly InvalidRow[],

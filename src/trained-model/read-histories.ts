@@ -10,7 +10,7 @@ import type { TrainedModel } from './trained-model.js';
 
 export type { EventLogs };
 
-/** Event logs with the items of rows that lack them: those of the config, or another file of the only one. */
+/** Event logs with the items of rows that lack them: the logs of the config, or another file of the only one. */
 export type Histories = boolean | string;
 
 /**
@@ -60,7 +60,7 @@ function inFile(logs: NonNullable<DataOptions['sequences']>, file: string): Part
 const ONLY_TRAIN = { source: undefined, split: undefined, valid: undefined, test: undefined };
 
 /**
- * Opens the events of rows that lack items: those of the checkpoint, and of files if they are requested.
+ * Opens the events of rows that lack items: the events of the checkpoint, and of files if they are requested.
  * @throws UserError as `readHistories` and `loadStates` do
  */
 export async function openHistories(trained: TrainedModel, histories: Histories | undefined): Promise<EventSources> {

@@ -30,7 +30,9 @@ export class TrainingOverlap {
   /** Hashes of the files of the training set. */
   readonly #contents: ReadonlySet<string>;
 
-  /** @param data files that replace those of the config */
+  /**
+   * @param data files that replace the files of the config
+   */
   constructor(model: TrainedModel, data: Paths | undefined) {
     const { checkpoint, experiment, folder, format } = model;
     const state = Object.hasOwn(checkpoint.sections, dataSection.name)

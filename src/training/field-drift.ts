@@ -7,7 +7,9 @@ const [OWN_IDS, NO_ITEM, NUM_GROUPS] = [32, 64, 65];
 /** Groups of numbers: zero, and by sign and octave from 2^-8 to 2^6. */
 const [MIN_EXPONENT, MAX_EXPONENT] = [-8, 6];
 const NUM_OCTAVES = MAX_EXPONENT - MIN_EXPONENT + 1;
-/** Share of the windows before that remains when a window ends: that of the mean of 5 windows in all but the newest. */
+/**
+ * Share of the windows before that remains when a window ends: the share of a mean of 5 windows in all but the newest.
+ */
 const KEPT_SHARE = 0.8;
 
 /** Values of a field by group: in the current window, and in those before it, where older ones count less. */

@@ -15,7 +15,7 @@ const CHANCE_ERRORS = 2;
 const FAR_FROM_CALIBRATED = 1.5;
 /** Minimum number of positives for that warning. */
 const MIN_POSITIVES = 50;
-/** A log loss this many times that of the base rate indicates diverged weights. */
+/** A log loss this many times the log loss of the base rate indicates diverged weights. */
 const FAR_WORSE_THAN_RATE = 1.3;
 /** A loss this many times the previous minimum indicates a rising loss. */
 const RISING = 1.3;

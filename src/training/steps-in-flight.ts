@@ -79,7 +79,7 @@ export class StepsInFlight {
     this.#max = options.onDivergence === 'stop' ? options.stepper.stepsAhead : 1;
   }
 
-  /** Excludes the time so far from training: that of seeking within the epoch, validating or saving. */
+  /** Excludes the time so far from training: the time of seeking within the epoch, validating or saving. */
   restartClock(): void {
     this.#countedMs = monotonicMs();
   }

@@ -3,8 +3,9 @@ import { readVector, refuseOthers } from '../io/named-tensor.js';
 import type { StoredTensor, TensorData } from '../io/safetensors.js';
 
 /**
- * Predictions and labels of consecutive rows of a window, as tensors: those of a full checkpoint begin with the first
- * row, those of a delta with the first one after the checkpoint before, or with the first one of a later window.
+ * Predictions and labels of consecutive rows of a window, as tensors: the tensors of a full checkpoint begin with the
+ * first row, the tensors of a delta with the first one after the checkpoint before, or with the first one of a later
+ * window.
  */
 export type WindowRows = ReadonlyMap<string, StoredTensor>;
 

@@ -33,7 +33,7 @@ export interface Start {
    */
   readonly resolveOrigin: (() => Promise<WarmStartSource>) | undefined;
   /**
-   * Merges newly fitted state into that of the checkpoint, so that ids keep their meaning.
+   * Merges newly fitted state into the state of the checkpoint, so that ids keep their meaning.
    * @throws UserError (config) if a table would have fewer rows
    */
   grow(fitted: Fitted): Fitted;

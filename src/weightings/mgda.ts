@@ -10,7 +10,7 @@ import { defineWeighting } from './weighting.js';
  * (algorithm 2); here it is solved exactly.
  *
  * Gradients may first be divided by their norm, by the loss or by both, as in the authors' code. The weights are then
- * those of the divided gradients, as in LibMTL; the authors' code applies them to the undivided ones. A term with
+ * the weights of the divided gradients, as in LibMTL; the authors' code applies them to the undivided ones. A term with
  * divisor 0 is excluded. The result is multiplied by the config's weights.
  */
 export const mgda = defineWeighting({

@@ -111,7 +111,7 @@ export class CountSketch {
     return { words: this.#words.slice(), ages: this.#ages.slice(), clock: this.#clock() };
   }
 
-  /** Restores the content; that of a sketch of another size is not used. */
+  /** Restores the content; the content of a sketch of another size is not used. */
   restore({ words, ages, clock: [counterBytes, halvings, counted] }: StoredSketch): void {
     if (words.length !== this.#words.length || counterBytes !== this.#counters.BYTES_PER_ELEMENT) return;
     this.#words.set(words);
@@ -146,7 +146,7 @@ export class CountSketch {
     return Float64Array.of(this.#counters.BYTES_PER_ELEMENT, this.#halvings, this.#counted);
   }
 
-  /** Halves the counters of a block as often as those of others. */
+  /** Halves the counters of a block as often as the counters of other blocks. */
   #refresh(block: number): void {
     const halvings = this.#halvings - this.#ages[block]!;
     if (halvings === 0) return;

@@ -29,8 +29,8 @@ const noCounts = (): GrowthCounts => ({
 
 /**
  * Assigns rows, from 1, to the tokens of a stream. Until a token is admitted, it is 0, the out-of-vocabulary id. It
- * takes the lowest free row, or that of the token that is evicted. The state depends on the sequence of tokens, batches
- * and times, and on a seed.
+ * takes the lowest free row, or the row of the token that is evicted. The state depends on the sequence of tokens,
+ * batches and times, and on a seed.
  */
 export class GrowingVocabulary {
   readonly options: GrowthOptions;
@@ -45,7 +45,7 @@ export class GrowingVocabulary {
   #counts = noCounts();
 
   /**
-   * @param rows their capacity is that of the options
+   * @param rows they have the capacity of the options
    * @param now the last batch; batch 0 before the first one
    */
   constructor(options: GrowthOptions, rows: RecentTexts, admission: Admission, eviction: Eviction, now: Moment) {
@@ -79,7 +79,7 @@ export class GrowingVocabulary {
 
   /**
    * Starts the next batch: expires the tokens that are unseen.
-   * @param timeMs time of the stream; a time before that of the last batch counts as that
+   * @param timeMs time of the stream; a time before the time of the last batch counts as the time of the last batch
    */
   startBatch(timeMs = NaN): void {
     const isFirstTime = Number.isNaN(this.#now.timeMs);
@@ -148,7 +148,7 @@ export class GrowingVocabulary {
     sketch?.markSaved();
   }
 
-  /** Continues to count from those of a checkpoint. */
+  /** Continues to count from the counts of a checkpoint. */
   continueCounts(counts: GrowthCounts): void {
     this.#counts = { ...counts };
   }
@@ -187,7 +187,7 @@ export class GrowingVocabulary {
   }
 }
 
-/** Returns whether bytes are those of a vacant id, which no token may have. */
+/** Returns whether bytes are the text of a vacant id, which no token may have. */
 function isVacancy(bytes: Uint8Array, begin: number, end: number): boolean {
   return end - begin === VACANT.length && VACANT.every((byte, i) => bytes[begin + i] === byte);
 }

@@ -208,7 +208,7 @@ export function listChangedFields(changes: ReadonlyMap<string, StoredTensor>): r
   return [...changes.keys()].filter((name) => name.endsWith(NOW)).map((name) => name.slice(0, -NOW.length));
 }
 
-/** Returns whether changes have those of a field. */
+/** Returns whether changes include the changes of a field. */
 export function hasGrowthChanges(name: string, changes: ReadonlyMap<string, StoredTensor>): boolean {
   return changes.has(name + NOW);
 }

@@ -10,7 +10,7 @@ export interface CountedTexts {
 }
 
 /**
- * Adds the counts of rare strings of previous runs to those of this run.
+ * Adds the counts of rare strings of previous runs to the counts of this run.
  * @param minCount minimum count of a vocabulary string
  * @param field name for errors
  * @returns the new vocabulary, followed by the strings that reach `minCount` only with previous runs; and the strings

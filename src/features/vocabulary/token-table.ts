@@ -79,8 +79,8 @@ export function tokenTableBytes({ bytes, begins, ends, index }: TokenTable): num
 
 /**
  * Changes tokens in place, in time proportional to the changes (amortized); no other thread may read the table.
- * @returns the table, of which arrays may have been reallocated; undefined if the changes are not those of this table,
- * or too large: its content is undefined then
+ * @returns the table, of which arrays may have been reallocated; undefined if the changes belong to another table, or
+ * too large: its content is undefined then
  */
 export function changeTokens(table: TokenTable, { removed, used, texts }: TokenChanges): TokenTable | undefined {
   const next = { ...table };

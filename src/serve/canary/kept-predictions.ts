@@ -45,7 +45,7 @@ export class KeptPredictions {
     return this.#numExpired;
   }
 
-  /** Adds the predictions of a request; those of an earlier request with the same id are replaced. */
+  /** Adds the predictions of a request; they replace the predictions of an earlier request with the same id. */
   add(kept: Kept): void {
     this.#remove(kept.id);
     this.#closed.delete(kept.id);
@@ -54,7 +54,7 @@ export class KeptPredictions {
     this.expire(kept.savedMs);
   }
 
-  /** Adds the predictions of another model to those of a request. */
+  /** Adds the predictions of another model to the predictions of a request. */
   addSide(kept: Kept, side: Side, predictions: Predictions): void {
     const isOpen = this.#open.get(kept.id) === kept;
     if (isOpen) this.#numbers -= countNumbers(kept);

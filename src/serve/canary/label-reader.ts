@@ -18,7 +18,10 @@ export interface ReadLabels {
   isExcluded(row: number): boolean;
 }
 
-/** Reads the labels of rows that a server has predicted, as those of a file: conditions, missing values and masks. */
+/**
+ * Reads the labels of rows that a server has predicted, as the labels of a file are read: conditions, missing values
+ * and masks.
+ */
 export class LabelReader {
   readonly #format: RowFormat;
   readonly #decimal: DialectOptions['decimal'];

@@ -7,7 +7,7 @@ export const REQUEST_ID = 'x-request-id';
 const VALID_ID = /^[\x21-\x7e]{1,128}$/;
 
 /**
- * Returns the id of a request: that of the client, or a random one.
+ * Returns the id of a request: the id of the client, or a random one.
  * @throws Refusal (400) for an invalid id
  */
 export function readRequestId(headers: IncomingHttpHeaders): string {

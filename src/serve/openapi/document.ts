@@ -23,7 +23,7 @@ export interface RouteDocs {
   readonly otherTypes?: readonly string[];
   /** Statuses of this response. Default: 200. */
   readonly statuses?: readonly number[];
-  /** Error statuses besides those of all routes with a body, with parameters in the path, or with a token. */
+  /** Error statuses besides the statuses of all routes with a body, with parameters in the path, or with a token. */
   readonly errors?: readonly (keyof typeof ERRORS)[];
 }
 

@@ -147,7 +147,7 @@ export type BodyName = keyof typeof COMMON | ModelBody;
 /** Reference to a schema of the document. */
 export const schemaRef = (name: string): string => `#/components/schemas/${name}`;
 
-/** Returns the JSON Schemas of all bodies by name, and those of the rows and predictions of each model. */
+/** Returns the JSON Schemas of all bodies by name, and the schemas of the rows and predictions of each model. */
 export function buildSchemas(models: readonly ModelFacts[]): Readonly<Record<string, object>> {
   const registry = z.registry<{ readonly id: string }>();
   const described = models.map((facts) => describeModel(facts, registry));

@@ -28,10 +28,10 @@ export const MAX_CALLS = Math.floor((WINDOW_WORDS - FIRST_CALL_WORD) / CALL_WORD
  * Code at the start of every shader. `m` is all memory except the rows of tables, which are in `t`; both are words,
  * since an id that is read as a float may change. `items` has bags and index lists, `scratch` is free in every phase,
  * and `flags[0]` is 1 once a step is refused. `calls` is a window of arguments. It starts with the rows of the batch,
- * the bits of infinity and of NaN, which WGSL cannot express, and those of a scale.
+ * the bits of infinity and of NaN, which WGSL cannot express, and the bits of a scale.
  *
- * exp and log are implemented here (Moshier's Cephes, expf and logf): those of WGSL may be inaccurate, and differ by
- * device.
+ * exp and log are implemented here (Moshier's Cephes, expf and logf): the functions of WGSL may be inaccurate, and
+ * differ by device.
  */
 export const PRELUDE = `
 @group(0) @binding(0) var<storage, read_write> m: array<u32>;
