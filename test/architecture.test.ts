@@ -497,7 +497,12 @@ describe('the source tree', () => {
   it('states contracts in docstrings, in more than three words and with nouns', () => {
     const poor = files.flatMap(({ path, text }) =>
       [...text.matchAll(/\/\*\*([^]*?)\*\//g)]
-        .map(([, comment]) => comment!.replace(/^\s*\*/gm, ' ').replace(/\s+/g, ' ').trim())
+        .map(([, comment]) =>
+          comment!
+            .replace(/^\s*\*/gm, ' ')
+            .replace(/\s+/g, ' ')
+            .trim(),
+        )
         .filter((words) => /\b(?:those|that) of\b|\bof these\b/i.test(words) || !/(?:\S+ ){3}|@/.test(words))
         .map((words) => `${path}: ${words}`),
     );

@@ -20,19 +20,85 @@ export interface ErrorMessage {
 
 /** Returns the messages of all problems in the source: objects with a property `message`. */
 export function listErrorMessages(): readonly ErrorMessage[] {
-  return sources().flatMap(({ path, file }) => {
+  const all = sources();
+  return all.flatMap(({ path, file }) => {
     const found: ErrorMessage[] = [];
     walk(file, (node) => {
+      if (ts.isCallExpression(node) || ts.isNewExpression(node)) found.push(...passedMessages(node, path, file, all));
       if (!ts.isObjectLiteralExpression(node)) return;
       const message = node.properties.find((each) => nameOf(each) === 'message');
       if (message === undefined || ts.isSpreadAssignment(message)) return;
       const hasFix = node.properties.some((each) => ts.isSpreadAssignment(each) || nameOf(each) === 'fix');
       const value = ts.isPropertyAssignment(message) ? message.initializer : declared(node, 'message');
-      for (const text of value === undefined ? [VALUE] : textsOf(value))
-        found.push({ path, text, hasFix, isResponse: isResponse(node) });
+      const texts = value === undefined ? [VALUE] : returned(value, file).flatMap((each) => textsOf(each));
+      for (const text of texts) found.push({ path, text, hasFix, isResponse: isResponse(node) });
     });
     return found;
   });
+}
+
+/** Functions with a parameter `message` that create no error. */
+const NO_ERRORS = ['warn', 'joined'];
+
+/** Returns the messages that a call passes to a function with a parameter `message`, such as `fail(message)`. */
+function passedMessages(
+  call: ts.CallExpression | ts.NewExpression,
+  path: string,
+  file: ts.SourceFile,
+  all: readonly Source[],
+): readonly ErrorMessage[] {
+  const name = call.expression.getText();
+  const isImported = new RegExp(`^import \\{[^}]*\\b${name.replace(/\W/g, '.')}\\b`, 'm').test(file.text);
+  const callees = (isImported ? all : all.filter((each) => each.file === file)).flatMap((each) =>
+    functionsIn(each.file),
+  );
+  const { parameters = [], body }: Partial<Callee> = callees.find((each) => each.name === name) ?? {};
+  const passed = call.arguments?.[parameters.indexOf('message')];
+  // An Error that is not a UserError is a bug.
+  if (passed === undefined || NO_ERRORS.includes(name) || /new Error\(/.test(body?.getText() ?? '')) return [];
+  const hasFix = parameters.includes('fix')
+    ? call.arguments!.length > parameters.indexOf('fix')
+    : /\bfix\b|\bshardError\(/.test(body?.getText() ?? '');
+  return textsOf(passed).map((text) => ({ path, text, hasFix, isResponse: false }));
+}
+
+/** Returns the expressions that a call of a function of the same file returns, else the expression itself. */
+function returned(value: ts.Expression, file: ts.SourceFile): readonly ts.Expression[] {
+  if (!ts.isCallExpression(value)) return [value];
+  const body = functionsIn(file).find(({ name }) => name === value.expression.getText())?.body;
+  if (body === undefined) return [value];
+  if (!ts.isBlock(body)) return [body];
+  const found: ts.Expression[] = [];
+  walk(body, (node) => {
+    if (ts.isReturnStatement(node) && node.expression !== undefined) found.push(node.expression);
+  });
+  return found;
+}
+
+/** A function of a source by its name, or a class by the parameters of its constructor. */
+interface Callee {
+  readonly name: string;
+  readonly parameters: readonly string[];
+  readonly body: ts.ConciseBody | undefined;
+}
+
+const callees = new Map<ts.SourceFile, readonly Callee[]>();
+
+function functionsIn(file: ts.SourceFile): readonly Callee[] {
+  const known = callees.get(file);
+  if (known !== undefined) return known;
+  const found: Callee[] = [];
+  const add = (name: string, { parameters, body }: ts.FunctionLikeDeclaration): void => {
+    found.push({ name, parameters: parameters.map((each) => each.name.getText()), body });
+  };
+  walk(file, (node) => {
+    if (ts.isFunctionDeclaration(node) && node.name !== undefined) add(node.name.text, node);
+    if (ts.isVariableDeclaration(node) && node.initializer !== undefined && ts.isArrowFunction(node.initializer))
+      add(node.name.getText(), node.initializer);
+    if (ts.isConstructorDeclaration(node)) add(node.parent.name?.text ?? '', node);
+  });
+  callees.set(file, found);
+  return found;
 }
 
 /** Returns all texts of the source in which `…` stands for each value, also the parts of messages. */
@@ -47,7 +113,12 @@ export function listTexts(): readonly string[] {
   });
 }
 
-function sources(): readonly { readonly path: string; readonly file: ts.SourceFile }[] {
+interface Source {
+  readonly path: string;
+  readonly file: ts.SourceFile;
+}
+
+function sources(): readonly Source[] {
   return readdirSync(SRC, { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.ts') && !path.startsWith('doctor'))
     .map((path) => {
