@@ -266,17 +266,33 @@ export function batchOf(tensors: ReadonlyMap<string, StoredTensor>, prefix: stri
   });
 }
 
+/** A tensor of torch in our layout, in double precision. */
+export interface ExactTensor {
+  readonly shape: readonly number[];
+  readonly data: Float64Array;
+}
+
 /** The tensors of `prefix` (`init`, `final`, `step0.grad`) under our names and in our layout. */
 export function translateTensors(
   tensors: ReadonlyMap<string, StoredTensor>,
   prefix: string,
   modules: Translation['modules'],
 ): Map<string, HostTensor> {
-  const translated = new Map<string, HostTensor>();
+  const exact = translateExactTensors(tensors, prefix, modules);
+  return new Map([...exact].map(([name, { shape, data }]) => [name, { shape, data: Float32Array.from(data) }]));
+}
+
+/** As `translateTensors`, without rounding float64 tensors to float32. */
+export function translateExactTensors(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  prefix: string,
+  modules: Translation['modules'],
+): Map<string, ExactTensor> {
+  const translated = new Map<string, ExactTensor>();
   for (const [name, tensor] of tensors) {
     if (!name.startsWith(`${prefix}.`)) continue;
     const torchName = name.slice(prefix.length + 1);
-    const data = Float32Array.from(tensor.data);
+    const data = Float64Array.from(tensor.data);
     const table = /^embedding\.embed_dict\.(.+)\.weight$/.exec(torchName);
     if (table !== null) translated.set(tableTensor(table[1]!), { shape: tensor.shape, data });
     else
@@ -321,8 +337,8 @@ function ourName(
   throw new Error(`no name of ours for ${torchName}`);
 }
 
-function transposed([rows, columns]: readonly number[], data: Float32Array): HostTensor {
-  const out = new Float32Array(data.length);
+function transposed([rows, columns]: readonly number[], data: Float64Array): ExactTensor {
+  const out = new Float64Array(data.length);
   for (let r = 0; r < rows!; r++) for (let c = 0; c < columns!; c++) out[c * rows! + r] = data[r * columns! + c]!;
   return { shape: [columns!, rows!], data: out };
 }
