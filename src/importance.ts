@@ -51,7 +51,7 @@ export interface ImportanceResult {
   readonly repeats: number;
   readonly seed: number;
   /** Baseline value of each measure, such as `ctcvr.auc`, on unpermuted rows; null if undefined. */
-  readonly baseline: Readonly<Record<string, number | null>>;
+  readonly unpermuted: Readonly<Record<string, number | null>>;
   /** The measure that fields are ranked by. */
   readonly rank: string;
   /** Fields or groups, most important first. */
@@ -94,8 +94,8 @@ export async function importance(options: ImportanceOptions): Promise<Importance
     const measured = { program, outputs, measures, rows: permuter, numRows: sample.rows, units };
     const onShare = (share: number): void => onProgress?.({ what, share });
     const drops = await measureDrops({ ...measured, repeats, seed, onShare, signal });
-    const baseline = Object.fromEntries(measures.map(({ name }, m) => [name, drops.baseline[m] ?? null]));
-    if (baseline[deciding.name] === null) warnOfRank(deciding.name, onWarning);
+    const unpermuted = Object.fromEntries(measures.map(({ name }, m) => [name, drops.unpermuted[m] ?? null]));
+    if (unpermuted[deciding.name] === null) warnOfRank(deciding.name, onWarning);
     const importances = rankUnits(units, drops, measures, deciding);
     const proposal =
       dropWorst === undefined
@@ -109,7 +109,7 @@ export async function importance(options: ImportanceOptions): Promise<Importance
       totalRows: dataset.rows,
       repeats,
       seed,
-      baseline,
+      unpermuted,
       rank: deciding.name,
       importances,
       proposal,

@@ -8,7 +8,7 @@ import type { Importance } from './ranking.js';
 /** The contents of an importance file. */
 export interface Findings {
   /** Baseline value by measure. */
-  readonly baseline: Readonly<Record<string, number | null>>;
+  readonly unpermuted: Readonly<Record<string, number | null>>;
   readonly importances: readonly Importance[];
 }
 
@@ -16,7 +16,7 @@ type Format = (findings: Findings, title: string) => string;
 
 /** Formats by file extension. */
 const FORMATS: Readonly<Record<string, Format>> = {
-  '.svg': ({ baseline, importances }, title) => importanceChart(importances, Object.keys(baseline), title),
+  '.svg': ({ unpermuted, importances }, title) => importanceChart(importances, Object.keys(unpermuted), title),
   '.json': (findings) => `${JSON.stringify(findings, null, 1)}\n`,
   '.csv': ({ importances }) => {
     const rows = importances.flatMap(({ name, drops }) =>

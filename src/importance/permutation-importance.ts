@@ -32,7 +32,7 @@ export interface DropsOptions {
 
 /** Result of `measureDrops`, in the order of the measures; null if undefined. */
 export interface Drops {
-  readonly baseline: readonly (number | null)[];
+  readonly unpermuted: readonly (number | null)[];
   /** Drop of each measure by unit. */
   readonly byUnit: ReadonlyMap<string, readonly (Interval | null)[]>;
 }
@@ -63,7 +63,7 @@ export async function measureDrops({
     return computeMeasures(measures, collector.blocks);
   };
 
-  const baseline = await measure(rows.baseline());
+  const unpermuted = await measure(rows.unpermuted());
   const worse = new Map(units.map(({ name }) => [name, [] as (readonly (number | null)[])[]]));
   const order = new Uint32Array(numRows);
   for (let repeat = 0; repeat < repeats; repeat++) {
@@ -74,7 +74,7 @@ export async function measureDrops({
         .get(name)!
         .push(
           measures.map((each, m) =>
-            baseline[m] === null || values[m] === null ? null : computeDrop(each, baseline[m]!, values[m]!),
+            unpermuted[m] === null || values[m] === null ? null : computeDrop(each, unpermuted[m]!, values[m]!),
           ),
         );
       onShare((repeat * units.length + u + 1) / (repeats * units.length));
@@ -85,5 +85,5 @@ export async function measureDrops({
       const drops = repeated.flatMap((values) => values[m] ?? []);
       return drops.length === 0 ? null : computeInterval(drops);
     });
-  return { baseline, byUnit: new Map([...worse].map(([name, repeated]) => [name, intervals(repeated)])) };
+  return { unpermuted, byUnit: new Map([...worse].map(([name, repeated]) => [name, intervals(repeated)])) };
 }

@@ -4,7 +4,7 @@ import { sliceRows, withColumns, type Batch } from '../core/batch.js';
 /** Rows in memory as batches, with permuted fields. */
 export interface Permuter {
   /** Returns the unpermuted rows. */
-  baseline(): Iterable<Batch>;
+  unpermuted(): Iterable<Batch>;
   /**
    * Returns the rows with the given fields of row r replaced by the fields of row `order[r]`; bags and vectors move as
    * a whole. A batch is valid until the next one.
@@ -28,5 +28,5 @@ export function createPermuter(rows: RowBlock, batchRows: number): Permuter {
     }
   }
 
-  return { baseline: () => batches, permuted: permuteBatches };
+  return { unpermuted: () => batches, permuted: permuteBatches };
 }

@@ -32,7 +32,7 @@ describe('mtl importance', () => {
     expect([code, stderr]).toEqual([
       0,
       expect.stringMatching(
-        /after \d+ steps; valid: 300 of 300 rows, 2 permutations each, seed 2026\n {2}field, drop of +ctr\.auc +cvr\.auc +cvr_all\.auc +ctcvr\.auc\n {2}baseline( +0\.\d{4}){4}\n( {2}\d+( +-?0\.\d{4} ± 0\.\d{4}){4}\n){5}written to found\.svg\nwithout \d+, \d+: smaller\.yaml; npx mtl train smaller\.yaml\n$/,
+        /after \d+ steps; valid: 300 of 300 rows, 2 permutations each, seed 2026\n {2}field, drop of +ctr\.auc +cvr\.auc +cvr_all\.auc +ctcvr\.auc\n {2}unpermuted( +0\.\d{4}){4}\n( {2}\d+( +-?0\.\d{4} ± 0\.\d{4}){4}\n){5}written to found\.svg\nwithout \d+, \d+: smaller\.yaml; npx mtl train smaller\.yaml\n$/,
       ),
     ]);
     const found = JSON.parse(stdout) as {

@@ -74,7 +74,7 @@ describe('permutation importance', () => {
     const found = await importanceOf(run, { data: test, repeats: 1 });
     const plain = await metricsOf(run, test);
     expect(found).toMatchObject({ split: 'test', rows: 300, totalRows: 300, rank: 'ctcvr.auc' });
-    expect(found.baseline).toEqual(
+    expect(found.unpermuted).toEqual(
       Object.fromEntries(Object.entries(plain).map(([output, { auc }]) => [`${output}.auc`, auc])),
     );
     for (const { name, fields, drops: falls } of found.importances) {
@@ -119,7 +119,7 @@ describe('permutation importance', () => {
     for (const [name, columns] of Object.entries(groups)) {
       writeRows(join(folder, 'permuted.csv'), permuted(readRows(valid), columns, 7));
       const without = await metricsOf(path, join(folder, 'permuted.csv'));
-      expect(meansOf(found, 'ctr.auc')[name]).toBe(found.baseline['ctr.auc']! - without['ctr']!['auc']!);
+      expect(meansOf(found, 'ctr.auc')[name]).toBe(found.unpermuted['ctr.auc']! - without['ctr']!['auc']!);
     }
     expect(readRows(valid).some((row) => /:\d.*\|.*:\d/.test(row['110_14']!))).toBe(true);
     // Otherwise the test would use bags that the model does not read.
@@ -131,7 +131,7 @@ describe('permutation importance', () => {
     expect(await importanceOf(run, { threads: 3 })).toEqual(one);
     expect(await importanceOf(run)).toEqual(one);
     const other = await importanceOf(run, { seed: 8 });
-    expect(other.baseline).toEqual(one.baseline);
+    expect(other.unpermuted).toEqual(one.unpermuted);
     expect(meansOf(other, 'ctr.auc')).not.toEqual(meansOf(one, 'ctr.auc'));
   });
 
@@ -160,8 +160,8 @@ describe('permutation importance', () => {
   it('samples rows from the whole data set', async () => {
     const some = await importanceOf(run, { rows: 100 });
     expect(some).toMatchObject({ rows: 100, totalRows: 300 });
-    expect(some.baseline).not.toEqual((await importanceOf(run, { rows: 100, seed: 8 })).baseline);
-    expect((await importanceOf(run, { rows: 300 })).baseline).toEqual((await importanceOf(run)).baseline);
+    expect(some.unpermuted).not.toEqual((await importanceOf(run, { rows: 100, seed: 8 })).unpermuted);
+    expect((await importanceOf(run, { rows: 300 })).unpermuted).toEqual((await importanceOf(run)).unpermuted);
   });
 
   it('has an interval that covers the result of many repeats 95% of the time', async () => {
@@ -187,7 +187,7 @@ describe('permutation importance', () => {
       readRows(join(world, 'test.csv')).filter(({ purchase }) => purchase === '0'),
     );
     const notices: string[] = [];
-    const { baseline: plain, importances } = await importanceOf(run, {
+    const { unpermuted: plain, importances } = await importanceOf(run, {
       data: join(folder, 'cold.csv'),
       onWarning: (text) => notices.push(text),
     });
@@ -286,10 +286,10 @@ training:
     const path = join(folder, 'run');
     await trainSmall(join(folder, 'planted.yaml'), { runDir: path });
     const found = await importanceOf(path, { repeats: 5, rank: 'ctr' });
-    expect(Object.keys(found.baseline)).toEqual(['ctr.auc', 'dwell.r2', 'dwell.rmse']);
+    expect(Object.keys(found.unpermuted)).toEqual(['ctr.auc', 'dwell.r2', 'dwell.rmse']);
     const clicks = meansOf(found, 'ctr.auc');
     expect(found.importances[0]!.name).toBe('only');
-    expect(clicks['only']).toBeCloseTo(found.baseline['ctr.auc']! - 0.5, 1);
+    expect(clicks['only']).toBeCloseTo(found.unpermuted['ctr.auc']! - 0.5, 1);
     for (const name of ['useless', 'size', 'noise']) expect(Math.abs(clicks[name]!)).toBeLessThan(0.02);
     // Without the explaining column, the prediction is random: R² of one permutation is 1 minus twice the explained
     // share.

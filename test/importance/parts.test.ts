@@ -150,7 +150,7 @@ describe('an interval', () => {
 
 describe('an importance file', () => {
   const findings: Findings = {
-    baseline: { 'ctr.auc': 0.75, 'dwell.r2': null },
+    unpermuted: { 'ctr.auc': 0.75, 'dwell.r2': null },
     importances: [
       {
         name: '=user<&',

@@ -100,10 +100,10 @@ function formatMeasured({ checkpoint, step, split, rows, totalRows, repeats, see
   );
 }
 
-/** Builds a table of the drop of each metric per field, below a row with the baseline values. */
-function dropTable({ baseline, importances }: ImportanceResult, byGroup: boolean, screen: Terminal): string {
-  const names = Object.keys(baseline);
-  const values = ['baseline', ...names.map((name) => baseline[name]?.toFixed(4) ?? '-')];
+/** Builds a table of the drop of each metric per field, below a row with the unpermuted values. */
+function dropTable({ unpermuted, importances }: ImportanceResult, byGroup: boolean, screen: Terminal): string {
+  const names = Object.keys(unpermuted);
+  const values = ['unpermuted', ...names.map((name) => unpermuted[name]?.toFixed(4) ?? '-')];
   const rows = importances.map(({ name, drops }) => [
     name,
     ...names.map((measure) => formatDrop(drops[measure] ?? null)),
