@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { loadConfig } from '../dist/config/load.js';
 import { listTasks } from '../dist/config/experiment.js';
 import { refuseBadRows } from '../dist/data/rows/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../dist/data/rows/row-format.js';
+import { dataColumns, encodedFormat, createRowFormat } from '../dist/data/rows/row-format.js';
 import { openSource } from '../dist/data/sources/open-source.js';
 import { openData } from '../dist/data/sources/splits.js';
 import { createEngine } from '../dist/engines/engines.js';
@@ -18,13 +18,13 @@ const [what, config, ...sets] = process.argv.slice(2);
 const loaded = await loadConfig(config, sets.map(parseOverride));
 const { experiment } = loaded;
 const tasks = listTasks(experiment);
-const format = rowFormatOf({ tasks, groups: Object.values(experiment.features) });
+const format = createRowFormat({ tasks, groups: Object.values(experiment.features) });
 const reading = { policy: refuseBadRows, cache: { folder: experiment.data.cache }, threads: 1 };
 const { batchSize, shuffleWindow: window } = experiment.training;
 const shuffle = (epoch) => ({ seed: experiment.seed, epoch, window });
 
 async function open() {
-  const source = await openSource(experiment.data.train, columnsOf(format));
+  const source = await openSource(experiment.data.train, dataColumns(format));
   const fitted = await source.fit(format, reading);
   return { source, encoded: encodedFormat(format, fitted) };
 }

@@ -6,7 +6,7 @@ const [
   { encodeRows },
   { writeCacheFolder, writeRows },
   { refuseBadRows },
-  { blockColumns, columnsOf, encodedFormat, rowFormatOf },
+  { blockColumns, dataColumns, encodedFormat, createRowFormat },
   { featureTypes },
   { taskOptions },
 ] = await Promise.all(
@@ -22,11 +22,14 @@ const [
 );
 const [file, folder, threads = '2'] = process.argv.slice(2);
 const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })];
-const format = encodedFormat(rowFormatOf({ tasks: [{ name: 'y', ...taskOptions.parse({ label: 'y' }) }], groups }), {
-  id: { size: 10 },
-});
+const format = encodedFormat(
+  createRowFormat({ tasks: [{ name: 'y', ...taskOptions.parse({ label: 'y' }) }], groups }),
+  {
+    id: { size: 10 },
+  },
+);
 try {
-  const batches = encodeRows(await openRows(file, columnsOf(format)), format, {
+  const batches = encodeRows(await openRows(file, dataColumns(format)), format, {
     threads: Number(threads),
     isPatient: true,
     onWarning: (text) => process.stdout.write(text),

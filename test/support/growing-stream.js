@@ -9,7 +9,7 @@ import { SINGLE_PROCESS } from '../../dist/core/process-group.js';
 import { sliceRows } from '../../dist/core/batch.js';
 import { encodeRows, fitRows } from '../../dist/data/pipeline.js';
 import { openRows } from '../../dist/data/readers/open-rows.js';
-import { columnsOf } from '../../dist/data/rows/row-format.js';
+import { dataColumns } from '../../dist/data/rows/row-format.js';
 import { dataSection, firstDataState } from '../../dist/data/sources/data-state.js';
 import { refuseBadRows } from '../../dist/data/rows/rejects.js';
 import { dumpConfig } from '../../dist/config/dump.js';
@@ -34,7 +34,7 @@ export async function trainOnStream(configPath, dataPath, run, threads, numSteps
   const newest = existsSync(run) ? await readNewestCheckpoint(run, () => undefined) : undefined;
   const resumed = newest?.checkpoint && resumedFrom(join(run, 'checkpoints', newest.name), newest.checkpoint);
   await mkdir(run, { recursive: true });
-  const fitFile = await openRows([experiment.data.train].flat()[0], columnsOf(format));
+  const fitFile = await openRows([experiment.data.train].flat()[0], dataColumns(format));
   const fitted = resumed?.fitted ?? (await fitRows([fitFile], format, refuseBadRows));
   const vocabularies = new GrowingVocabularies(format.fields, fitted, experiment.seed);
   const { layout, graph } = buildGraph(experiment, tasks, vocabularies.fields, { sums: new Map(), scales: new Map() });
@@ -67,7 +67,7 @@ export async function trainOnStream(configPath, dataPath, run, threads, numSteps
     },
     () => undefined,
   );
-  const source = await openRows(dataPath, columnsOf(format));
+  const source = await openRows(dataPath, dataColumns(format));
   const predictions = [];
   let position = 0;
   for await (const { batch } of encodeRows(source, { ...format, fields: vocabularies.fields, fitted })) {
