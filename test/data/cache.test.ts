@@ -201,7 +201,7 @@ describe('cache', () => {
     expect(entriesIn(join(path, '..', '.mtl'))).toEqual([]);
   });
 
-  it('is written in memory independent of the width of rows', async () => {
+  it('is written in memory independent of the width of rows', { timeout: 180_000 }, async () => {
     const names = Array.from({ length: 5000 }, (_, i) => `f${i}`);
     const path = csvFile(`click,${names.join(',')}\n${`1,${names.map((_, i) => i).join(',')}\n`.repeat(4000)}`);
     const format = createRowFormat({
