@@ -103,9 +103,25 @@ export function putExtra(words: Uint32Array, extra: Extra): void {
   }
 }
 
-/** Replaces `$name` in a body by the expression that reads this argument of the call at `base`. */
+/** Returns the address of an element. Rows of `x` are `ldx` apart; rows of `dx` are, too, if there is no `lddx`. */
+function elementAddress(names: readonly string[], matrix: string, row: string, column?: string): string {
+  const stride = [`ld${matrix}`, `ld${matrix.slice(1)}`].find((name) => names.includes(name)) ?? 'ld';
+  return `$${matrix} + ${row} * $${stride}${column === undefined ? '' : ` + ${column}`}`;
+}
+
+/**
+ * Replaces `$name` in a body by the expression that reads this argument of the call at `base`, `$x[row, column]` by an
+ * element of a matrix, and `&$x[row, column]` by the address of the element. The first column is the default.
+ */
 export function withArguments(kernel: string, names: readonly string[], body: string): string {
-  return body.replace(/\$([A-Za-z]\w*)/g, (_, name: string) => {
+  const addressed = body.replace(
+    /(&?)\$([A-Za-z]\w*)\[([^,\]]+)(?:, ([^\]]+))?\]/g,
+    (_, isAddress: string, matrix: string, row: string, column?: string) => {
+      const address = elementAddress(names, matrix, row, column);
+      return isAddress === '' ? `f(${address})` : address;
+    },
+  );
+  return addressed.replace(/\$([A-Za-z]\w*)/g, (_, name: string) => {
     const isExtra = name in EXTRA;
     const i = isExtra ? EXTRA[name as keyof typeof EXTRA] : names.indexOf(name);
     if (i < 0) throw new Error(`'${kernel}' has no argument '${name}'`);

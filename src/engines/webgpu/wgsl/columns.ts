@@ -48,40 +48,37 @@ const columnSum = (columns: string, each: string, accumulate = '0u'): OwnKernel 
   sum: 'g',
 });
 
-const NORMALIZED = '((f($x + row * $ldx + n) - mean) * scale + shift)';
+const NORMALIZED = '(($x[row, n] - mean) * scale + shift)';
 /** The gradient of a normalized value before its activation, whose slope depends on the sign alone. */
-const NORM_GRADIENT = `(f($dy + row * $ldy + n) * activatedSlope($activation, ${NORMALIZED}, ${NORMALIZED}))`;
+const NORM_GRADIENT = `($dy[row, n] * activatedSlope($activation, ${NORMALIZED}, ${NORMALIZED}))`;
 
 /** Sums over the batch. */
 export const COLUMN_KERNELS = {
-  columnSums: columnSum('columns', 'f($d + row * $ldd + n)', '$accumulate'),
-  columnProducts: columnSum('columns', 'f($a + row * $ld + n) * f($c + row * $ld + n)'),
-  diceSlopes: columnSum(
-    'width',
-    'f($dy + row * $ldy + n) * f($x + row * $ldx + n) * (1.0 - sigmoid(f($z + row * $ldz + n)))',
-  ),
+  columnSums: columnSum('columns', '$d[row, n]', '$accumulate'),
+  columnProducts: columnSum('columns', '$a[row, n] * $c[row, n]'),
+  diceSlopes: columnSum('width', '$dy[row, n] * $x[row, n] * (1.0 - sigmoid($z[row, n]))'),
 
   batchSum: byColumns(
     'columns',
-    `${sumOf('sum', '$columns', 'f($x + row * $ldx + n)')}
+    `${sumOf('sum', '$columns', '$x[row, n]')}
   if (n < $columns) {
-    for (var row = first; row < $rows; row += ${LANES}u) { add($y + row * $ldy + n, sum, $accumulate); }
+    for (var row = first; row < $rows; row += ${LANES}u) { add(&$y[row, n], sum, $accumulate); }
   }`,
   ),
 
   normalize: byColumns(
     'columns',
-    `${sumOf('sum', '$columns', 'f($x + row * $ldx + n)')}
+    `${sumOf('sum', '$columns', '$x[row, n]')}
   // A batch may have no items: then it has no statistics.
   let count = f32(max($rows, 1u));
   let mean = sum / count;
-  ${sumOf('squares', '$columns', '(f($x + row * $ldx + n) - mean) * (f($x + row * $ldx + n) - mean)')}
+  ${sumOf('squares', '$columns', '($x[row, n] - mean) * ($x[row, n] - mean)')}
   let variance = squares / count;
   let inverse = 1.0 / sqrt(variance + $epsilon);
   if (n < $columns) {
     let scale = inverse * f($gain + n); let shift = f($shift + n);
     for (var row = first; row < $rows; row += ${LANES}u) {
-      put($y + row * $ldy + n, activated($activation, ${NORMALIZED}));
+      put(&$y[row, n], activated($activation, ${NORMALIZED}));
     }
     if (first == 0u) {
       put($statistics + n, mean);
@@ -108,14 +105,14 @@ export const COLUMN_KERNELS = {
     scale = inverse * f($gain + n); shift = f($shift + n);
   }
   ${sumOf('shifts', '$columns', NORM_GRADIENT)}
-  ${sumOf('products', '$columns', `${NORM_GRADIENT} * (f($x + row * $ldx + n) - mean)`)}
+  ${sumOf('products', '$columns', `${NORM_GRADIENT} * ($x[row, n] - mean)`)}
   let gains = products * inverse;
   if (n < $columns) {
     if (first == 0u) { put($dshift + n, shifts); put($dgain + n, gains); }
     let meanShift = shifts / f32($rows); let meanGain = gains / f32($rows);
     for (var row = first; row < $rows; row += ${LANES}u) {
-      let hat = (f($x + row * $ldx + n) - mean) * inverse;
-      add($dx + row * $ldx + n, scale * (${NORM_GRADIENT} - meanShift - hat * meanGain), $accumulate);
+      let hat = ($x[row, n] - mean) * inverse;
+      add(&$dx[row, n], scale * (${NORM_GRADIENT} - meanShift - hat * meanGain), $accumulate);
     }
   }`,
   ),

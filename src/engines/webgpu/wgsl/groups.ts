@@ -77,19 +77,19 @@ export const GROUP_KERNELS = {
   groupLogSumExp: withinGroup(
     'y',
     `
-  var most = f($x + row * $ldx);
-  ${overGroup('most = max(most, f($x + o * $ldx));')}
+  var most = $x[row];
+  ${overGroup('most = max(most, $x[o]);')}
   var sum = 0.0;
-  ${overGroup('sum += expOf(f($x + o * $ldx) - most);')}
-  put($y + row * $ldy, most + logOf(sum));`,
+  ${overGroup('sum += expOf($x[o] - most);')}
+  put(&$y[row], most + logOf(sum));`,
   ),
 
   groupLogSumExpGradient: withinGroup(
     'dx',
     `
   var sum = 0.0;
-  ${overGroup('sum += f($dy + o * $lddy);')}
-  add($dx + row * $lddx, sum * expOf(f($x + row * $ldx) - f($y + row * $ldy)), $accumulate);`,
+  ${overGroup('sum += $dy[o];')}
+  add(&$dx[row], sum * expOf($x[row] - $y[row]), $accumulate);`,
   ),
 
   groupPairs: withinGroup(
@@ -97,25 +97,25 @@ export const GROUP_KERNELS = {
     `
   var sum = 0.0; var count = 0.0;
   if (f($label + row * $ldt) == 1.0) {
-    let own = f($x + row * $ldx);
-    ${overGroup('if (f($label + o * $ldt) != 1.0) { sum += softplus(f($x + o * $ldx) - own); count += 1.0; }')}
+    let own = $x[row];
+    ${overGroup('if (f($label + o * $ldt) != 1.0) { sum += softplus($x[o] - own); count += 1.0; }')}
   }
-  put($y + row * $ldy, select(0.0, sum / max(count, 1.0), count > 0.0));`,
+  put(&$y[row], select(0.0, sum / max(count, 1.0), count > 0.0));`,
   ),
 
   groupPairsGradient: withinGroup(
     'dx',
     `
   let isPositive = f($label + row * $ldt) == 1.0;
-  let own = f($x + row * $ldx);
+  let own = $x[row];
   var count = 0.0; var sum = 0.0;
   ${overGroup('if (f($label + o * $ldt) != 1.0) { count += 1.0; }')}
   ${overGroup(`
     if ((f($label + o * $ldt) == 1.0) != isPositive) {
       let positive = select(o, row, isPositive);
-      let difference = select(own - f($x + o * $ldx), f($x + o * $ldx) - own, isPositive);
-      sum += f($dy + positive * $lddy) / count * sigmoid(difference);
+      let difference = select(own - $x[o], $x[o] - own, isPositive);
+      sum += $dy[positive] / count * sigmoid(difference);
     }`)}
-  add($dx + row * $lddx, select(sum, -sum, isPositive), $accumulate);`,
+  add(&$dx[row], select(sum, -sum, isPositive), $accumulate);`,
   ),
 } as const satisfies Readonly<Record<string, OwnKernel | ExpandedKernel>>;

@@ -44,7 +44,7 @@ export const GRU_KERNELS = {
         let update = sigmoid(-(f(x + $width + n) + sums.y));
         let candidate = ${tanhOf('f(x + 2u * $width + n) + reset * sums.z')};
         let next = f(h + n) + attention * update * (candidate - f(h + n));
-        put($y + item * $ldy + n, next);
+        put(&$y[item, n], next);
         if (item + 1u < stop) { put(h + $width + n, next); }
         if ($gates != NONE) {
           let stored = $gates + item * 4u * $width + n;
@@ -79,7 +79,7 @@ export const GRU_KERNELS = {
         add(x + $width + n, dupdate, $accumulate & 1u);
         add(x + 2u * $width + n, dcandidate, $accumulate & 1u);
         if (item > first) { add(dy - $ldy + n, d - d * share, 1u); }`)}
-      if ($dattention != NONE) { add($dattention + item * $ldattention, dot, $accumulate & 2u); }
+      if ($dattention != NONE) { add(&$dattention[item], dot, $accumulate & 2u); }
       if (item > first) {
         ${overColumns(`
         var sum = 0.0;

@@ -28,7 +28,7 @@ const loss = (body: string): RowKernel => ({
   over: 'row',
   writes: ['losses', 'dz'],
   before: 'let factor = f($weight) / divisor($weight, $mask, lane);',
-  body: `let x = f($z + row * $ldz); let share = valueAt($mask, row) * valueAt($weights, row); ${body}`,
+  body: `let x = $z[row]; let share = valueAt($mask, row) * valueAt($weights, row); ${body}`,
 });
 
 /** Losses from logits, and their gradients. */
@@ -36,10 +36,10 @@ export const LOSS_KERNELS = {
   binaryCrossEntropy: loss(`
     let y = f($label + row);
     put($losses + row, share * (softplus(x) - y * x));
-    add($dz + row * $ldz, factor * share * (sigmoid(x) - y), $accumulate);`),
-  mean: loss('put($losses + row, share * x); add($dz + row * $ldz, factor * share, $accumulate);'),
+    add(&$dz[row], factor * share * (sigmoid(x) - y), $accumulate);`),
+  mean: loss('put($losses + row, share * x); add(&$dz[row], factor * share, $accumulate);'),
   squaredError: loss(`
     let distance = x - f($label + row);
     put($losses + row, share * distance * distance);
-    add($dz + row * $ldz, 2.0 * factor * share * distance, $accumulate);`),
+    add(&$dz[row], 2.0 * factor * share * distance, $accumulate);`),
 } as const;

@@ -5,7 +5,10 @@ import {
   type Arithmetic,
   type ScalarFunction,
 } from '../../../graph/scalar-functions.js';
+import { argumentNames, type KernelName } from '../../compile/kernel-arguments.js';
 import type { RowKernel } from '../kernel.js';
+
+type Element = readonly [written: string, value: string, before?: string];
 
 const columns = (over: string, writes: readonly string[], body: string): RowKernel => ({
   form: 'rows',
@@ -78,143 +81,94 @@ ${choose('activated(kind: u32, x: f32)', valuesOf(SCALAR_ACTIVATIONS))}
 ${choose('activatedSlope(kind: u32, x: f32, y: f32)', slopesOf(SCALAR_ACTIVATIONS))}
 `;
 
-/** Kernels of one element, or of one row. */
-export const MAP_KERNELS = {
-  activate: columns('columns', ['y'], 'put($y + row * $ldy + col, activated($kind, f($x + row * $ldx + col)));'),
-  activateGradient: columns(
-    'columns',
-    ['dx'],
-    `let i = row * $ldx + col; let j = row * $ldy + col;
-    add($dx + i, f($dy + j) * activatedSlope($kind, f($x + i), f($y + j)), $accumulate);`,
-  ),
-  affine: columns(
-    'width',
-    ['y'],
-    'add($y + row * $ldy + col, $factor * f($x + row * $ldx + col) + $offset, $accumulate);',
-  ),
-  clear: columns('columns', ['y'], 'm[$y + row * $ldy + col] = 0u;'),
-  clip: columns(
-    'width',
-    ['y'],
-    `let v = f($x + row * $ldx + col);
-    put($y + row * $ldy + col, select(select(v, $low, v < $low), $high, v > $high));`,
-  ),
-  clipGradient: columns(
-    'width',
-    ['dx'],
-    `let i = row * $ldx + col; let v = f($x + i);
-    add($dx + i, select(0.0, f($dy + row * $ldy + col), v >= $low && v <= $high), $accumulate);`,
-  ),
-  copyColumns: columns('width', ['y'], 'add($y + row * $ldy + col, f($x + row * $ldx + col), $accumulate);'),
-  crossEntropy: columns(
-    'width',
-    ['y'],
-    'let v = f($x + row * $ldx + col); put($y + row * $ldy + col, softplus(v) - f($t + row * $ldt + col) * v);',
-  ),
-  crossEntropyGradient: columns(
-    'width',
-    ['dx'],
-    `let i = row * $ldx + col;
-    add($dx + i, f($dy + row * $ldy + col) * (sigmoid(f($x + i)) - f($t + row * $ldt + col)), $accumulate);`,
-  ),
-  dice: columns(
-    'columns',
-    ['y'],
-    `let p = sigmoid(f($z + row * $ldz + col));
-    put($y + row * $ldy + col, f($x + row * $ldx + col) * (p + (1.0 - p) * f($slope + col)));`,
-  ),
-  diceGradient: columns(
-    'columns',
-    ['dx', 'dz'],
-    `
-    let p = sigmoid(f($z + row * $ldz + col)); let q = 1.0 - p;
-    let s = f($slope + col); let d = f($dy + row * $ldy + col); let i = row * $ldx + col;
-    add($dx + i, d * (p + q * s), $accumulate);
-    put($dz + row * $ldz + col, d * f($x + i) * (1.0 - s) * (p * q));`,
-  ),
-  dropout: columns(
-    'width',
-    ['y'],
+/**
+ * Kernels that compute one element: what they write, and its value, with declarations before it. The signature of a
+ * kernel decides whether the element is added, and which columns there are.
+ */
+const ELEMENTS = {
+  activate: ['y', 'activated($kind, $x[row, col])'],
+  activateGradient: ['dx', '$dy[row, col] * activatedSlope($kind, $x[row, col], $y[row, col])'],
+  affine: ['y', '$factor * $x[row, col] + $offset'],
+  clip: ['y', 'select(select(v, $low, v < $low), $high, v > $high)', 'let v = $x[row, col];'],
+  clipGradient: ['dx', 'select(0.0, $dy[row, col], v >= $low && v <= $high)', 'let v = $x[row, col];'],
+  copyColumns: ['y', '$x[row, col]'],
+  crossEntropy: ['y', 'softplus(v) - $t[row, col] * v', 'let v = $x[row, col];'],
+  crossEntropyGradient: ['dx', '$dy[row, col] * (sigmoid($x[row, col]) - $t[row, col])'],
+  dice: ['y', '$x[row, col] * (p + (1.0 - p) * f($slope + col))', 'let p = sigmoid($z[row, col]);'],
+  dropout: [
+    'y',
+    'select($x[row, col] * $keep, 0.0, h < $threshold)',
     `
     var h = m[$key] + (row * $width + col) * 0x9e3779b1u;
     h = (h ^ (h >> 16u)) * 0x7feb352du;
     h = (h ^ (h >> 15u)) * 0x846ca68bu;
-    h ^= h >> 16u;
-    add($y + row * $ldy + col, select(f($x + row * $ldx + col) * $keep, 0.0, h < $threshold), $accumulate);`,
-  ),
-  mapNumbers: columns('width', ['y'], 'put($y + row * $ldy + col, mapped($kind, f($x + row * $ldx + col)));'),
-  mapNumbersGradient: columns(
-    'width',
-    ['dx'],
-    'let i = row * $ldx + col; add($dx + i, f($dy + row * $ldy + col) * slopeOf($kind, f($x + i)), $accumulate);',
-  ),
-  multiply: columns(
+    h ^= h >> 16u;`,
+  ],
+  mapNumbers: ['y', 'mapped($kind, $x[row, col])'],
+  mapNumbersGradient: ['dx', '$dy[row, col] * slopeOf($kind, $x[row, col])'],
+  multiply: ['y', '$a[row, col] * $b[row, col]'],
+  normalizeRunning: [
+    'y',
+    'activated($activation, ($x[row, col] - f($running + col)) * scale + f($shift + col))',
+    'let scale = f($gain + col) / sqrt(f($running + $columns + col) + $epsilon);',
+  ],
+  prelu: ['y', 'select(f($slope) * v, v, v > 0.0)', 'let v = $x[row, col];'],
+  productLogit: [
+    'y',
+    '-(largest + logOf(expOf(u - largest) + expOf(v - largest) + expOf(u + v - largest)))',
+    'let u = -$a[row, col]; let v = -$c[row, col]; let largest = max(max(u, v), u + v);',
+  ],
+  productLogitGradient: [
+    'da',
+    '$dy[row, col] * (own / (own + expOf(v - largest)))',
+    `let u = -$a[row, col]; let v = -$c[row, col]; let largest = max(max(u, v), u + v);
+    let own = expOf(u - largest) + expOf(u + v - largest);`,
+  ],
+  reciprocal: ['y', WGSL.reciprocal('v'), 'let v = $x[row, col];'],
+  reciprocalGradient: ['dx', '-$dy[row, col] * v * v', 'let v = $y[row, col];'],
+  scaleRows: ['y', '$scale * $g[row] * $x[row, col]'],
+} as const satisfies Partial<Record<KernelName, Element>>;
+
+/** Returns the kernel of an element from what it writes, its value, and declarations. */
+function elementKernel(name: KernelName, [written, value, before = '']: Element): RowKernel {
+  const names = argumentNames(name);
+  const [store, end] = names.includes('accumulate') ? ['add', ', $accumulate'] : ['put', ''];
+  const over = names.includes('width') ? 'width' : 'columns';
+  return columns(over, [written], `${before} ${store}(&$${written}[row, col], ${value}${end});`);
+}
+
+/** Kernels of one element, or of one row. */
+export const MAP_KERNELS = {
+  ...(Object.fromEntries(
+    Object.entries<Element>(ELEMENTS).map(([name, element]) => [name, elementKernel(name as KernelName, element)]),
+  ) as Record<keyof typeof ELEMENTS, RowKernel>),
+  clear: columns('columns', ['y'], 'm[&$y[row, col]] = 0u;'),
+  diceGradient: columns(
     'columns',
-    ['y'],
-    'add($y + row * $ldy + col, f($a + row * $lda + col) * f($b + row * $ldb + col), $accumulate);',
-  ),
-  normalizeRunning: columns(
-    'columns',
-    ['y'],
+    ['dx', 'dz'],
     `
-    let scale = f($gain + col) / sqrt(f($running + $columns + col) + $epsilon);
-    let v = (f($x + row * $ldx + col) - f($running + col)) * scale + f($shift + col);
-    put($y + row * $ldy + col, activated($activation, v));`,
-  ),
-  prelu: columns(
-    'columns',
-    ['y'],
-    'let v = f($x + row * $ldx + col); put($y + row * $ldy + col, select(f($slope) * v, v, v > 0.0));',
+    let p = sigmoid($z[row, col]); let q = 1.0 - p;
+    let s = f($slope + col); let d = $dy[row, col]; let i = row * $ldx + col;
+    add($dx + i, d * (p + q * s), $accumulate);
+    put(&$dz[row, col], d * f($x + i) * (1.0 - s) * (p * q));`,
   ),
   preluGradient: columns(
     'columns',
     ['dx', 'sums'],
-    `let i = row * $ldx + col; let d = f($dy + row * $ldy + col);
+    `let i = row * $ldx + col; let d = $dy[row, col];
     add($dx + i, select(f($slope) * d, d, f($x + i) > 0.0), $accumulate);
     if (col == 0u) {
       var sum = 0.0;
-      for (var n = 0u; n < $columns; n++) { sum += f($dy + row * $ldy + n) * min(f($x + row * $ldx + n), 0.0); }
+      for (var n = 0u; n < $columns; n++) { sum += $dy[row, n] * min($x[row, n], 0.0); }
       put($sums + row, sum);
     }`,
   ),
-  productLogit: columns(
-    'width',
-    ['y'],
-    `
-    let u = -f($a + row * $lda + col); let v = -f($c + row * $ldc + col); let largest = max(max(u, v), u + v);
-    put($y + row * $ldy + col, -(largest + logOf(expOf(u - largest) + expOf(v - largest) + expOf(u + v - largest))));`,
-  ),
-  productLogitGradient: columns(
-    'width',
-    ['da'],
-    `
-    let i = row * $lda + col;
-    let u = -f($a + i); let v = -f($c + row * $ldc + col); let largest = max(max(u, v), u + v);
-    let own = expOf(u - largest) + expOf(u + v - largest);
-    add($da + i, f($dy + row * $ldy + col) * (own / (own + expOf(v - largest))), $accumulate);`,
-  ),
-  reciprocal: columns(
-    'width',
-    ['y'],
-    'let v = f($x + row * $ldx + col); put($y + row * $ldy + col, select(1.0 / v, infinity(), v == 0.0));',
-  ),
-  reciprocalGradient: columns(
-    'width',
-    ['dx'],
-    'let v = f($y + row * $ldy + col); add($dx + row * $ldx + col, -f($dy + row * $ldy + col) * v * v, $accumulate);',
-  ),
-  scaleRows: columns(
-    'columns',
-    ['y'],
-    'add($y + row * $ldy + col, $scale * f($g + row * $ldg) * f($x + row * $ldx + col), $accumulate);',
-  ),
-
   dotRows: rows(
     ['o'],
     `
     var sum = 0.0;
-    for (var n = 0u; n < $columns; n++) { sum += f($x + row * $ldx + n) * f($y + row * $ldy + n); }
-    add($o + row * $ldo, $scale * sum, $accumulate);`,
+    for (var n = 0u; n < $columns; n++) { sum += $x[row, n] * $y[row, n]; }
+    add(&$o[row], $scale * sum, $accumulate);`,
   ),
   layerNorm: rows(
     ['z', 'y', 'inverses'],

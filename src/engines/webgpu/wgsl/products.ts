@@ -120,9 +120,9 @@ const wide = (operands: Operands): string => `
       `
           var v = ${operands.sum('found[i][j]')};
           if ($bias != NONE) { v += f($bias + n); }
-          if ($accumulate != 0u) { v += f($c + row * $ldc + n); }
+          if ($accumulate != 0u) { v += $c[row, n]; }
           if (n < $activatedPanels * 8u) { v = activated($activation, v); }
-          put($c + row * $ldc + n, v);`,
+          put(&$c[row, n], v);`,
     )}
   }`;
 
@@ -134,16 +134,16 @@ const narrow = (operands: Operands): string => `
     for (var k0 = 0u; k0 < $k; k0 += ${DEPTH}u) {
       var block = 0.0;
       for (var p = k0; p < min($k, k0 + ${DEPTH}u); p++) {
-        block += f32(${operands.first('f($a + row * $lda + p)')})
+        block += f32(${operands.first('$a[row, p]')})
           * f32(${operands.second('f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u))')});
       }
       sum += block;
     }
     sum = ${operands.sum('sum')};
     if ($bias != NONE) { sum += f($bias + n); }
-    if ($accumulate != 0u) { sum += f($c + row * $ldc + n); }
+    if ($accumulate != 0u) { sum += $c[row, n]; }
     if (n < $activatedPanels * 8u) { sum = activated($activation, sum); }
-    put($c + row * $ldc + n, sum);
+    put(&$c[row, n], sum);
   }`;
 
 const products = (operands: Operands) =>
@@ -221,8 +221,8 @@ const weightGradient = (operands: Operands): OwnKernel => ({
         let row = b0 + i / ${TILE}u;
         let kk = top + i % ${TILE}u; let n = side + i % ${TILE}u;
         var v = 0.0; var w = 0.0;
-        if (row < end && kk < $k) { v = f($x + row * $ldx + kk); }
-        if (row < end && n < outputs) { w = f($d + row * $ldd + n); }
+        if (row < end && kk < $k) { v = $x[row, kk]; }
+        if (row < end && n < outputs) { w = $d[row, n]; }
         left[i] = ${operands.first('v')};
         right[i] = ${operands.second('w')};
       }

@@ -14,7 +14,7 @@ const KEY = `
 /** Runs a body for each selected item `own` of a row, `item` being its index among all items. */
 const overSelected = (body: string): string => `
   for (var own = m[$selected + b]; own < m[$selected + b + 1u]; own++) {
-    let item = stop - 1u - u32(f($p + own * $ldp));
+    let item = stop - 1u - u32($p[own]);
     ${body}
   }`;
 
@@ -29,12 +29,12 @@ export const SEARCH_KERNELS = {
         var found = 0.0; var wanted = 0.0;
         for (var c = 0u; c < $width; c++) {
           let projection = f($p + c * $bits + bit);
-          found += f($x + item * $ldx + c) * projection;
-          wanted += f($q + b * $ldq + c) * projection;
+          found += $x[item, c] * projection;
+          wanted += $q[b, c] * projection;
         }
         matches += select(0.0, 1.0, (found < 0.0) == (wanted < 0.0));
       }
-      put($y + item * $ldy + n, matches);`),
+      put(&$y[item, n], matches);`),
   ),
 
   // The smallest key of the selected items is found bit by bit.
@@ -59,17 +59,17 @@ export const SEARCH_KERNELS = {
       if (key < least || (key == least && equals == 0u)) { continue; }
       equals -= select(0u, 1u, key == least);
       own -= 1u;
-      put($y + own * $ldy, f32(later));
+      put(&$y[own], f32(later));
     }`,
   ),
 
-  gatherItems: bySegment('y', 'width', overSelected('put($y + own * $ldy + n, f($x + item * $ldx + n));')),
+  gatherItems: bySegment('y', 'width', overSelected('put(&$y[own, n], $x[item, n]);')),
 
   scatterItems: bySegment(
     'y',
     'width',
     `
-    if ($accumulate == 0u) { ${overItems('put($y + item * $ldy + n, 0.0);')} }
-    ${overSelected('add($y + item * $ldy + n, f($x + own * $ldx + n), 1u);')}`,
+    if ($accumulate == 0u) { ${overItems('put(&$y[item, n], 0.0);')} }
+    ${overSelected('add(&$y[item, n], $x[own, n], 1u);')}`,
   ),
 } as const satisfies Readonly<Record<string, OwnKernel>>;

@@ -36,8 +36,8 @@ export const SEGMENT_KERNELS = {
     'y',
     'columns',
     `${FACTOR}
-    let v = factor * f($x + b * $ldx + n);
-    ${overItems(`add($y + item * $ldy + n, ${WEIGHT} * v, $accumulate);`)}`,
+    let v = factor * $x[b, n];
+    ${overItems(`add(&$y[item, n], ${WEIGHT} * v, $accumulate);`)}`,
   ),
 
   segmentSum: bySegment(
@@ -45,8 +45,8 @@ export const SEGMENT_KERNELS = {
     'columns',
     `${FACTOR}
     var sum = 0.0;
-    ${overItems(`sum += ${WEIGHT} * f($x + item * $ldx + n);`)}
-    add($y + b * $ldy + n, factor * sum, $accumulate);`,
+    ${overItems(`sum += ${WEIGHT} * $x[item, n];`)}
+    add(&$y[b, n], factor * sum, $accumulate);`,
   ),
 
   segmentDots: bySegment(
@@ -54,8 +54,8 @@ export const SEGMENT_KERNELS = {
     undefined,
     overItems(`
       var sum = 0.0;
-      for (var c = 0u; c < $columns; c++) { sum += f($x + item * $ldx + c) * f($dy + b * $ldy + c); }
-      add($dw + item * $ldw + n, sum, $accumulate);`),
+      for (var c = 0u; c < $columns; c++) { sum += $x[item, c] * $dy[b, c]; }
+      add(&$dw[item, n], sum, $accumulate);`),
   ),
 
   segmentMax: bySegment(
@@ -63,21 +63,21 @@ export const SEGMENT_KERNELS = {
     'columns',
     `
     var most = 0.0;
-    if (first < stop) { most = f($x + first * $ldx + n); }
-    ${overItems('let v = f($x + item * $ldx + n); if (v > most || isNan(v)) { most = v; }', 'first + 1u')}
-    put($y + b * $ldy + n, most);`,
+    if (first < stop) { most = $x[first, n]; }
+    ${overItems('let v = $x[item, n]; if (v > most || isNan(v)) { most = v; }', 'first + 1u')}
+    put(&$y[b, n], most);`,
   ),
 
   segmentMaxGradient: bySegment(
     'dx',
     'width',
     `
-    let most = f($y + b * $ldy + n); let d = f($dy + b * $ldy + n);
+    let most = $y[b, n]; let d = $dy[b, n];
     var isFound = false;
     ${overItems(`
-      let isMax = !isFound && f($x + item * $ldx + n) == most;
+      let isMax = !isFound && $x[item, n] == most;
       isFound = isFound || isMax;
-      add($dx + item * $ldx + n, select(0.0, d, isMax), $accumulate);`)}`,
+      add(&$dx[item, n], select(0.0, d, isMax), $accumulate);`)}`,
   ),
 
   segmentSoftmax: bySegment(
@@ -85,14 +85,14 @@ export const SEGMENT_KERNELS = {
     'columns',
     `
     if (first == stop) { continue; }
-    var largest = f($x + first * $ldx + n);
-    ${overItems('largest = max(largest, f($x + item * $ldx + n));', 'first + 1u')}
+    var largest = $x[first, n];
+    ${overItems('largest = max(largest, $x[item, n]);', 'first + 1u')}
     var sum = 0.0;
     ${overItems(`
-      let e = expOf(f($x + item * $ldx + n) - largest);
-      put($y + item * $ldy + n, e);
+      let e = expOf($x[item, n] - largest);
+      put(&$y[item, n], e);
       sum += e;`)}
-    ${overItems('put($y + item * $ldy + n, f($y + item * $ldy + n) / sum);')}`,
+    ${overItems('put(&$y[item, n], $y[item, n] / sum);')}`,
   ),
 
   segmentSoftmaxGradient: bySegment(
@@ -100,10 +100,10 @@ export const SEGMENT_KERNELS = {
     'columns',
     `
     var dot = 0.0;
-    ${overItems('dot += f($dy + item * $ldy + n) * f($y + item * $ldy + n);')}
+    ${overItems('dot += $dy[item, n] * $y[item, n];')}
     ${overItems(`
       let at = item * $ldy + n;
-      add($dx + item * $ldx + n, f($y + at) * (f($dy + at) - dot), $accumulate);`)}`,
+      add(&$dx[item, n], f($y + at) * (f($dy + at) - dot), $accumulate);`)}`,
   ),
 
   itemPosition: {
@@ -113,7 +113,7 @@ export const SEGMENT_KERNELS = {
     body: `
   for (var b = group * ${THREADS}u + lane; b < $rows; b += groups * ${THREADS}u) {
     let first = m[$offsets + b]; let stop = m[$offsets + b + 1u];
-    ${overItems('put($y + item * $ldy, f32(stop - 1u - item));')}
+    ${overItems('put(&$y[item], f32(stop - 1u - item));')}
   }`,
   },
 
@@ -125,6 +125,6 @@ export const SEGMENT_KERNELS = {
       let other = i32(item) - i32($by);
       var v = 0.0;
       if (other >= i32(first) && other < i32(stop)) { v = f($x + u32(other) * $ldx + n); }
-      add($y + item * $ldy + n, v, $accumulate);`),
+      add(&$y[item, n], v, $accumulate);`),
   ),
 } as const satisfies Readonly<Record<string, OwnKernel>>;

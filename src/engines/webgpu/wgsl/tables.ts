@@ -64,7 +64,7 @@ const KERNELS = {
         sum += bitcast<f32>(items[factors + item]) * bitcast<f32>(t[$table + (id - $rowBegin) * $stride + d]);
       }
     }
-    add($y + row * $ldy + d, sum, select(0u, 1u, $rowBegin > 0u));`,
+    add(&$y[row, d], sum, select(0u, 1u, $rowBegin > 0u));`,
     ),
   },
 
