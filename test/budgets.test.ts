@@ -62,7 +62,7 @@ const MAX_MEASURES: Readonly<Record<string, number>> = {
   'import floors of `src`': 17,
   'entries at the top of `src`': 72,
   'test files that import from 3 or more directories of `src`': 190,
-  'words of README and docs, without generated pages': 70_000,
+  'words of README and docs, without generated pages': 59_000,
 };
 
 /** Lines by which a limit may exceed the count, so that a directory that shrinks stays small. */
