@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import * as aggregates from '../src/data/aggregates/all.js';
 import * as admissions from '../src/features/admissions/all.js';
 import * as bottoms from '../src/bottoms/all.js';
 import * as calibrations from '../src/evaluation/calibration/all.js';
@@ -211,6 +212,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const DATA_MODULES = [
   'dialect',
   'sampling-options',
+  'aggregates',
   'counter-options',
   'lookup-options',
   'follow-options',
@@ -373,6 +375,7 @@ describe('the source tree', () => {
   it('quotes the name of a component only in its own file', () => {
     const parts: Record<string, { name: string }>[] = [
       admissions,
+      aggregates,
       bottoms,
       calibrations,
       delays,
@@ -392,8 +395,8 @@ describe('the source tree', () => {
       searches,
       weightings,
     ];
-    // Words with another meaning elsewhere: kinds of input columns and optimizer rules, types of options, and choices
-    // such as auto, none, home, local, random and uniform.
+    // Words with another meaning elsewhere: kinds of input columns and optimizer rules, types of options, names of states, and
+    // choices such as auto, none, home, local, random and uniform.
     const kinds = [
       'auto',
       'bag',
@@ -415,6 +418,7 @@ describe('the source tree', () => {
       'sequence',
       'uniform',
       'vector',
+      'window',
     ];
     const names = parts
       .flatMap((namespace) => Object.values(namespace).map(({ name }) => name))

@@ -15,7 +15,7 @@ const MAX_CODE_LINES: Readonly<Record<string, number>> = {
   config: 1590,
   core: 1840,
   crosses: 370,
-  data: 18_980,
+  data: 19_040,
   delay: 500,
   diff: 420,
   doctor: 200,
@@ -62,7 +62,7 @@ const MAX_MEASURES: Readonly<Record<string, number>> = {
   'import floors of `src`': 17,
   'entries at the top of `src`': 72,
   'test files that import from 3 or more directories of `src`': 190,
-  'words of README and docs, without generated pages': 59_000,
+  'words of README and docs, without generated pages': 59_800,
 };
 
 /** Lines by which a limit may exceed the count, so that a directory that shrinks stays small. */

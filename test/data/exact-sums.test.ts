@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ExactSums } from '../../src/data/counters/exact-sums.js';
+import { ExactSums } from '../../src/data/aggregates/exact-sums.js';
 import { sumExactly } from '../support/counter-log.js';
 
 // Exact sums against sums of integers of any size.

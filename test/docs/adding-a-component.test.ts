@@ -19,8 +19,10 @@ import { copyShipped } from '../support/copy-shipped.js';
 import { needsPython, PYTHON } from '../support/python.js';
 
 const root = join(import.meta.dirname, '..', '..');
-const page = readFileSync(join(root, 'docs', 'explanation', 'adding-a-component.md'), 'utf8');
-const blocks = codeBlocks(page);
+const [page, statePage] = ['adding-a-component.md', 'adding-a-state.md'].map((name) =>
+  readFileSync(join(root, 'docs', 'explanation', name), 'utf8'),
+) as [string, string];
+const blocks = [page, statePage].flatMap((text) => codeBlocks(text));
 /** Files and directories of a working checkout. */
 const CHECKOUT = [
   'bin',
@@ -101,6 +103,10 @@ const build = (): void =>
 const failing = (...args: readonly string[]): number | null =>
   spawnSync('npx', ['vitest', 'run', ...args], { cwd: checkout, stdio: 'ignore' }).status;
 
+/** Lists the files that changed since the checkout was read. */
+const changedSince = (before: ReturnType<typeof readCheckout>): readonly string[] =>
+  [...readCheckout()].flatMap(([path, text]) => (before.get(path) === text ? [] : [path])).sort();
+
 /** Reads the sources and docs of the checkout. */
 function readCheckout(): ReadonlyMap<string, string> {
   const paths = ['src', 'bin', 'docs', 'test'].flatMap((folder) =>
@@ -114,7 +120,7 @@ function readCheckout(): ReadonlyMap<string, string> {
 describe('docs/explanation/adding-a-component.md', () => {
   it('lists directories, contracts and examples that exist', () => {
     const rows = [...page.matchAll(/^\| [a-z- ]+ \| `(src\/.*?)` \| `(.*?)` \| `(.*?)` \|$/gm)];
-    expect(rows.length).toBe(16);
+    expect(rows.length).toBe(17);
     for (const [, folder, contract, example] of rows) {
       for (const file of ['all.ts', contract!, example!])
         expect([folder, file, existsSync(join(root, folder!, file))]).toEqual([folder, file, true]);
@@ -128,7 +134,6 @@ describe('docs/explanation/adding-a-component.md', () => {
     write('An activation');
     run('An activation');
     expect(failing('test/graph', 'test/engines/float64.test.ts', 'test/engines/compile')).toBe(0);
-    const changed = [...readCheckout()].filter(([path, text]) => before.get(path) !== text).map(([path]) => path);
     const generated = [
       'docs/reference/config.md',
       'src/kernels/scalar-functions.h',
@@ -136,7 +141,23 @@ describe('docs/explanation/adding-a-component.md', () => {
       'src/kernels/wasm/kernels.wasm',
       'src/kernels/wasm/sources.sha256',
     ];
-    expect(changed.sort()).toEqual([...generated, 'src/graph/scalar-functions.ts'].sort());
+    expect(changedSince(before)).toEqual([...generated, 'src/graph/scalar-functions.ts'].sort());
+  });
+
+  it('has a state of one file and one line, which passes the battery', { timeout: 1_800_000 }, () => {
+    const before = readCheckout();
+    write('Add a kind of state');
+    build();
+    // Without a definition of its column, no test runs the state.
+    const battery = ['test/state/battery.test.ts', '-t', 'rows since', '--passWithNoTests=false'];
+    expect(failing('--config', 'test/long.config.ts', ...battery)).not.toBe(0);
+    write('Test it');
+    run('Test it');
+    expect(failing('--config', 'test/nightly.config.ts', ...battery)).toBe(0);
+    const others = ['docs/reference/config.md', 'test/support/state-cases.ts'];
+    expect(changedSince(before)).toEqual(
+      [...others, 'src/data/aggregates/all.ts', 'src/data/aggregates/rows-since.ts'].sort(),
+    );
   });
 
   it('has a schedule that is tested against PyTorch', { timeout: 600_000 }, (context) => {

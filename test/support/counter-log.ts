@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { countersOptions, resolveCounters } from '../../src/data/counter-options.js';
+import { parseDuration } from '../../src/core/duration.js';
+import { countersOptions } from '../../src/data/counter-options.js';
 
 // Logs, and their counters by a definition that looks at every earlier event of every row.
 
@@ -31,12 +32,16 @@ export const counters = (given: object = {}) =>
  */
 export function oracle(rows: readonly LogRow[], options = counters(), tolerance = 0): number[][] {
   return rows.map((row) =>
-    resolveCounters(options).map(({ by, of, withinMs, delayMs, slotMs, prior }) => {
+    Object.values(options.count).map(({ by, of, within, delay, resolution, rate }) => {
       const now = row.time - tolerance;
-      const keyOf = (each: LogRow): string =>
-        by.map((name) => each[name as 'item' | 'user']).some((text) => text === '')
-          ? ''
-          : by.map((name) => each[name as 'item' | 'user']).join('|');
+      const withinMs = parseDuration(within);
+      const slotMs = resolution === undefined ? withinMs / 64 : parseDuration(resolution);
+      const delayMs = parseDuration(delay ?? (of === undefined ? '0s' : options.delay));
+      const prior = rate?.prior;
+      const keyOf = (each: LogRow): string => {
+        const texts = [by].flat().map((name) => each[name as 'item' | 'user']);
+        return texts.includes('') ? '' : texts.join('|');
+      };
       const events = rows.flatMap((event) => {
         const value = of === undefined ? 0 : event.click;
         const at = event.time;

@@ -66,30 +66,25 @@ interface StateKind {
 const WITHIN = { shows: 600, clicks: 300, rate: 900 };
 const PRIOR = 3;
 
+/** Sections of `data` with counters. */
+function countersData(count: object): Pick<StateKind, 'data' | 'joinedData' | 'isContinued'> {
+  const options = { time: 'at', format: 'seconds', delay: `${CLICK_SECONDS}s`, tolerance: `${TOLERANCE}s` };
+  const data = { counters: { ...options, count } };
+  return { data, joinedData: data, isContinued: true };
+}
+
 const COUNTERS: StateKind = {
-  isContinued: true,
-  get joinedData() {
-    return this.data;
-  },
-  data: {
-    counters: {
-      time: 'at',
-      format: 'seconds',
-      delay: `${CLICK_SECONDS}s`,
-      tolerance: `${TOLERANCE}s`,
-      count: {
-        shows: { by: 'item', within: `${WITHIN.shows}s`, resolution: `${SLOT}s` },
-        clicks: { by: 'item', of: 'click', within: `${WITHIN.clicks}s`, resolution: `${SLOT}s` },
-        rate: {
-          by: ['user', 'item'],
-          of: 'click',
-          within: `${WITHIN.rate}s`,
-          resolution: `${SLOT}s`,
-          rate: { prior: PRIOR },
-        },
-      },
+  ...countersData({
+    shows: { by: 'item', within: `${WITHIN.shows}s`, resolution: `${SLOT}s` },
+    clicks: { by: 'item', of: 'click', within: `${WITHIN.clicks}s`, resolution: `${SLOT}s` },
+    rate: {
+      by: ['user', 'item'],
+      of: 'click',
+      within: `${WITHIN.rate}s`,
+      resolution: `${SLOT}s`,
+      rate: { prior: PRIOR },
     },
-  },
+  }),
   features: { recent: { type: 'numeric', fields: ['shows', 'clicks', 'rate'], scaling: ['log1p', 'standard'] } },
   columnsOf({ at, user, item }, all) {
     const now = at - TOLERANCE;

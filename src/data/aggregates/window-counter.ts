@@ -1,14 +1,23 @@
-import type { StoredTensor } from '../../io/safetensors.js';
-import type { CounterSpec } from '../counter-options.js';
-import { EventQueue, Totals } from './event-queue.js';
-import type { EventKeys } from './event-keys.js';
 import { TimeQueue } from '../../core/time-queue.js';
+import type { StoredTensor } from '../../io/safetensors.js';
+import type { EventKeys } from './event-keys.js';
+import type { Aggregate, CountedEvents } from './aggregate.js';
+import { EventQueue, Totals } from './event-queue.js';
 
 /** A search among so many slots of a key is fast without jumps. */
 const FEW_SLOTS = 256;
 
 /** Key of all events of a counter that divides by their mean; no event has it. */
 const ALL_KEYS = '';
+
+/** Options of a window. Durations in milliseconds. */
+export interface WindowOptions extends CountedEvents {
+  readonly withinMs: number;
+  /** Events of the same key within a slot are stored together. */
+  readonly slotMs: number;
+  /** Prior of a smoothed rate; undefined for a count or a sum. */
+  readonly prior: number | undefined;
+}
 
 /** Totals of a key up to some event. */
 interface Place {
@@ -24,8 +33,8 @@ interface Place {
  * A sum is the difference of two totals of the key, which are exact, so that it depends on the events in the window
  * alone, and not on their order.
  */
-export class WindowCounter {
-  readonly #spec: CounterSpec;
+export class WindowCounter implements Aggregate {
+  readonly #options: WindowOptions;
   readonly #eventKeys: EventKeys;
   /** Id of `ALL_KEYS`; 0 for a counter without a prior. */
   readonly #all: number = 0;
@@ -48,20 +57,17 @@ export class WindowCounter {
   readonly #begin: Place;
   readonly #end: Place;
 
-  /**
-   * @param eventKeys keys of the counter, which other counters may share
-   * @param isLenient whether rows may be late, so that each read searches for the begin of its window
-   */
-  constructor(spec: CounterSpec, eventKeys: EventKeys, isLenient: boolean) {
-    this.#spec = spec;
+  /** @param eventKeys keys of the counter, which other counters may share */
+  constructor(options: WindowOptions, eventKeys: EventKeys) {
+    this.#options = options;
     this.#eventKeys = eventKeys;
-    const hasValues = spec.of !== undefined;
+    const hasValues = options.of !== undefined;
     this.#recent = new EventQueue(hasValues, true);
-    this.#window = new EventQueue(hasValues, isLenient || spec.withinMs / spec.slotMs > FEW_SLOTS);
+    this.#window = new EventQueue(hasValues, options.isLenient || options.withinMs / options.slotMs > FEW_SLOTS);
     [this.#totals, this.#removed] = [new Totals(hasValues), new Totals(hasValues)];
     this.#begin = { totals: this.#removed, index: 0 };
     this.#end = { totals: this.#removed, index: 0 };
-    if (spec.prior === undefined) return;
+    if (options.prior === undefined) return;
     this.#all = eventKeys.add(ALL_KEYS);
     eventKeys.use(this.#all);
   }
@@ -74,7 +80,7 @@ export class WindowCounter {
   advance(now: number): void {
     const recent = this.#recent;
     const window = this.#window;
-    const settled = now - this.#spec.delayMs;
+    const settled = now - this.#options.delayMs;
     this.#settledMs = settled;
     for (; !recent.isEmpty && recent.timeOf(recent.head) < settled; recent.popOldest()) {
       const { head, totals } = recent;
@@ -90,8 +96,8 @@ export class WindowCounter {
    * @param now not before the time of `advance`
    */
   read(key: number, now: number): number {
-    this.#close(now - this.#spec.delayMs);
-    const { of, prior } = this.#spec;
+    this.#close(now - this.#options.delayMs);
+    const { of, prior } = this.#options;
     const rows = this.#find(key, now) ? this.#rowsFound() : 0;
     if (prior === undefined && of === undefined) return rows;
     const sum = rows === 0 ? 0 : this.#sumFound();
@@ -163,12 +169,12 @@ export class WindowCounter {
   }
 
   #slotOf(time: number): number {
-    return Math.floor(time / this.#spec.slotMs);
+    return Math.floor(time / this.#options.slotMs);
   }
 
   /** Returns the first slot of a window that ends before `now`. */
   #oldestSlot(now: number): number {
-    return this.#slotOf(now - this.#spec.withinMs);
+    return this.#slotOf(now - this.#options.withinMs);
   }
 
   /** Closes the open events before a time, which no earlier one follows. */
@@ -239,7 +245,7 @@ export class WindowCounter {
   /** Finds the totals at the begin and at the end of a window; returns whether the key has any. */
   #find(key: number, now: number): boolean {
     if (key === 0 || key >= this.#numKeys) return false;
-    const { delayMs, slotMs } = this.#spec;
+    const { delayMs, slotMs } = this.#options;
     const recent = this.#recent;
     const window = this.#window;
     const oldest = this.#oldestSlot(now);

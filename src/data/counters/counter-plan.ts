@@ -51,7 +51,8 @@ export class CounterPlan {
     this.readTime = instantReader(options.format);
     const { nullValues, trim } = cells;
     this.#reading = [options.time, this.toleranceMs, { nullValues, trim }];
-    this.recipe = [options.format, this.#reading, specs, this.labelReaders.map(({ recipe }) => recipe)];
+    const recipes = specs.map((spec) => [spec.name, spec.by, spec.of, spec.delayMs, spec.rule.recipe]);
+    this.recipe = [options.format, this.#reading, recipes, this.labelReaders.map(({ recipe }) => recipe)];
   }
 
   /** Creates the plan of a config; undefined if it has no counters. */
@@ -62,12 +63,12 @@ export class CounterPlan {
     return data.counters && new CounterPlan(data.counters, data, tasks);
   }
 
-  /** Lists the counters that count the same events in the same windows as the counters of another plan. */
+  /** Lists the counters that remember the same of the same events as the counters of another plan. */
   continuedFrom(other: CounterPlan): readonly string[] {
     if (JSON.stringify(this.#reading) !== JSON.stringify(other.#reading)) return [];
-    // The prior of a rate is not a part of the state.
-    const windowOf = (spec: CounterSpec): string => JSON.stringify({ ...spec, prior: undefined });
-    const windows = new Set(other.specs.map(windowOf));
-    return this.specs.filter((spec) => windows.has(windowOf(spec))).map(({ name }) => name);
+    const memoryOf = ({ name, by, of, delayMs, rule }: CounterSpec): string =>
+      JSON.stringify([name, by, of, delayMs, rule.memory]);
+    const known = new Set(other.specs.map(memoryOf));
+    return this.specs.filter((spec) => known.has(memoryOf(spec))).map(({ name }) => name);
   }
 }

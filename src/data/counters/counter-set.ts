@@ -2,9 +2,9 @@ import { listStrings, textsFrom, textsOfTensors, textTensors } from '../../featu
 import { tensorError } from '../../io/named-tensor.js';
 import type { StoredTensor } from '../../io/safetensors.js';
 import { bytes as sizeText } from '../../text/number-text.js';
+import type { Aggregate } from '../aggregates/aggregate.js';
 import type { CounterPlan } from './counter-plan.js';
-import { EventKeys } from './event-keys.js';
-import { WindowCounter } from './window-counter.js';
+import { EventKeys } from '../aggregates/event-keys.js';
 
 /** Counters that use more memory are reported. */
 const MANY_BYTES = 2 ** 30;
@@ -42,7 +42,7 @@ interface KeyGroup {
 export class CounterSet {
   readonly #plan: CounterPlan;
   readonly #groups: readonly KeyGroup[];
-  readonly #counters: readonly WindowCounter[];
+  readonly #counters: readonly Aggregate[];
   /** Time of the first row. */
   #begin = Infinity;
   #clock = -Infinity;
@@ -55,9 +55,7 @@ export class CounterSet {
       table: new EventKeys(),
       counters: plan.specs.flatMap((_, i) => (plan.groupOf[i] === group ? [i] : [])),
     }));
-    this.#counters = plan.specs.map(
-      (spec, i) => new WindowCounter(spec, this.#groups[plan.groupOf[i]!]!.table, plan.toleranceMs > 0),
-    );
+    this.#counters = plan.specs.map(({ rule }, i) => rule.start(this.#groups[plan.groupOf[i]!]!.table));
   }
 
   /** Time of the latest row. */

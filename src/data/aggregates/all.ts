@@ -1,0 +1,1 @@
+export { window } from './window.js';
