@@ -19,7 +19,7 @@ const MAX_CODE_LINES: Readonly<Record<string, number>> = {
   delay: 500,
   diff: 420,
   doctor: 200,
-  engines: 15_580,
+  engines: 15_540,
   evaluation: 2090,
   explain: 150,
   export: 3260,

@@ -1,6 +1,6 @@
 import type { Buffer } from '../compile/buffers.js';
 import { domainName } from '../../graph/domain.js';
-import { rowsOfCall, type Call } from '../compile/call-list.js';
+import { rowsOfCall, type Call, type Operand } from '../compile/call-list.js';
 import type { Compiled } from '../compile/compile.js';
 import { argumentNames, type KernelName } from '../compile/kernel-arguments.js';
 import type { ListName } from '../compile/lists.js';
@@ -60,9 +60,14 @@ const nameOf = ({ kernel }: Call): KernelName => kernel as KernelName;
 function listCallOf(call: Call): ListCall {
   const { operands } = call;
   const names = argumentNames(nameOf(call));
-  const operand = (name: string) => operands[names.indexOf(name)];
+  const operand = (name: string): Operand => {
+    const found = operands[names.indexOf(name)];
+    if (found === undefined) throw new Error(`'${call.kernel}' has no argument '${name}'`);
+    return found;
+  };
   return {
     operands,
+    operand,
     number(name) {
       const value = operand(name);
       if (typeof value !== 'number') throw new Error(`'${call.kernel}' has no number '${name}'`);
@@ -70,7 +75,7 @@ function listCallOf(call: Call): ListCall {
     },
     ref(name) {
       const value = operand(name);
-      if (value === undefined || !isRef(value)) throw new Error(`'${call.kernel}' has no position '${name}'`);
+      if (!isRef(value)) throw new Error(`'${call.kernel}' has no position '${name}'`);
       return value;
     },
   };

@@ -93,6 +93,8 @@ export interface Expansion {
 /** A call of a list with access to its operands by name. */
 export interface ListCall {
   readonly operands: readonly Operand[];
+  /** Throws an Error if the kernel has no such argument. */
+  operand(name: string): Operand;
   number(name: string): number;
   ref(name: string): Ref;
 }

@@ -1,5 +1,5 @@
-import { createCall, type ExpandedKernel, type ListCall, type Named } from '../kernel.js';
-import { byHead, columnsAt, overSpans } from './heads.js';
+import type { ExpandedKernel, ListCall, Named } from '../kernel.js';
+import { attentionCall, byHead, columnsAt, overSpans } from './heads.js';
 import { expandPointwise, expandPointwiseGradient, POINTWISE, POINTWISE_GRADIENT } from './pointwise-attention.js';
 
 // Attention over the items of each row, as in kernels/attention.c, by a softmax. `statistics` has two numbers of each
@@ -101,48 +101,19 @@ const KEYS = {
 
 const isPointwise = (call: ListCall): boolean => call.number('isPointwise') !== 0;
 
-/** Returns what all kernels read of a call; `accumulate` is as in kernels/attention.c. */
-function shared(call: ListCall, accumulate: number) {
-  const query = call.ref('query');
-  return {
-    query,
-    ldquery: call.number('ldquery'),
-    key: call.ref('key'),
-    ldkey: call.number('ldkey'),
-    value: call.ref('value'),
-    ldvalue: call.number('ldvalue'),
-    offsets: call.ref('offsets'),
-    ldy: call.number('ldy'),
-    statistics: call.ref('statistics'),
-    rows: query.buffer.rows,
-    width: call.number('width'),
-    heads: call.number('heads'),
-    flags: call.number('isCausal') + 2 * accumulate,
-  };
-}
-
 /** Attention over the items of each row. */
 export const ATTENTION_KERNELS = {
   segmentAttention: {
     form: 'expanded',
     kernels: [FORWARD, ...POINTWISE],
-    expand: (call) =>
-      isPointwise(call)
-        ? expandPointwise(call)
-        : { calls: [createCall(FORWARD, { ...shared(call, 0), y: call.ref('y') })] },
+    expand: (call) => (isPointwise(call) ? expandPointwise(call) : { calls: [attentionCall(FORWARD, call)] }),
   },
   segmentAttentionGradient: {
     form: 'expanded',
     kernels: [QUERIES, KEYS, ...POINTWISE_GRADIENT],
     expand(call) {
       if (isPointwise(call)) return expandPointwiseGradient(call);
-      const operands = { ...shared(call, call.number('accumulate')), dy: call.ref('dy') };
-      return {
-        calls: [
-          createCall(QUERIES, { ...operands, y: call.ref('y'), dquery: call.ref('dquery') }),
-          createCall(KEYS, { ...operands, dkey: call.ref('dkey'), dvalue: call.ref('dvalue') }),
-        ],
-      };
+      return { calls: [QUERIES, KEYS].map((of) => attentionCall(of, call)) };
     },
   },
 } as const satisfies Readonly<Record<string, ExpandedKernel>>;

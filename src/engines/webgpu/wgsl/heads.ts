@@ -1,4 +1,5 @@
-import type { OwnKernel } from '../kernel.js';
+import type { Operand } from '../../compile/call-list.js';
+import type { DeviceCall, ListCall, Named, OwnKernel } from '../kernel.js';
 import { THREADS } from './prelude.js';
 
 // Kernels over the items of each row in which one thread computes a head of an item: of a query, or of a key and its
@@ -58,3 +59,16 @@ export const overSpans = (names: readonly string[], body: string): string => `
 /** The address of the columns of a head in a matrix. */
 export const columnsAt = (name: string, stride: string, item: string): string =>
   `($${name} + ${item} * $${stride} + at)`;
+
+/**
+ * Returns a call of a kernel of attention. Its operands are the operands of a call in a list by name, except `rows`,
+ * which are items, and `flags`: 1 if it is causal, then the bits of `accumulate` in kernels/attention.c.
+ */
+export function attentionCall(of: Named, call: ListCall, own: Readonly<Record<string, Operand>> = {}): DeviceCall {
+  const accumulate = of.names.includes('dy') ? call.number('accumulate') : 0;
+  const { rows } = call.ref('query').buffer;
+  const known = new Map<string, Operand>(
+    Object.entries({ rows, flags: call.number('isCausal') + 2 * accumulate, ...own }),
+  );
+  return { of, operands: of.names.map((name) => known.get(name) ?? call.operand(name)) };
+}

@@ -1,5 +1,5 @@
-import { createCall, type Expansion, type ListCall, type Named } from '../kernel.js';
-import { byHead, columnsAt, HEAD_FUNCTIONS, overSpans } from './heads.js';
+import type { Expansion, ListCall, Named } from '../kernel.js';
+import { attentionCall, byHead, columnsAt, HEAD_FUNCTIONS, overSpans } from './heads.js';
 import { THREADS } from './prelude.js';
 
 // Pointwise attention over the items of each row, as in kernels/attention.c. A thread computes a head of an item, or
@@ -186,44 +186,17 @@ const BIAS_GRADIENT = {
 export const POINTWISE = [FORWARD] as const;
 export const POINTWISE_GRADIENT = [QUERIES, KEYS, BIAS_GRADIENT] as const;
 
-/** Returns what all kernels read of a call; `accumulate` is as in kernels/attention.c. */
-function shared(call: ListCall, accumulate: number) {
-  const query = call.ref('query');
-  const [distances, octaves] = [call.number('distances'), call.number('octaves')];
-  return {
-    query,
-    ldquery: call.number('ldquery'),
-    key: call.ref('key'),
-    ldkey: call.number('ldkey'),
-    value: call.ref('value'),
-    ldvalue: call.number('ldvalue'),
-    offsets: call.ref('offsets'),
-    ldy: call.number('ldy'),
-    bias: distances + octaves > 0 ? call.ref('bias') : 0,
-    buckets: distances + 2 ** 16 * octaves,
-    ages: octaves > 0 ? call.ref('ages') : 0,
-    ldages: call.number('ldages'),
-    rows: query.buffer.rows,
-    width: call.number('width'),
-    heads: call.number('heads'),
-    flags: call.number('isCausal') + 2 * accumulate,
-  };
-}
+const buckets = (call: ListCall) => ({ buckets: call.number('distances') + 2 ** 16 * call.number('octaves') });
 
 /** Returns the call of a forward pass. */
 export function expandPointwise(call: ListCall): Expansion {
-  return { calls: [createCall(FORWARD, { ...shared(call, 0), y: call.ref('y') })] };
+  return { calls: [attentionCall(FORWARD, call, buckets(call))] };
 }
 
 /** Returns the calls of a backward pass: for queries, for keys and values, and for a bias if there is one. */
 export function expandPointwiseGradient(call: ListCall): Expansion {
-  const operands = { ...shared(call, call.number('accumulate')), dy: call.ref('dy') };
-  const calls = [
-    createCall(QUERIES, { ...operands, dquery: call.ref('dquery') }),
-    createCall(KEYS, { ...operands, dkey: call.ref('dkey'), dvalue: call.ref('dvalue') }),
-  ];
-  if (operands.bias === 0) return { calls };
-  const dbias = call.ref('dbias');
-  const summed = { ...operands, rows: dbias.buffer.rows, dbias, lddbias: call.number('lddbias') };
-  return { calls: [...calls, createCall(BIAS_GRADIENT, summed)] };
+  const calls = [QUERIES, KEYS].map((of) => attentionCall(of, call, buckets(call)));
+  if (call.operand('dbias') === 0) return { calls };
+  const { rows } = call.ref('dbias').buffer;
+  return { calls: [...calls, attentionCall(BIAS_GRADIENT, call, { ...buckets(call), rows })] };
 }
