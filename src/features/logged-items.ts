@@ -36,35 +36,40 @@ export function loggedFields(fields: readonly Field[], logs: EventLogs, cells: C
     const [name] = splitLogged(lists?.columns[0]?.name ?? '', logs.keys()) ?? [];
     if (computed === undefined || lists?.last === undefined || name === undefined) return field;
     const log = logs.get(name)!;
-    const compute = computes.get(lists) ?? computeOnce(selectEvents(log, name, lists, cells));
+    const listed = lists.columns.map((each) => logColumn(each, name, field.cells));
+    const compute = computes.get(lists) ?? computeOnce(selectEvents(log, lists, listed, cells));
     computes.set(lists, compute);
     const output = computed.listIndex!;
-    const own = lists.columns[output]!;
-    const column = logColumn(own, name, field.cells);
+    const isAge = lists.columns[output]!.until !== undefined;
     const columns = [log.key, log.until];
     const sources = columns.map((each) => ({ name: each, holds: 'text' }) as const);
     return {
       ...field,
       columns,
       computed: { ...computed, sources, compute, output, itemsOf: log.until },
-      logged: { name, log, column, isAge: own.until !== undefined, last: lists.last },
+      logged: { name, log, column: listed[output]!, isAge, last: lists.last },
     };
   });
 }
 
-/** Returns the computation of the newest events before the time of each row, as lists. */
-function selectEvents(log: EventLog, name: string, { columns, last }: ItemLists, ofRows: CellOptions): Compute {
-  const find = eventFinder(log, ofRows);
-  return (rows, cells) => {
+/**
+ * Returns the computation of the newest events before the time of each row, as lists.
+ * @param listed the columns of the lists in the log
+ * @param cells cleaning of the rows
+ */
+function selectEvents(log: EventLog, lists: ItemLists, listed: readonly LogColumn[], cells: CellOptions): Compute {
+  const find = eventFinder(log, cells);
+  // The dictionary of a column is the same for all chunks, so that encoders look up each text once.
+  const values = listed.map((each) => eventColumn(log, each));
+  return (rows) => {
     const found = find(rows);
-    const picked = newestEvents(log, found, rows.count, last!);
-    return columns.map((each) => {
-      const items = eventColumn(log, logColumn(each, name, cells));
-      return listColumn(
-        each.until === undefined
+    const picked = newestEvents(log, found, rows.count, lists.last!);
+    return values.map((items, i) =>
+      listColumn(
+        lists.columns[i]!.until === undefined
           ? gatherLists({ offsets: picked.offsets, items }, picked)
           : gatherAges({ items: items.numbers!.values as Float64Array, rows: found.times }, picked),
-      );
-    });
+      ),
+    );
   };
 }

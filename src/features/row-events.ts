@@ -2,7 +2,7 @@ import type { ChunkRows } from '../chunks/chunk.js';
 import type { Column } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
 import { numberColumn, readTexts } from './computed.js';
-import { valuesName, type EventLog, type EventValues, type LogColumn } from './event-log.js';
+import { valuesName, type EventLog, type LogColumn } from './event-log.js';
 import { momentReader } from './moment.js';
 import { textReader } from './vocabulary/string-pool.js';
 import { createTextFinder } from './vocabulary/utf8.js';
@@ -73,17 +73,9 @@ export function newestEvents(
   return { offsets, items };
 }
 
-const columnsOfValues = new WeakMap<EventValues, Column>();
-
-/** Returns the values of all events as a column, whose dictionary is the same for all chunks. */
+/** Returns the values of all events as a column. */
 export function eventColumn({ columns }: Pick<EventLog, 'columns'>, column: LogColumn): Column {
   const values = columns.get(valuesName(column))!;
-  const known = columnsOfValues.get(values) ?? createColumn(values);
-  columnsOfValues.set(values, known);
-  return known;
-}
-
-function createColumn(values: EventValues): Column {
   if ('numbers' in values) return numberColumn(values.numbers);
   const { texts, codes } = values;
   const text = textReader(texts);
