@@ -1,4 +1,3 @@
-import { grown } from '../core/grown.js';
 import { IDENTITY_STEP, type AffineStep } from '../core/scaling.js';
 import type { ChunkRows } from './chunk.js';
 import { CELL_SEPARATOR, type CastTarget, type Column, type Target, type Utf8 } from './column.js';
@@ -170,10 +169,6 @@ const SEPARATOR = CELL_SEPARATOR.charCodeAt(0);
 /** First byte that is not ASCII. */
 const NOT_ASCII = 128;
 
-/** Memory for the joined values of rows, with the offsets of each. */
-let scratch = new Uint8Array(1 << 12);
-let offsets = new Uint32Array(1 << 10);
-
 /** Missing values, and those that may be ambiguous or invalid UTF-8, are unusual. */
 function castTexts(
   { encode, encodeAll = encodeEach(encode) }: Extract<Cast, { cell: 'text' }>,
@@ -183,33 +178,36 @@ function castTexts(
 ): number | undefined {
   const cells = columns.flatMap(({ utf8 }) => utf8 ?? []);
   if (cells.length < columns.length) return undefined;
-  if (offsets.length <= rows) offsets = new Uint32Array(2 * rows);
+  let maxBytes = 0;
+  for (const { begins, ends, stride, gap } of cells)
+    for (let at = 0; at < rows * stride; at += stride) maxBytes += ends[at]! - begins[at]! - gap + 1;
+  const joined = new Uint8Array(maxBytes);
+  const offsets = new Uint32Array(rows + 1);
   let numOdd = 0;
   let end = 0;
   for (let row = 0; row < rows; row++) {
-    const next = joinCells(cells, row, end);
+    const next = joinCells(cells, row, joined, end);
     if (next < 0) odd[numOdd++] = row;
     else end = next;
     offsets[row + 1] = end;
   }
-  encodeAll({ bytes: scratch, begins: offsets, ends: offsets.subarray(1), stride: 1, gap: 0 }, rows, into, first);
+  encodeAll({ bytes: joined, begins: offsets, ends: offsets.subarray(1), stride: 1, gap: 0 }, rows, into, first);
   return numOdd;
 }
 
-/** Appends the joined values of a row to `scratch`; returns their end, or -1 for an unusual value. */
-function joinCells(cells: readonly Utf8[], row: number, from: number): number {
+/** Writes the joined values of a row from an offset; returns their end, or -1 for an unusual value. */
+function joinCells(cells: readonly Utf8[], row: number, into: Uint8Array, from: number): number {
   let at = from;
   for (let c = 0; c < cells.length; c++) {
     const { bytes, begins, ends, stride, gap } = cells[c]!;
     const begin = begins[row * stride]! + gap;
     const end = ends[row * stride]!;
     if (begin === end) return -1;
-    if (at + end - begin + 1 > scratch.length) scratch = grown(scratch, at + end - begin + 1);
-    if (c > 0) scratch[at++] = SEPARATOR;
+    if (c > 0) into[at++] = SEPARATOR;
     for (let i = begin; i < end; i++) {
       const byte = bytes[i]!;
       if (byte >= NOT_ASCII || byte === SEPARATOR) return -1;
-      scratch[at++] = byte;
+      into[at++] = byte;
     }
   }
   return at;
