@@ -1,9 +1,10 @@
 import { TABLE_FORMATS } from '../../tables/row-formats.js';
-import type { Engine } from '../engine.js';
+import { compile, type Compiled } from '../compile/compile.js';
+import type { Engine, Plan } from '../engine.js';
 import { kernelChoice } from '../kernel-choice.js';
+import { activationBytes, createProgram, externalBytes } from './create-program.js';
 import { loadKernels } from './load-kernels.js';
 import { MAX_BYTES, type KernelModule } from './module.js';
-import { activationBytes, externalBytes, compileProgram } from './compile-program.js';
 import { Threads, type TeamWatch } from './team.js';
 
 /**
@@ -28,19 +29,29 @@ export function createCpuEngine(
       started = undefined;
     };
   };
-  const compile: Engine['compile'] = (plan, onWarning) => {
+  /** Plans that were compiled to compute their size; most of them run next. */
+  const sized = new WeakMap<Plan, Compiled>();
+  const compileForSize = (plan: Plan): Compiled => {
+    const compiled = sized.get(plan) ?? compile(plan);
+    sized.set(plan, compiled);
+    return compiled;
+  };
+  const start: Engine['compile'] = (plan, onWarning) => {
+    const compiled = sized.get(plan) ?? compile(plan);
+    // Its buffers belong to this program.
+    sized.delete(plan);
     const team = { ...watch, ...(onWarning && { onWarning }), started };
     // A second program has its own threads.
     started = undefined;
-    return compileProgram(kernels, plan, threads, team);
+    return createProgram(kernels, compiled, threads, team);
   };
   return {
     name: 'simd',
     description,
     startAhead,
-    compile,
-    activationBytes,
-    externalBytes,
+    compile: start,
+    activationBytes: (plan) => activationBytes(compileForSize(plan)),
+    externalBytes: (plan) => externalBytes(compileForSize(plan)),
     maxBytes: MAX_BYTES,
     takesPeers: true,
     precisions: ['f32', 'bf16'],

@@ -6,7 +6,7 @@ import type { HostTensor } from '../../core/tensor.js';
 import { lowerExchange } from '../compile/average.js';
 import { shift } from '../compile/buffers.js';
 import { CallList, type Call } from '../compile/call-list.js';
-import { lowerUpdate } from '../compile/compile.js';
+import { compile, lowerUpdate } from '../compile/compile.js';
 import { lowerTensorProducts, type ProductsOfTensors } from '../compile/diagnose.js';
 import { lowerClearRows, lowerFindRows, lowerGather } from '../compile/gather.js';
 import { createLayout, type Layout } from '../compile/layout.js';
@@ -21,7 +21,7 @@ import { createResults, readDistinct, readGramian, readTableGradients } from '..
 import { Store } from '../state/store.js';
 import { watchUpdates } from '../state/watch-updates.js';
 import { BEGIN } from './begin.js';
-import { externalBytes } from './compile-program.js';
+import { externalBytes } from './create-program.js';
 import { InputRows } from './input-rows.js';
 import { placeLists } from './lists.js';
 import { createLoader, type Loader } from './load.js';
@@ -106,7 +106,11 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
 }
 
 /** Hosts in the memory of the kernels. */
-export const cpuHosts: HostFactory = { create: (plan) => createHost(plan), externalBytes, maxBytes: MAX_BYTES };
+export const cpuHosts: HostFactory = {
+  create: (plan) => createHost(plan),
+  externalBytes: (plan) => externalBytes(compile(plan)),
+  maxBytes: MAX_BYTES,
+};
 
 class CpuHost implements Host {
   readonly store: Store;

@@ -1,6 +1,6 @@
 import { WORD } from '../compile/buffers.js';
-import { compile, type Compiled } from '../compile/compile.js';
-import type { Plan, Program } from '../engine.js';
+import type { Compiled } from '../compile/compile.js';
+import type { Program } from '../engine.js';
 import { Store } from '../state/store.js';
 import { BEGIN } from './begin.js';
 import { createExchange } from './exchange.js';
@@ -14,9 +14,8 @@ import { CpuRankers } from './ranker.js';
 import { takeStage } from './row-stage.js';
 import { Team, type TeamWatch } from './team.js';
 
-/** Compiles a plan, allocates its memory and starts its workers. */
-export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
-  const compiled = compileOnce(plan);
+/** Allocates the memory of a compiled plan, which belongs to the program from then on, and starts its workers. */
+export function createProgram(kernels: KernelModule, compiled: Compiled, threads: number, watch: TeamWatch): Program {
   const { places } = compiled;
   const { precision, predictionPrecision } = compiled;
   const reduced = precision === 'f32' ? predictionPrecision : precision;
@@ -56,26 +55,8 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   });
 }
 
-/** Plans that were compiled to compute their size; most of them run next. */
-const compiledPlans = new WeakMap<Plan, Compiled>();
-
-/** Compiles a plan, or returns the result of computing its size, once: its buffers belong to this program. */
-function compileOnce(plan: Plan): Compiled {
-  const known = compiledPlans.get(plan);
-  compiledPlans.delete(plan);
-  return known ?? compile(plan);
-}
-
-/** Compiles a plan to compute its size, once. */
-function compileForSize(plan: Plan): Compiled {
-  const compiled = compiledPlans.get(plan) ?? compile(plan);
-  compiledPlans.set(plan, compiled);
-  return compiled;
-}
-
 /** Returns the bytes of a plan's memory besides weights, tables, optimizer state and what belongs to kernels. */
-export function activationBytes(plan: Plan): number {
-  const compiled = compileForSize(plan);
+export function activationBytes(compiled: Compiled): number {
   const {
     places: { weightsCount },
     denseSlots,
@@ -86,7 +67,6 @@ export function activationBytes(plan: Plan): number {
 }
 
 /** Returns the bytes of a plan's tables that are stored in memory of their own. */
-export function externalBytes(plan: Plan): number {
-  const compiled = compileForSize(plan);
+export function externalBytes(compiled: Compiled): number {
   return countTableBytes(compiled, planCpuMemory(compiled));
 }
