@@ -99,13 +99,13 @@ const IGNORED: Pick<Followed, 'letters' | 'onSchemaChange'> = {
   onSchemaChange: () => undefined,
 };
 
-/** Reads the first batch. */
+/** Reads the first batch, or all records if there are fewer. */
 async function stepInput(
   { encoded, facts, vocabularies }: StreamData,
   followed: FollowedStream,
   reading: Omit<StreamReading, 'from'>,
 ): Promise<Omit<StepInput, 'tasks'>> {
-  const batches = followed.batches(reading);
+  const batches = followed.batches({ ...reading, isPreview: true });
   const first = await batches.next();
   await batches.return(undefined);
   const { watermark } = followed.lateness;

@@ -86,8 +86,7 @@ async function runFollowCheck({ json, path, set, device, threads }: Omit<CheckAr
     screen.print(notice);
   for (const change of changes) onWarning(change);
   if (records === 0) onWarning(`${name} has no complete record yet, so its values were not checked`);
-  else if (trained?.step.rows === 0)
-    onWarning(`no step was taken: ${name} has fewer than ${count(experiment.training.batchSize)} valid records`);
+  else if (trained?.step.rows === 0) onWarning(`no step was taken: ${name} has no valid record`);
   if (trained !== undefined)
     for (const line of stepLines(experiment.model.name, trained, onWarning)) screen.print(line);
   screen.print(`${summarize(numWarnings)}; nothing written; train with: ${MTL} train ${path} --follow`);

@@ -16,7 +16,7 @@ import { SchemaWatch, type SchemaChange } from './schema-watch.js';
 export interface StreamBatch {
   /** Valid until the next batch is requested. */
   readonly batch: Batch;
-  /** Position after its last record. */
+  /** Position after its last record; undefined after the last batch of a preview. */
   readonly cursor: StreamCursor;
   /** Records since the batch before, with those that are not in the batch. */
   readonly records: number;
@@ -35,8 +35,9 @@ export interface StreamBatchOptions {
 }
 
 /**
- * Reads batches of `batchRows` valid records. A batch is encoded when it is requested, and no record after its last one
- * is, so that encoders which change with each record have the state after that record.
+ * Reads batches of `batchRows` valid records; the last batch of a preview may have fewer. A batch is encoded when it is
+ * requested, and no record after its last one is, so that encoders which change with each record have the state after
+ * that record.
  * @param first readers before the readers of the format
  */
 export async function* readStreamBatches(
@@ -65,6 +66,13 @@ export async function* readStreamBatches(
     numRejects += rejects.length;
     for (const row of rejects) letters.add(placeOf === undefined ? row : { ...row, ...placeOf(row.line - line) });
   };
+  const take = (cursor: StreamCursor): StreamBatch => {
+    const { batch } = collector!.take();
+    numRejects = 0;
+    const taken = { batch: withGroups(addItems?.(batch) ?? batch, format.spec.lossKeys ?? []), cursor, records };
+    records = 0;
+    return taken;
+  };
   for await (const each of stream.read({ ...reading, observers })) {
     const change = schema.observe(each);
     if (change !== undefined) onSchemaChange(change);
@@ -72,15 +80,11 @@ export async function* readStreamBatches(
     for (let begin = 0, end; begin < chunk.rows; begin = end) {
       end = Math.min(chunk.rows, begin + batchRows - (collector?.rows ?? 0));
       add(each, sliceRows(chunk, begin, end));
-      if (collector!.rows < batchRows) continue;
-      const { batch } = collector!.take();
-      numRejects = 0;
-      const cursor = each.cursorAfter(end, true);
-      yield { batch: withGroups(addItems?.(batch) ?? batch, format.spec.lossKeys ?? []), cursor, records };
-      records = 0;
+      if (collector!.rows === batchRows) yield take(each.cursorAfter(end, true));
     }
     add(each, sliceRows(chunk, chunk.rows, chunk.rows));
   }
+  if (reading.isPreview === true && collector !== undefined && collector.rows > 0) yield take(undefined);
 }
 
 /** Returns rows `begin` to `end`, with the invalid lines before each; after the last row, those at the end. */
