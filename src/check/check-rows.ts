@@ -1,24 +1,21 @@
 import { column, numberColumn, type Batch } from '../core/batch.js';
 import { labelFacts } from '../data/batches/label-facts.js';
+import { skipBadRows } from '../data/rows/rejects.js';
+import type { EncodedBatch } from '../data/rows/row-collector.js';
 import { labelStorage } from '../data/rows/row-format.js';
 import { noRows } from '../data/encoding/no-rows.js';
-import { describeSources, type DescribedRows } from '../data/info/describe-data.js';
+import { describeSources, type DataDescription } from '../data/info/describe-data.js';
 import type { DataOptions } from '../data/options.js';
 import { checkTables } from '../data/sources/cell-source.js';
 import type { RowSampler } from '../data/sources/row-sample.js';
 import { UserError } from '../core/errors.js';
 import type { RunInputs } from '../inputs/open-inputs.js';
-import type { LabelFacts } from '../core/tasks.js';
 import { listBadRows } from './bad-rows.js';
 import type { Findings } from './findings.js';
+import type { CheckedData } from './one-step.js';
 
 /** Opened data and its row format. */
 type CheckedInputs = Pick<RunInputs, 'sources' | 'format' | 'tasks'> & Partial<Pick<RunInputs['start'], 'grow'>>;
-
-/** Description of all splits, with statistics of the training labels. */
-export interface CheckedRows extends DescribedRows {
-  readonly facts: LabelFacts;
-}
 
 /**
  * Reads the rows of all splits and adds what training would reject: invalid rows, empty splits, labels without
@@ -31,12 +28,12 @@ export async function checkRows(
   { sources, format, tasks, grow }: CheckedInputs,
   sampler: RowSampler,
   findings: Findings,
-): Promise<CheckedRows | undefined> {
+): Promise<CheckedData<DataDescription> | undefined> {
   const policy = listBadRows(data);
   const names = labelStorage(format).map(({ name }) => name);
   const labels: Batch[] = [];
-  const read = async (): Promise<CheckedRows> => {
-    const described = await describeSources(sources, format, {
+  const read = async (): Promise<CheckedData<DataDescription>> => {
+    const { description, encoded } = await describeSources(sources, format, {
       policy,
       ...(grow !== undefined && { grow }),
       see: (split, { batch }) => {
@@ -49,8 +46,8 @@ export async function checkRows(
           });
       },
     });
-    if (sources.train.takesRules) checkTables(described.encoded, sources.train.path);
-    for (const { split, rows, leftOut } of described.description.splits) {
+    if (sources.train.takesRules) checkTables(encoded, sources.train.path);
+    for (const { split, rows, leftOut } of description.splits) {
       const source = sources[split]!;
       if (rows === 0 && source.takesRules && !sampler.isCut)
         throw noRows(
@@ -62,7 +59,9 @@ export async function checkRows(
     }
     const rows = labels.reduce((sum, each) => sum + each.rows, 0);
     const facts = await labelFacts({ rows, labelCounts: new Map(), labels: () => labels }, tasks, {});
-    return { ...described, facts };
+    const reject = skipBadRows(undefined, Infinity);
+    const batches = (): AsyncIterable<EncodedBatch> => sources.train.stream(encoded, [], { policy: reject });
+    return { description, step: { tasks, encoded, facts, batches } };
   };
   try {
     const checked = await read();

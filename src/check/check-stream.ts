@@ -15,7 +15,7 @@ import type { Lateness } from '../data/streams/watermark.js';
 import type { StreamInputs } from '../inputs/open-stream-inputs.js';
 import { growVocabularies, readStreamHead, startGrowth, type StreamData } from '../train/stream-head.js';
 import type { Findings } from './findings.js';
-import type { StepInput } from './one-step.js';
+import type { CheckedData, StepInput } from './one-step.js';
 
 /** The records that a stream has at present; standard input is read to its end. */
 export interface StreamDescription extends Omit<Lateness, 'watermark'> {
@@ -30,11 +30,8 @@ export interface StreamDescription extends Omit<Lateness, 'watermark'> {
   readonly changes: readonly string[];
 }
 
-/** A stream that was read, and the inputs of a training step on it; undefined if it has no record yet. */
-export interface CheckedStream {
-  readonly description: StreamDescription;
-  readonly step: Omit<StepInput, 'tasks'> | undefined;
-}
+/** A stream that was read; without a record, there is no training step. */
+export type CheckedStream = CheckedData<StreamDescription, StepInput | undefined>;
 
 /**
  * Reads the first records of a stream, fits what training would fit, and encodes all records. A stream without a record
@@ -74,7 +71,7 @@ export async function checkStream(
       ...followed,
     });
   const data = startGrowth(inputs, experiment.seed, fitted);
-  const step = await stepInput(data, follows({ stream: head, format: data.encoded, ...IGNORED }), reading);
+  const step = await stepInput(inputs, data, follows({ stream: head, format: data.encoded, ...IGNORED }), reading);
   // The last read, since it consumes standard input.
   const counted = follows({
     stream,
@@ -101,15 +98,17 @@ const IGNORED: Pick<Followed, 'letters' | 'onSchemaChange'> = {
 
 /** Reads the first batch, or all records if there are fewer. */
 async function stepInput(
+  { tasks }: StreamInputs,
   { encoded, facts, vocabularies }: StreamData,
   followed: FollowedStream,
   reading: Omit<StreamReading, 'from'>,
-): Promise<Omit<StepInput, 'tasks'>> {
+): Promise<StepInput> {
   const batches = followed.batches({ ...reading, isPreview: true });
   const first = await batches.next();
   await batches.return(undefined);
   const { watermark } = followed.lateness;
   return {
+    tasks,
     encoded,
     facts,
     growthBytes: vocabularies.byteLength,

@@ -34,6 +34,12 @@ export interface StepInput {
   beforeStep?(program: Program, batch: Batch): void;
 }
 
+/** Data that was read, and the inputs of a training step on it. */
+export interface CheckedData<Description, Step = StepInput> {
+  readonly description: Description;
+  readonly step: Step;
+}
+
 /** Builds the plan of a config's training steps. */
 export function planStep(
   experiment: Experiment,
