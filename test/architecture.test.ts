@@ -62,7 +62,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // `options.ts` composes the options of optimizers, schedules and weightings.
   training: ['engines', 'evaluation', 'graph', 'optimizers', 'schedules', 'weightings'],
   track: ['evaluation', 'training'],
-  runs: ['engines', 'evaluation', 'features', 'tables', 'track', 'training'],
+  runs: ['data', 'engines', 'evaluation', 'features', 'tables', 'track', 'training'],
   synth: [],
   config: ['data', 'delay', 'evaluation', 'features', 'graph', 'losses', 'models', 'runs', 'track', 'training'],
   'warm-start': [
@@ -232,6 +232,7 @@ const DATA_MODULES = [
   'sources',
   'histories',
   'streams',
+  'states',
   'info',
 ];
 

@@ -6,7 +6,7 @@ import { encodedFormat } from '../data/rows/row-format.js';
 import { skipBadRows, type RejectPolicy } from '../data/rows/rejects.js';
 import { FollowedStream, type Followed } from '../data/streams/followed-stream.js';
 import { countLines, type RowStream } from '../data/streams/chunk-stream.js';
-import { openStreamStates } from '../data/streams/stream-states.js';
+import { followStates } from '../data/states/row-states.js';
 import { countRecords, takeHead } from '../data/streams/head-stream.js';
 import type { StreamReading } from '../data/streams/record-stream.js';
 import { describeSchemaChange } from '../data/streams/schema-watch.js';
@@ -60,11 +60,11 @@ export async function checkStream(
     late,
   });
   if (await isEmpty(head, reading)) return { description: describe(firstStreamState()), step: undefined };
-  const states = openStreamStates(inputs);
+  const states = followStates(inputs);
   const fitted = await readStreamHead({ ...inputs, stream: head }, {}, reading, () => undefined, states);
   const follows = (followed: Pick<Followed, 'stream' | 'format' | 'letters' | 'onSchemaChange'>): FollowedStream =>
     new FollowedStream({
-      states: openStreamStates(inputs),
+      states: followStates(inputs),
       options: follow,
       batchRows: stepRows(experiment.training),
       state: firstStreamState(),

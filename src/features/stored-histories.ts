@@ -1,6 +1,5 @@
 import { locateTensors } from '../io/named-tensor.js';
 import type { StoredTensor } from '../io/safetensors.js';
-import { EventStore } from './event-store.js';
 import { eventsOfTensors, eventTensors, type StoredEvents } from './stored-events.js';
 
 /** Events of several logs, as tensors whose names begin with the name of the log. */
@@ -30,33 +29,4 @@ export function splitHistories(tensors: HistoryTensors): ReadonlyMap<string, Sto
   return new Map(
     Array.from(logs, ([name, own]) => [name, locateTensors({ prefix: `${name}.` }, () => eventsOfTensors(own))]),
   );
-}
-
-/** Events of the logs of a full checkpoint, and of the deltas after it, which are added in order. */
-export class MergedHistories {
-  readonly #full: HistoryTensors;
-  readonly #logs: ReadonlyMap<string, StoredEvents>;
-  /** Without deltas, nothing is copied. */
-  #stores: ReadonlyMap<string, EventStore> | undefined;
-
-  /** @throws UserError (checkpoint) if the tensors are invalid */
-  constructor(full: HistoryTensors) {
-    this.#full = full;
-    this.#logs = splitHistories(full);
-  }
-
-  /** @throws Error if the tensors are invalid, or the events do not follow those so far */
-  apply(delta: HistoryTensors): void {
-    this.#stores ??= new Map(Array.from(this.#logs, ([name, events]) => [name, EventStore.of(name, events)]));
-    for (const [name, events] of splitHistories(delta)) {
-      const store = this.#stores.get(name);
-      if (store === undefined) throw new Error(`the full checkpoint has no '${name}'`);
-      store.append(events);
-    }
-  }
-
-  full(): HistoryTensors {
-    if (this.#stores === undefined) return this.#full;
-    return joinHistories(Array.from(this.#stores, ([name, store]) => [name, store.store()]));
-  }
 }

@@ -8,7 +8,7 @@ import { withFilter } from '../data/rows/row-format.js';
 import type { Access } from '../data/sources/source.js';
 import type { ChunkStream } from '../data/streams/chunk-stream.js';
 import { openFollowed } from '../data/streams/followed-stream.js';
-import type { StatePlans } from '../data/streams/stream-states.js';
+import type { StatePlans } from '../data/states/state-kind.js';
 import { createStart } from '../warm-start/warm-start.js';
 import { planRows, type Inputs } from './open-inputs.js';
 

@@ -16,17 +16,23 @@ export interface SavedState<Name extends string = string> {
   markSaved(): void;
 }
 
-/**
- * A state of the checkpoint that a server holds, which the deltas after it change. Queries and answers are plain data,
- * which threads may exchange.
- */
-export interface ServedState<Query = unknown, Answer = unknown> {
-  /** Finds what rows lack, which are not part of the log. */
-  find(query: Query): Answer;
+/** A state of a full checkpoint, which the changes of the deltas after it continue. */
+export interface ContinuedState {
   /**
    * Verifies the changes of the next delta, and changes nothing yet.
    * @returns function that applies them
    * @throws Error if they are invalid or do not follow this state
    */
   prepare(changes: StateTensors): () => void;
+  /** Returns the state after the changes so far. */
+  full(): StateTensors;
+}
+
+/**
+ * A state of the checkpoint that a server holds, which the deltas after it change. Queries and answers are plain data,
+ * which threads may exchange.
+ */
+export interface ServedState<Query = unknown, Answer = unknown> extends Pick<ContinuedState, 'prepare'> {
+  /** Finds what rows lack, which are not part of the log. */
+  find(query: Query): Answer;
 }

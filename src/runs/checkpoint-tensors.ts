@@ -167,11 +167,11 @@ export async function readStates(chain: Chain, names: readonly StateName[]): Pro
 }
 
 async function readState({ base, deltas }: Chain, name: StateName): Promise<StateTensors> {
-  const { reads, open } = STATES[name];
-  const state = await readTensors(base.folder, FILES[name], base.manifest.files, open, false);
+  const form = STATES[name];
+  const state = await readTensors(base.folder, FILES[name], base.manifest.files, (full) => form.continue(full), false);
   const changed = deltas.filter(({ manifest }) => manifest.files[FILES[name]] !== undefined);
-  for (const delta of reads === 'all' ? changed : changed.slice(-1))
-    await readChanges(delta, name, (changes) => state.apply(changes));
+  for (const delta of form.reads === 'all' ? changed : changed.slice(-1))
+    await readChanges(delta, name, (changes) => state.prepare(changes)());
   return state.full();
 }
 

@@ -38,6 +38,7 @@ import { quantizeTables } from './quantized-tables.js';
 import { checkpointsFolder, listCheckpoints, listRemovable, type Retention } from './retention.js';
 import type { Sections } from './run-state.js';
 import { STATE_NAMES, type StateName } from './states.js';
+import { ROW_STATE_NAMES } from '../data/states/row-states.js';
 
 export interface Checkpoint extends FullContent {
   /** Format of the rows of tables in `program.weights`, if they are quantized (`Plan.tableFormat`). */
@@ -188,7 +189,7 @@ export async function readCheckpoint(
   folder: string,
   {
     withOptimizer = false,
-    states = withOptimizer ? STATE_NAMES : ['counters', 'histories'],
+    states = withOptimizer ? STATE_NAMES : ROW_STATE_NAMES,
     tables = 'f32',
     ...memory
   }: CheckpointReading = {},

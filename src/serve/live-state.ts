@@ -1,9 +1,10 @@
 import type { LiveCounters } from '../data/counters/live-counters.js';
 import type { EventSources } from '../data/objects/event-source.js';
+import { ROW_STATE_NAMES, type RowStateName, type ServedStates } from '../data/states/row-states.js';
 import type { ServedState } from '../io/saved-state.js';
 import { readChanges } from '../runs/checkpoint-tensors.js';
 import type { CheckpointFolder } from '../runs/manifest.js';
-import { loadStates, STATE_NAMES, type ServedStates, type StateName } from '../trained-model/load-states.js';
+import { loadStates } from '../trained-model/load-states.js';
 import type { Question, Supplement } from './messages.js';
 
 /** Counters and events of the served checkpoint. The HTTP thread has them once for all prediction threads. */
@@ -19,7 +20,7 @@ export class LiveState {
    * @throws UserError (checkpoint) for a missing or invalid file
    */
   static async load(folder: string): Promise<LiveState> {
-    return new LiveState(await loadStates(folder, STATE_NAMES));
+    return new LiveState(await loadStates(folder, ROW_STATE_NAMES));
   }
 
   /** Undefined for a model without counters. */
@@ -34,7 +35,7 @@ export class LiveState {
 
   /** Returns what the rows of a prediction thread lack. */
   supply({ id, queries }: Question): Supplement {
-    const answers = Array.from(queries, ([name, query]): [StateName, unknown] => {
+    const answers = Array.from(queries, ([name, query]): [RowStateName, unknown] => {
       const state: ServedState = this.#states[name]!;
       return [name, state.find(query)];
     });
@@ -48,7 +49,7 @@ export class LiveState {
    */
   async prepare(delta: CheckpointFolder): Promise<() => void> {
     const switches: (() => void)[] = [];
-    for (const name of STATE_NAMES) {
+    for (const name of ROW_STATE_NAMES) {
       const state = this.#states[name];
       const change = state && (await readChanges(delta, name, (changes) => state.prepare(changes)));
       if (change !== undefined) switches.push(change);

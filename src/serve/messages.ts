@@ -1,3 +1,4 @@
+import type { RowStateName } from '../data/states/row-states.js';
 // Messages between the HTTP thread and the prediction threads. Bodies are parsed on the prediction threads, to keep the
 // HTTP thread free.
 
@@ -8,7 +9,6 @@ import type { Checkpoint } from '../runs/checkpoint.js';
 import type { TokenTable } from '../features/vocabulary/token-table.js';
 import type { MovedRows } from '../tables/moved-rows.js';
 import type { LoadOptions, ModelInput, Predictions } from '../trained-model/load-model.js';
-import type { StateName } from '../trained-model/load-states.js';
 import type { EventLogs, Histories } from '../trained-model/read-histories.js';
 
 /** The request form: JSON objects, or tensors of the Open Inference Protocol. */
@@ -67,7 +67,7 @@ export interface Question {
   /** Number of the bundle. */
   readonly id: number;
   /** By the name of the state. */
-  readonly queries: ReadonlyMap<StateName, unknown>;
+  readonly queries: ReadonlyMap<RowStateName, unknown>;
 }
 
 /** Answers of the states to a question; the reply is the reply to the bundle. */
@@ -75,7 +75,7 @@ export interface Supplement {
   /** Number of the bundle. */
   readonly supplements: number;
   /** By the name of the state. */
-  readonly answers: ReadonlyMap<StateName, unknown>;
+  readonly answers: ReadonlyMap<RowStateName, unknown>;
 }
 
 /** Settings of the prediction threads of a model. */

@@ -1,6 +1,6 @@
+import type { RowStateName } from '../data/states/row-states.js';
 import { workerData } from 'node:worker_threads';
 import { compileGivenModel, type GivenModel } from '../trained-model/load-model.js';
-import type { StateName } from '../trained-model/load-states.js';
 import { buildTrainedModel } from '../trained-model/trained-model.js';
 import type { LackingRows } from '../data/objects/given-rows.js';
 import { logSource } from '../data/objects/event-source.js';
@@ -29,7 +29,7 @@ loading.catch(() => undefined);
 /** A bundle that waits for what its rows lack. */
 interface WaitingBundle {
   readonly bundle: ReadBundle;
-  readonly lacking: ReadonlyMap<StateName, LackingRows>;
+  readonly lacking: ReadonlyMap<RowStateName, LackingRows>;
 }
 
 /** One entry per number. */

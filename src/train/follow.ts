@@ -19,7 +19,7 @@ import {
   windowCounts,
   type StreamState,
 } from '../data/streams/stream-state.js';
-import { openStreamStates, type StreamStateName } from '../data/streams/stream-states.js';
+import { followStates, type RowStateName } from '../data/states/row-states.js';
 import { growthSection, type GrowthState } from '../features/growing-vocabularies.js';
 import { openStreamInputs, type StreamInputs } from '../inputs/open-stream-inputs.js';
 import { cutFile, onDisk } from '../io/disk.js';
@@ -55,7 +55,7 @@ import { growVocabularies, readStreamHead, startGrowth, type FittedHead, type St
 
 /** The data of a stream, and what its earlier records leave behind. */
 interface StatedData extends StreamData {
-  readonly states: readonly RowState<StreamStateName>[];
+  readonly states: readonly RowState<RowStateName>[];
 }
 type StreamSession = Session<StreamInputs>;
 
@@ -98,7 +98,7 @@ function startStream({ folder, resumed }: OpenRun): StreamState {
 }
 
 /** Opens the states of a run, which continue from its checkpoint, or counters from the run to start from. */
-function openStates({ inputs, warn }: StreamSession, { resumed, log }: OpenRun): readonly RowState<StreamStateName>[] {
+function openStates({ inputs, warn }: StreamSession, { resumed, log }: OpenRun): readonly RowState<RowStateName>[] {
   const earlier = resumed === undefined ? inputs.start.counters?.() : undefined;
   const findStart =
     earlier &&
@@ -108,7 +108,7 @@ function openStates({ inputs, warn }: StreamSession, { resumed, log }: OpenRun):
       warn(notice);
       return state;
     });
-  return openStreamStates(inputs, (name) => ({
+  return followStates(inputs, (name) => ({
     tensors: resumed?.states[name],
     file: resumed && join(resumed.checkpoint, FILES[name]),
     findStart,

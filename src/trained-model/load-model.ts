@@ -1,3 +1,4 @@
+import type { RowStateName } from '../data/states/row-states.js';
 import {
   rowsOfColumns,
   rowsOfObjects,
@@ -27,7 +28,7 @@ import type { TableFormat } from '../tables/row-formats.js';
 import { idsOfTable } from '../tables/table-fields.js';
 import { Explainer, type Explanation } from './explainer.js';
 import { listCountedInputs, listReadCounters, listRequired } from './counted-inputs.js';
-import { loadStates, noCounters, type StateName } from './load-states.js';
+import { loadStates, noCounters } from './load-states.js';
 import { CandidateRanker, type RankedOutput } from './rank-rows.js';
 import { openHistories, type Histories } from './read-histories.js';
 import { compileTrained, readTrainedModel, resolveOutputs, type TrainedModel } from './trained-model.js';
@@ -154,7 +155,7 @@ export interface GivenModel extends Omit<Model, 'predict' | 'predictColumns' | '
    */
   switchTo(next: OtherWeights, moved: MovedRows, tokens: ReadonlyMap<string, TokenTable>): void;
   /** Finds what rows lack of each state that another object has, in the order in which it is to be added. */
-  findLacking(given: GivenRows): ReadonlyMap<StateName, LackingRows>;
+  findLacking(given: GivenRows): ReadonlyMap<RowStateName, LackingRows>;
   /**
    * Predicts rows that have all counters, and the events of another thread.
    * @param onCounts called once, when all rows are encoded
@@ -314,9 +315,9 @@ class CompiledModel implements GivenModel {
     this.#step = next.program.step;
   }
 
-  findLacking(given: GivenRows): ReadonlyMap<StateName, LackingRows> {
+  findLacking(given: GivenRows): ReadonlyMap<RowStateName, LackingRows> {
     const { decimal } = this.#trained.experiment.data;
-    const lacking: readonly [StateName, LackingRows | undefined][] = [
+    const lacking: readonly [RowStateName, LackingRows | undefined][] = [
       ['counters', this.#plan && findUncounted(this.#plan, this.#counterNames, given, decimal)],
       ['histories', this.#histories.findUnlisted(given)],
     ];

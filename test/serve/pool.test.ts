@@ -15,7 +15,7 @@ vi.mock('../../src/runs/manifest.js', () => ({
   manifestDigest: () => Promise.resolve('0'),
   readSavedMs: () => Promise.resolve(0),
 }));
-vi.mock('../../src/trained-model/load-states.js', () => ({ loadStates: () => Promise.resolve({}), STATE_NAMES: [] }));
+vi.mock('../../src/trained-model/load-states.js', () => ({ loadStates: () => Promise.resolve({}) }));
 
 const FACTS: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', savedMs: 0, inputs: [], outputs: [], config: '' };
 const ANSWER: Answered = { status: 200, body: '{}', rows: 1 };
