@@ -40,10 +40,8 @@ export interface Encoder {
   readonly readsNumbers?: boolean;
   /** Columns of the model's input, if fitted on the training set. */
   readonly width?: number;
-  /** Replaces `encode` for vectors. */
+  /** Replaces `encode` and `rule` for vectors. */
   readonly vector?: VectorEncoder;
-  /** The rule of `vector`. */
-  readonly vectorRule?: VectorRule;
   /** Replaces the tokens, whose ids remain below `rows`; undefined for a vocabulary that does not change. */
   readonly switchTokens?: (tokens: TokenTable) => void;
   /** Summary of decisions on the training set; undefined if the config decides everything. */
@@ -55,11 +53,16 @@ type DirectCast =
   | Extract<Cast, { cell: 'id' | 'token' | 'text' }>
   | (Extract<Cast, { cell: 'number' }> & { readonly encode: (value: number) => number });
 
-/**
- * Writes the encoded elements of a value, `width` numbers, to `into` from `at`; no elements mean a missing value.
- * @throws InvalidValueError
- */
-type VectorEncoder = (values: ArrayLike<number>, into: Float32Array, at: number) => void;
+/** Encodes the elements of a value. */
+interface VectorEncoder {
+  /**
+   * Writes the encoded elements, `width` numbers, to `into` from `at`; no elements mean a missing value.
+   * @throws InvalidValueError
+   */
+  readonly encode: (values: ArrayLike<number>, into: Float32Array, at: number) => void;
+  /** The rule of `encode`. */
+  readonly rule: VectorRule;
+}
 
 /** Fits an encoder on the training set. */
 export interface Fit {

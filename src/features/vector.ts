@@ -192,7 +192,7 @@ function createEncoder(
   const scales = Array.from({ length }, (_, i) => buildScale(scaling, scalings?.[i]));
   const check = checker(missing, () => length);
   const isAsItIs = scaling === 'none';
-  const vector: NonNullable<Encoder['vector']> = (values, into, at) => {
+  const encode: NonNullable<Encoder['vector']>['encode'] = (values, into, at) => {
     check(values);
     const isEmpty = values.length === 0;
     for (let i = 0; i < length; i++) {
@@ -201,7 +201,7 @@ function createEncoder(
     }
     if (indicator === true) into[at + length] = Number(isEmpty);
   };
-  const vectorRule = {
+  const rule = {
     length,
     steps: mergeSteps(Array.from({ length }, (_, i) => scaleSteps(scaling, scalings?.[i]))),
     empty: isRefused(missing) ? ('refused' as const) : Array.from({ length }, (_, i) => scales[i]!(means?.[i] ?? 0)),
@@ -210,8 +210,7 @@ function createEncoder(
   return {
     rows: 0,
     width: length + Number(indicator === true),
-    vector,
-    vectorRule,
+    vector: { encode, rule },
     encode: noText,
     ...(given === undefined && { decision: `${length} numbers per row` }),
   };

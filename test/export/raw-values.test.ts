@@ -371,7 +371,10 @@ describe('raw values in ONNX', () => {
     const fit = field!.startFit();
     for (const row of rows) fit?.vector!.observe(row);
     const [ready] = encodedFields([field!], { f: fit?.finish() });
-    const { length } = ready!.vectorRule!;
+    const {
+      encode,
+      rule: { length },
+    } = ready!.vector!;
     const onnx = new OnnxGraph(['f', 'values']);
     onnx.output(rawValues(onnx, [ready!]).vectors('f', ready!.width), {
       name: 'values',
@@ -396,7 +399,7 @@ describe('raw values in ONNX', () => {
     ];
     const asked = [...rows, [7, 8, 9]];
     const expected = new Float32Array(asked.length * ready!.width);
-    for (const [r, row] of asked.entries()) ready!.vector!(row, expected, r * ready!.width);
+    for (const [r, row] of asked.entries()) encode(row, expected, r * ready!.width);
     const found = await run(asked.map((row) => (row.length === 0 ? Array<number>(length).fill(NaN) : row)));
     expect(found).toHaveLength(expected.length);
     for (const [i, value] of found.entries())

@@ -260,7 +260,7 @@ describe('every feature type', () => {
           try {
             if (field.kind !== 'vector') return encode(cell);
             const numbers = new Float32Array(width!);
-            vector!(field.split(cell), numbers, 0);
+            vector!.encode(field.split(cell), numbers, 0);
             return numbers;
           } catch (error) {
             return error instanceof BadValue ? error.message : error;

@@ -40,7 +40,7 @@ function fitted(
   ) as [ReturnType<typeof encodedFields>[number]];
   const encode = (cell: string): number[] => {
     const into = new Float32Array(width + 1);
-    vector!(field.split(cell), into, 1);
+    vector!.encode(field.split(cell), into, 1);
     return [...into.subarray(1)];
   };
   return { field, encode, width };

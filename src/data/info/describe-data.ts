@@ -170,7 +170,7 @@ function warnOneClass(splits: readonly SplitDescription[], format: EncodedFormat
 }
 
 function describeField(field: EncodedField, counts: CountsBySplit, format: EncodedFormat): FieldDescription {
-  const { name, kind, columns, computed, vectorRule } = field;
+  const { name, kind, columns, computed, vector } = field;
   const blanks =
     columns.length > 1 || computed !== undefined
       ? {}
@@ -180,9 +180,7 @@ function describeField(field: EncodedField, counts: CountsBySplit, format: Encod
     drift,
     auc = {},
     ...others
-  } = vectorRule !== undefined
-    ? describeVectors(name, vectorRule.length, counts)
-    : describeValues(field, counts, format);
+  } = vector !== undefined ? describeVectors(name, vector.rule.length, counts) : describeValues(field, counts, format);
   return { name, kind, ...others, blanks, unknown, drift, auc };
 }
 

@@ -86,7 +86,7 @@ export class SplitCounts {
     this.#tallies = new FieldTallies(format);
     this.numbers = new Map(fields.filter(holdsNumbers).map(({ name }) => [name, new DistinctNumbers()]));
     this.vectors = new Map(
-      fields.flatMap(({ name, vectorRule: rule }) => (rule ? [[name, new VectorTally(rule.length)] as const] : [])),
+      fields.flatMap(({ name, vector }) => (vector ? [[name, new VectorTally(vector.rule.length)] as const] : [])),
     );
     this.lengths = new LengthCounts(fields);
     this.tasks = new Map(spec.tasks.map((task) => [task.name, { task, rows: 0, sum: 0 }]));

@@ -56,8 +56,8 @@ export function rawValues(
     ids: emitField,
     numbers: (name) => onnx.node('Cast', [emitField(name)], { to: ELEMENT_TYPES.float }),
     vectors(name) {
-      const { columns, vectorRule } = byName.get(name)!;
-      return emitVectors(onnx, name, columns[0]!, vectorRule!);
+      const { columns, vector } = byName.get(name)!;
+      return emitVectors(onnx, name, columns[0]!, vector!.rule);
     },
     bag(name) {
       const field = byName.get(name)!;

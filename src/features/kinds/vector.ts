@@ -17,23 +17,25 @@ export const vector: Kind<'vector'> = {
   inputSource: () => ({ kind: 'vector' }),
 
   reader: (field) => (rows, block) => {
+    const { encode } = field.vector!;
     const { width, data } = columnOf(block, field.name, 'f32');
-    eachVector(rows, field, (values, row) => field.vector!(values, data, (block.rows + row) * width));
+    eachVector(rows, field, (values, row) => encode(values, data, (block.rows + row) * width));
   },
 
-  fitter(field, { vector: fit }) {
+  fitter(field, { vector }) {
+    const fit = vector!;
     const values: Float32Array[] = [];
     return {
       check: (rows) =>
         eachVector(rows, field, (found, row) => {
-          fit!.check(found);
+          fit.check(found);
           values[row] = Float32Array.from(found);
         }),
       checkTogether(rows) {
-        rows.eachKept(field.columns, (row) => fit!.checkLength(values[row]!));
+        rows.eachKept(field.columns, (row) => fit.checkLength(values[row]!));
       },
       observe(rows) {
-        for (let row = 0; row < rows.count; row++) if (rows.isKept(row)) fit!.observe(values[row]!);
+        for (let row = 0; row < rows.count; row++) if (rows.isKept(row)) fit.observe(values[row]!);
       },
     };
   },
