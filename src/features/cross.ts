@@ -101,7 +101,7 @@ const AMBIGUOUS = new BadValue('values without the control character U+001F, whi
  * Adapts an encoding to several columns; a missing value makes the combination out of vocabulary, and it is not fitted.
  */
 function combineColumns(
-  { startFit, encoder, grow, growth, capacity }: Omit<Encoding, 'encodedAs' | 'meaning'>,
+  { startFit, encoder, grow, growth }: Omit<Encoding, 'encodedAs' | 'meaning'>,
   count: number,
 ): Omit<Encoding, 'encodedAs' | 'meaning'> {
   const isWhole = (text: string): boolean => {
@@ -112,7 +112,6 @@ function combineColumns(
   return {
     ...(grow !== undefined && { grow }),
     growth,
-    capacity,
     startFit: () => {
       const fit = startFit();
       return (

@@ -44,9 +44,9 @@ export function createFields(
   const byName = new Map(fields.map((field) => [field.name, field]));
   const owned = fields.map((field) => {
     const owner = findOwner(field, byName);
-    const { encodedAs, meaning, startFit, encoder, grow, growth, capacity } = owner;
+    const { encodedAs, meaning, startFit, encoder, grow, growth } = owner;
     const width = field.isLikeOwner === true ? owner.width : field.width;
-    const shared = { owner: owner.name, width, encodedAs, meaning, startFit, encoder, grow, growth, capacity };
+    const shared = { owner: owner.name, width, encodedAs, meaning, startFit, encoder, grow, growth };
     const own = { ...field, ...shared, ...(tables && { tables }) };
     return withCells(own, joinCells(cells, field.cells ?? {}));
   });

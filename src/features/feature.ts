@@ -120,20 +120,26 @@ export interface Encoding {
    * @throws ZodError if `fitted` is not a result of this field's fit
    */
   readonly encoder: (fitted: unknown, numbers?: TokenNumbering) => Encoder;
-  /**
-   * Starts or resumes the growth of the vocabulary on a stream; undefined if it stays as it was fitted.
-   * @param seed of random decisions
-   * @throws UserError (config) if what was fitted exceeds its capacity
-   */
-  readonly growth?: ((fitted: unknown, seed: number) => GrowingVocabulary) | undefined;
-  /** Maximum number of tokens of a vocabulary that grows. */
-  readonly capacity?: number | undefined;
+  /** Growth of the vocabulary on a stream; undefined if it stays as it was fitted. */
+  readonly growth?: Growth | undefined;
   /**
    * Merges a new fit into a previous one, whose ids stay the same; new ids are appended. Undefined if it cannot grow,
    * such as a scale.
    * @param drops whether to release the ids that the new fit alone would not assign, so that new strings may reuse them
    */
   readonly grow?: ((before: unknown, now: unknown, drops: boolean) => Grown) | undefined;
+}
+
+/** Growth of a vocabulary on a stream. */
+interface Growth {
+  /** Maximum number of tokens. */
+  readonly capacity: number;
+  /**
+   * Starts or resumes it.
+   * @param seed of random decisions
+   * @throws UserError (config) if what was fitted exceeds the capacity
+   */
+  readonly start: (fitted: unknown, seed: number) => GrowingVocabulary;
 }
 
 /** Result of merging two fits. */

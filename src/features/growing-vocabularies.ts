@@ -89,7 +89,7 @@ export class GrowingVocabularies {
       owners.map(({ name, growth }) => [
         name,
         {
-          vocabulary: growth!(fitted[name], streamKey(seed, 'admit', name)),
+          vocabulary: growth!.start(fitted[name], streamKey(seed, 'admit', name)),
           numbers: new TokenNumbers(),
           fields: fields.filter((field) => field.owner === name && hasTable(field)).map(tokenField),
         },

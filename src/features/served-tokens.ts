@@ -29,7 +29,7 @@ export function serveTokens(
   const tokens = new Map<string, TokenTable>();
   const served = Object.entries(fitted).map(([name, value]): [string, unknown] => {
     const grown = parseGrowth(value);
-    const capacity = fields.find((field) => field.name === name)?.capacity;
+    const capacity = fields.find((field) => field.name === name)?.growth?.capacity;
     if (grown === undefined || capacity === undefined) return [name, value];
     const { bytes, offsets } = grown.vocabulary;
     const table = createTokenTable(grown.vocabulary, capacity);

@@ -1,7 +1,7 @@
 import { allocateShared } from '../core/shared-memory.js';
 import type { HostTensor } from '../core/tensor.js';
 import { hasGrowth, serveTokens, withoutGrowth } from '../features/served-tokens.js';
-import type { TokenTable } from '../features/vocabulary/token-table.js';
+import { tokenCapacity, type TokenTable } from '../features/vocabulary/token-table.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
 import { countRowWords, type TableFormat } from '../tables/row-formats.js';
 import { idsOfTable } from '../tables/table-fields.js';
@@ -36,10 +36,10 @@ export async function reserveRows(
     const { fitted, tokens } = serveTokens(format.fields, stored.fitted);
     const weights = new Map(stored.program.weights);
     for (const table of layout.tables) {
-      const capacity = format.fields.find(({ name }) => name === idsOfTable(table))?.capacity;
+      const own = tokens.get(idsOfTable(table));
+      if (own === undefined) continue;
       const name = tableTensor(table.name);
-      if (!tokens.has(idsOfTable(table))) continue;
-      weights.set(name, enlarge(weights.get(name)!, capacity! + 1, stored.tableFormat));
+      weights.set(name, enlarge(weights.get(name)!, tokenCapacity(own) + 1, stored.tableFormat));
     }
     return { stored: { ...stored, fitted, program: { ...stored.program, weights } }, tokens };
   } catch (error) {

@@ -86,7 +86,6 @@ export const tokens = defineEncoding({
     },
 
     growth: growthOf(spec, field),
-    capacity: spec.capacity,
 
     grow(before, now, drops) {
       const [was, is] = [fromFitted(before), fromFitted(now)];
@@ -141,24 +140,26 @@ function servedEncoder({ first, table: tokens }: ServedTokens): Encoder {
   };
 }
 
-/** Returns a function that starts the growth from what was fitted; undefined without a capacity. */
+/** Returns the growth of a vocabulary; undefined without a capacity. */
 function growthOf(spec: GrowthSpec, field: string): Encoding['growth'] {
   const options = resolveGrowth(spec);
   if (options === undefined) return undefined;
-  return (fitted, seed) => {
+  const { capacity } = options;
+  const start: NonNullable<Encoding['growth']>['start'] = (fitted, seed) => {
     const stored = parseGrowth(fitted);
     const { vocabulary, rare } = fromFitted(fitted);
     const numTokens = vocabulary.offsets.length - 1;
-    if (numTokens > options.capacity)
+    if (numTokens > capacity)
       throw userError('config', {
         key: `field '${field}'`,
-        message: `has ${numTokens} tokens already, but a capacity of ${options.capacity}`,
+        message: `has ${numTokens} tokens already, but a capacity of ${capacity}`,
         fix: `set capacity to at least ${numTokens}`,
       });
     return stored === undefined
       ? startGrowth(options, { vocabulary, rare }, seed)
       : restoreGrowth(options, stored, seed);
   };
+  return { capacity, start };
 }
 
 /** Parses what was fitted; old versions have no rare strings, and neither has a vocabulary that grew on a stream. */
