@@ -63,6 +63,6 @@ export const categorical = defineFieldGroup({
 /** Returns a field that reads a text of a side table in place of a column. Its table may be the table of a column. */
 function lookedUp(field: Field, value: string): Field {
   const { compute, ...rest } = compileTextLookup(value);
-  const computed = { ...rest, meaning: value, compute: computeOnce(compute), output: 0 };
+  const computed = { ...rest, meaning: value, compute: computeOnce(compute) };
   return { ...field, columns: sourceColumns(computed), computed };
 }

@@ -6,6 +6,7 @@ import { isEntry } from './field-group.js';
 import { featureTypes, type FeatureSpec } from './feature-types.js';
 import { takesLists } from './kinds/kinds.js';
 import { splitLogged } from './logged-items.js';
+import { itemOutputs } from './sequence-items.js';
 
 /** A field with its position in the config. */
 interface Placed {
@@ -71,7 +72,7 @@ export function* checkLogs(
       const { columns = [], last } = computed?.itemLists ?? {};
       const found = columns.map(({ name }) => splitLogged(name, Object.keys(logs))?.[0]);
       const log = found.find((name) => name !== undefined);
-      const { output = 0, listIndex = 0 } = computed ?? {};
+      const { output, listIndex = 0 } = computed ?? {};
       const own = columns[listIndex];
       if (log === undefined || own === undefined) continue;
       const path = ['features', group];
@@ -87,7 +88,7 @@ export function* checkLogs(
           path: [...at, 'pooling'],
           message: 'does not apply to an event log, whose items have one value; remove it',
         };
-      if (output > 0) continue;
+      if (output !== itemOutputs.values(columns[0]!.name)) continue;
       if (order.by !== undefined || order.newest !== 'last')
         yield {
           path: [...path, 'order'],

@@ -2,11 +2,11 @@ import { ChunkRows, type Chunk } from '../chunks/chunk.js';
 import type { Column, Lists } from '../chunks/column.js';
 import { textReader } from '../chunks/encode-texts.js';
 import { createCleaner, type CellOptions } from './cells.js';
-import type { Computed, ComputedOutputs, ComputedValues, Field } from './feature.js';
+import type { Computed, ComputedOutputs, Field, NamedValues } from './feature.js';
 import type { LookupTables } from './lookups.js';
 
 /** Computes all outputs for the rows of a chunk. Rows with invalid values of the sources are refused. */
-export type Compute = (rows: ChunkRows, cells: CellOptions, tables: LookupTables) => readonly ComputedValues[];
+export type Compute = (rows: ChunkRows, cells: CellOptions, tables: LookupTables) => NamedValues;
 
 /** Returns a function that computes the outputs of a chunk once. */
 export function computeOnce(compute: Compute): Computed['compute'] {
@@ -59,7 +59,7 @@ export function readableField<Of extends Field>(
   const prepare = (rows: ChunkRows): void => {
     const { outputs, problems } = compute(rows.chunk, cells, tables);
     for (const [row, problem] of problems) rows.refuse(row, problem.columns, problem.error);
-    const values = outputs[output]!;
+    const values = outputs.get(output)!;
     rows.addComputed(name, values instanceof Float64Array ? numberColumn(values) : values, shown);
   };
   return { field: { ...field, columns: [name] }, prepare };

@@ -30,7 +30,7 @@ export const expression = defineColumnGroup(
     build({ name, expression }: NamedExpression, options: ExpressionOptions) {
       const form = { ...options.separators, format: options.format };
       const { compute, ...rest } = compileExpression(expression, form);
-      const computed = { ...rest, meaning: expression, compute: computeOnce(compute), output: 0 };
+      const computed = { ...rest, meaning: expression, compute: computeOnce(compute) };
       return computedFields(encodedNumber(options.encoding, name), computed);
     },
   },

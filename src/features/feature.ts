@@ -165,9 +165,12 @@ export type Source = { readonly name: string } & (
 /** Values of the rows of a chunk: numbers, of which NaN is a missing value, or a column of texts or lists. */
 export type ComputedValues = Float64Array | Column;
 
+/** Values of the outputs of a computation by their names. */
+export type NamedValues = ReadonlyMap<string, ComputedValues>;
+
 /** Values of all outputs of a computation, and the rows whose sources are invalid. */
 export interface ComputedOutputs {
-  readonly outputs: readonly ComputedValues[];
+  readonly outputs: NamedValues;
   readonly problems: readonly (readonly [row: number, problem: RowProblem])[];
 }
 
@@ -188,8 +191,8 @@ export interface Computed {
   readonly listIndex?: number;
   /** Computes all outputs of a chunk, once for all fields that share this function. */
   readonly compute: (chunk: Chunk, cells: CellOptions, tables: LookupTables) => ComputedOutputs;
-  /** Index of the output. */
-  readonly output: number;
+  /** Name of the output. */
+  readonly output: string;
 }
 
 /** Columns of lists that are aligned item by item, and the maximum number of the newest items to read. */
@@ -275,15 +278,6 @@ export interface SequencePart {
   readonly nested?: NestedItems | undefined;
   /** Field whose items' numbers of values this field has, if it has any. */
   readonly countsOf?: string | undefined;
-  /** Outputs of its computation that describe the items to people. */
-  readonly written: {
-    /** Index of its selected items as the data has them: times in place of ages. */
-    readonly items: number;
-    /** Index of the number of items of each row before the selection. */
-    readonly count: number;
-    /** Index of the number of items of each row that may be read, before `keep` limits them. */
-    readonly eligible: number;
-  };
   /** Whether it is the ages of the items, which encoders read as such. */
   readonly areAges?: true;
 }

@@ -1,5 +1,6 @@
 import type { Field } from './feature.js';
 import { numberField } from './numeric.js';
+import { itemOutputs } from './sequence-items.js';
 
 /**
  * Returns the name of the field with the number of items of a sequence that may be read: those before the time of the
@@ -21,7 +22,7 @@ export function itemCountFields(fields: readonly Field[]): readonly Field[] {
       kind: 'number',
       columns,
       ...(cells !== undefined && { cells }),
-      computed: { ...computed, output: sequence.written.eligible },
+      computed: { ...computed, output: itemOutputs.eligible },
     });
   }
   return [...found.values()];

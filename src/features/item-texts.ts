@@ -2,6 +2,7 @@ import { column, type Batch } from '../core/batch.js';
 import { areUnixSeconds } from './event-log.js';
 import { CELL_SEPARATOR, type EncodedField } from './feature.js';
 import { listColumns } from './kinds/kinds.js';
+import { itemOutputs } from './sequence-items.js';
 
 /** The items of a sequence in a row, as its data has them. */
 export interface WrittenSequence {
@@ -95,16 +96,17 @@ export class ItemTexts {
     const target = fields.find((each) => each.name === sequence.target && listColumns(each).length === 0);
     const { itemsOf, ...whole } = computed;
     const { itemLists, listIndex = 0 } = computed;
+    const name = itemLists?.columns[listIndex]?.name ?? itemsOf!;
     return [
       {
         sequence: sequence.name,
-        name: itemLists?.columns[listIndex]?.name ?? itemsOf!,
+        name,
         isWeighted: sequence.isWeighted,
         areSeconds: field.logged?.isAge === true && areUnixSeconds(field.logged.log.times),
         items: {
           ...this.#encodeTexts(field, 'items'),
           // An event log has the items themselves.
-          computed: { ...computed, output: field.logged === undefined ? sequence.written.items : listIndex },
+          computed: field.logged === undefined ? { ...computed, output: itemOutputs.written(name) } : computed,
           kind: 'item',
           // The text of an item that is a list has all of its values.
           sequence: { ...sequence, nested: undefined },
@@ -114,7 +116,7 @@ export class ItemTexts {
             ? {
                 // One number per row, not a list of the sequence.
                 ...this.#encodeTexts({ ...plain, kind: 'number' }, 'count'),
-                computed: { ...whole, output: sequence.written.count },
+                computed: { ...whole, output: itemOutputs.count },
                 kind: 'number',
                 encode: Number,
               }

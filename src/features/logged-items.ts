@@ -3,6 +3,7 @@ import { computeOnce, listColumn, type Compute } from './computed.js';
 import type { EventLog, EventLogs, LogColumn } from './event-log.js';
 import type { Computed, Field, ItemLists } from './feature.js';
 import { gatherAges, gatherLists } from './gather-items.js';
+import { itemOutputs } from './sequence-items.js';
 import { eventColumn, eventFinder, newestEvents } from './row-events.js';
 
 /** Splits the name of a column into the declared event log that has it, and its name in the log. */
@@ -39,15 +40,15 @@ export function loggedFields(fields: readonly Field[], logs: EventLogs, cells: C
     const listed = lists.columns.map((each) => logColumn(each, name, field.cells));
     const compute = computes.get(lists) ?? computeOnce(selectEvents(log, lists, listed, cells));
     computes.set(lists, compute);
-    const output = computed.listIndex!;
-    const isAge = lists.columns[output]!.until !== undefined;
+    const index = computed.listIndex!;
+    const isAge = lists.columns[index]!.until !== undefined;
     const columns = [log.key, log.until];
     const sources = columns.map((each) => ({ name: each, holds: 'text' }) as const);
     return {
       ...field,
       columns,
-      computed: { ...computed, sources, compute, output, itemsOf: log.until },
-      logged: { name, log, column: listed[output]!, isAge, last: lists.last },
+      computed: { ...computed, sources, compute, itemsOf: log.until },
+      logged: { name, log, column: listed[index]!, isAge, last: lists.last },
     };
   });
 }
@@ -64,12 +65,15 @@ function selectEvents(log: EventLog, lists: ItemLists, listed: readonly LogColum
   return (rows) => {
     const found = find(rows);
     const picked = newestEvents(log, found, rows.count, lists.last!);
-    return values.map((items, i) =>
-      listColumn(
-        lists.columns[i]!.until === undefined
-          ? gatherLists({ offsets: picked.offsets, items }, picked)
-          : gatherAges({ items: items.numbers!.values as Float64Array, rows: found.times }, picked),
-      ),
+    return new Map(
+      lists.columns.map(({ name, until }, i) => {
+        const items = values[i]!;
+        const read =
+          until === undefined
+            ? gatherLists({ offsets: picked.offsets, items }, picked)
+            : gatherAges({ items: items.numbers!.values as Float64Array, rows: found.times }, picked);
+        return [itemOutputs.values(name), listColumn(read)];
+      }),
     );
   };
 }

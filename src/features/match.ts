@@ -70,7 +70,7 @@ export const match = defineColumnGroup(
       const form = { ...separators, format };
       const negative = outputs.includes('share') ? 'refused' : 'taken';
       const compute = computeOnce(compareColumns({ candidate, history }, outputs, { form, negative, newest }));
-      return outputs.flatMap((output, index) =>
+      return outputs.flatMap((output) =>
         computedFields(encodedNumber(encoding, `${candidate}_in_${history}_${output}`), {
           sources: [
             { name: candidate, holds: 'text' },
@@ -79,7 +79,7 @@ export const match = defineColumnGroup(
           meaning: `the ${output} of ${candidate} in ${history}, newest ${newest}`,
           rule: { kind: 'occurrences', candidate, history, form, negative, newest, output },
           compute,
-          output: index,
+          output,
         }),
       );
     },
@@ -106,10 +106,10 @@ function compareColumns(
     const values = readTexts(rows, candidate, cells);
     const lists = listReading(history, form, cells).read(rows);
     const textOf = itemTexts(lists.items, knownTexts);
-    const columns = outputs.map(() => new Float64Array(rows.count));
+    const columns = new Map(outputs.map((output) => [output, new Float64Array(rows.count)]));
     rows.eachKept([history], (row) => {
       const found = findMatches(lists, row, values[row]!, { textOf, negative, newest });
-      for (const [o, output] of outputs.entries()) columns[o]![row] = OUTPUTS[output](found);
+      for (const [output, numbers] of columns) numbers[row] = OUTPUTS[output](found);
     });
     return columns;
   };

@@ -19,19 +19,19 @@ export function readValues(
   items: Lists,
   form: ListForm,
   cells: CellOptions,
-): readonly [counts: Lists, values: Lists] {
+): { readonly lengths: Lists; readonly values: Lists } {
   const inner = itemRows(items, rows.count);
-  const { offsets, items: values, weights } = listReading(ITEM, form, cells).read(inner);
+  const { offsets, items: all, weights } = listReading(ITEM, form, cells).read(inner);
   if (weights !== undefined)
     for (let item = 0; item < inner.count; item++)
       for (let i = offsets[item]!; i < offsets[item + 1]!; i++)
         if (weights[i] !== 1) inner.refuse(item, [ITEM], NO_WEIGHTS);
   refuseItems(rows, name, items, inner);
-  const counts = Float64Array.from({ length: inner.count }, (_, item) => offsets[item + 1]! - offsets[item]!);
-  return [
-    { offsets: items.offsets, items: numberColumn(counts) },
-    { offsets: items.offsets.map((item) => offsets[item]!), items: values },
-  ];
+  const lengths = Float64Array.from({ length: inner.count }, (_, item) => offsets[item + 1]! - offsets[item]!);
+  return {
+    lengths: { offsets: items.offsets, items: numberColumn(lengths) },
+    values: { offsets: items.offsets.map((item) => offsets[item]!), items: all },
+  };
 }
 
 /** Refuses rows with an invalid item. */

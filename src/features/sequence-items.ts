@@ -2,7 +2,7 @@ import type { ChunkRows } from '../chunks/chunk.js';
 import type { Column, Lists } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
 import { lazyNumbers, listColumn, readTexts, type Compute } from './computed.js';
-import { BadValue, type ListForm } from './feature.js';
+import { BadValue, type ComputedValues, type ListForm } from './feature.js';
 import { gatherAges, gatherLists } from './gather-items.js';
 import { listReading, NO_ID, weightProblem } from './kinds/bag.js';
 import { itemReader, itemRows } from './kinds/one-value.js';
@@ -21,6 +21,20 @@ export interface ItemColumn {
   readonly until: string | undefined;
 }
 
+/** Names of the outputs of a sequence: of a column, or of all of them. */
+export const itemOutputs = {
+  /** Selected items: ids, numbers or ages, and for items that are lists, the values of all items of each row. */
+  values: (column: string): string => `values of ${column}`,
+  /** Number of values of each item that is a list. */
+  lengths: (column: string): string => `lengths of ${column}`,
+  /** Selected items as the data has them: times in place of ages. */
+  written: (column: string): string => `${column} as written`,
+  /** Number of items of each row before the selection. */
+  count: 'count',
+  /** Number of items of each row that may be read, before `keep` limits them. */
+  eligible: 'eligible',
+} as const;
+
 /** A column with its readers, which remember the times of dictionaries. */
 interface ItemReader extends ItemColumn {
   readonly readTimes: ReadMoments;
@@ -32,9 +46,7 @@ interface ItemReader extends ItemColumn {
  * Returns the computation of the items of aligned columns: the newest or heaviest ones, newest last; with a candidate,
  * the newest of those that equal it (hard search: Pi et al. 2020, https://arxiv.org/abs/2006.05639). Times of items
  * become ages: the difference to the time of the row. Rows whose lists have different lengths are refused.
- * @returns the items by column, with the number of values before the values of items that are lists; then the same
- * items as the columns have them; then the number of all items of each row, and of those that may be read before
- * `keep` limits them
+ * @returns the values by the names of `itemOutputs`
  */
 export function selectItems(columns: readonly ItemColumn[], selection: ItemSelection): Compute {
   const readers = columns.map(createReader);
@@ -50,21 +62,23 @@ export function selectItems(columns: readonly ItemColumn[], selection: ItemSelec
     const lists = selection.isWeighted ? whole : whole.map((own): Lists => ({ ...own, weights: undefined }));
     const clock = readClock(rows, cells, readers, lists, selection);
     const picked = pickItems(rows, lists[0]!, selection, clock, findMatcher(rows, readers, lists, selection, cells));
-    const written = lists.map((own) => lazyLists(() => gatherLists(own, picked)));
-    const values = written.flatMap((own, c): Column | Column[] => {
-      const [times, { name, nested }] = [clock.untils[c], readers[c]!];
-      if (times !== undefined) return listColumn(gatherAges(times, picked));
-      if (nested === undefined) return own;
-      return readValues(rows, name, gatherLists(lists[c]!, picked), nested, cells).map(listColumn);
-    });
+    const outputs = new Map<string, ComputedValues>();
+    for (const [c, { name, nested }] of readers.entries()) {
+      const times = clock.untils[c];
+      const written = lazyLists(() => gatherLists(lists[c]!, picked));
+      outputs.set(itemOutputs.written(name), written);
+      if (times !== undefined) outputs.set(itemOutputs.values(name), listColumn(gatherAges(times, picked)));
+      else if (nested === undefined) outputs.set(itemOutputs.values(name), written);
+      else {
+        const { lengths, values } = readValues(rows, name, gatherLists(lists[c]!, picked), nested, cells);
+        outputs.set(itemOutputs.lengths(name), listColumn(lengths)).set(itemOutputs.values(name), listColumn(values));
+      }
+    }
     const { eligible } = picked;
     const counts = lazyNumbers(() => countItems(lists[0]!, rows.count));
-    return [
-      ...values,
-      ...written,
-      counts,
-      eligible === undefined ? counts : lazyNumbers(() => Float64Array.from(eligible)),
-    ];
+    outputs.set(itemOutputs.count, counts);
+    const readable = eligible === undefined ? counts : lazyNumbers(() => Float64Array.from(eligible));
+    return outputs.set(itemOutputs.eligible, readable);
   };
 }
 

@@ -12,7 +12,7 @@ import { listFieldKeys } from './encodings/encodings.js';
 import type { Field, SequencePart, Source } from './feature.js';
 import { logBuckets } from './log-buckets.js';
 import { numberField } from './numeric.js';
-import { selectItems, type ItemColumn } from './sequence-items.js';
+import { itemOutputs, selectItems, type ItemColumn } from './sequence-items.js';
 
 /** Separator of the values of an item, if the config sets none. */
 const VALUES_SEPARATOR = ';';
@@ -115,6 +115,9 @@ export const sequence: Component<'sequence', ReturnType<typeof options>, [], rea
     return fields;
   },
 };
+
+/** A field of items. */
+type ItemField = Extract<Field, { readonly sequence: SequencePart }>;
 
 /** Columns that are aligned. */
 interface AlignedColumns {
@@ -231,21 +234,15 @@ function sequenceFields({ group, name, entries, first }: AlignedColumns, options
   const read = [...new Set(sources.map((source) => source.name))];
   const rule = JSON.stringify({ order, keep, candidate });
   const selected = `items of ${entries.map((each) => each.name).join(', ')}, ${rule}`;
-  const numValues = entries.length + entries.filter(isNested).length;
-  const part = (each: Entry, i: number): SequencePart => ({
+  const part = (each: Entry): SequencePart => ({
     name,
     target: each.target,
     isMatched: each.name === keep.matching,
     maxItems: (keep.last ?? keep.heaviest)!,
     isWeighted: !aligned,
     encoders: listEncoders(options),
-    written: {
-      items: numValues + i,
-      count: numValues + entries.length,
-      eligible: numValues + entries.length + 1,
-    },
   });
-  const computed = (field: Field, i: number, output: number): Field => ({
+  const computed = (field: ItemField, i: number): Field => ({
     ...field,
     columns: [entries[i]!.name, ...read.filter((column) => column !== entries[i]!.name)],
     cells: joinCells(options, {}),
@@ -256,22 +253,21 @@ function sequenceFields({ group, name, entries, first }: AlignedColumns, options
       itemLists,
       listIndex: i,
       compute,
-      output,
+      output: (field.sequence.countsOf === undefined ? itemOutputs.values : itemOutputs.lengths)(entries[i]!.name),
     },
     entry: first + i,
   });
-  let output = 0;
   const fields = entries.flatMap((each, i) =>
-    itemFields(fieldName(group, each), each, part(each, i)).map((field) => computed(field, i, output++)),
+    itemFields(fieldName(group, each), each, part(each)).map((field) => computed(field, i)),
   );
   const aged = entries.findIndex((each) => each.as === 'age');
   if (aged < 0 || !listEncoders(options).some((spec) => encoders.partOf(spec).readsAges)) return fields;
-  const ages = ageField(fieldName(group, entries[aged]!), part(entries[aged]!, aged));
-  return [...fields, computed(ages, aged, fields.find(({ entry }) => entry === first + aged)!.computed!.output)];
+  const ages = ageField(fieldName(group, entries[aged]!), part(entries[aged]!));
+  return [...fields, computed(ages, aged)];
 }
 
 /** Builds a field of the ages of an entry, neither scaled nor embedded, without its computation. */
-function ageField(name: string, part: SequencePart): Field {
+function ageField(name: string, part: SequencePart): ItemField {
   return {
     ...numberField(`${name}.age`, { scaling: 'none' }),
     kind: 'itemNumber',
@@ -280,7 +276,7 @@ function ageField(name: string, part: SequencePart): Field {
 }
 
 /** Builds the fields of a column without their computation: one, or for items that are lists, their lengths first. */
-function itemFields(name: string, each: Entry, part: SequencePart): readonly Field[] {
+function itemFields(name: string, each: Entry, part: SequencePart): readonly ItemField[] {
   const { pooling } = each;
   if (pooling === undefined) return [itemField(name, each, part)];
   const counts = `${name}.counts`;
@@ -292,7 +288,7 @@ function itemFields(name: string, each: Entry, part: SequencePart): readonly Fie
 }
 
 /** Builds the field of the values of a column without its computation. */
-function itemField(name: string, each: Entry, part: SequencePart): Field {
+function itemField(name: string, each: Entry, part: SequencePart): ItemField {
   const { target, scaling, buckets } = each;
   const { width, encoding } = ownTable.parse({ width: each.width, encoding: each.encoding });
   if (buckets !== undefined)

@@ -22,7 +22,12 @@ export interface CompiledExpression {
   readonly lookups: readonly LookupColumn[];
   readonly rule: Formula;
   readonly compute: Compute;
+  /** Name of its output. */
+  readonly output: string;
 }
+
+/** Name of the output of an expression. */
+const VALUE = 'value';
 
 /** Values of a type that are read from a column. */
 interface Slot {
@@ -63,8 +68,9 @@ export function compileExpression(text: string, form: ListForm): CompiledExpress
         const number = rows.isKept(row) ? result(row) : NaN;
         numbers[row] = Number.isFinite(Math.fround(number)) ? number : NaN;
       }
-      return [numbers];
+      return new Map([[VALUE, numbers]]);
     },
+    output: VALUE,
   };
 }
 
@@ -90,8 +96,9 @@ export function compileTextLookup(text: string): CompiledExpression {
       lookUp ??= lookupReader(tableOf(lookup, tables), { column: lookup.column, isNumber: false });
       clean ??= cleanedValues(cells);
       const { indices, values } = lookUp(rows, lookup.keyOf);
-      return [textColumn(indices, clean(values))];
+      return new Map([[VALUE, textColumn(indices, clean(values))]]);
     },
+    output: VALUE,
   };
 }
 
