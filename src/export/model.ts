@@ -55,7 +55,7 @@ function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layo
       ...(wide !== undefined &&
         'table' in wide && { wide: { table: wide.table, offset: wide.offset, width: wide.width } }),
       ...(computed && { computed: computed.meaning }),
-      ...(computed?.itemLists && { lists: computed.itemLists.columns, selection: computed.itemLists.selection }),
+      ...(computed?.items && { lists: computed.items.lists.columns, selection: computed.items.lists.selection }),
       ...(rule && { rule: ruleInJson(rule) }),
       ...(encoded.kind === 'bag' && { form: encoded.form }),
     };

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { didYouMean, joined, quoted } from '../core/errors.js';
 import type { ValidationIssue } from '../core/component.js';
-import { hasTable, type Field } from './feature.js';
+import { hasTable, type Field, type ItemColumn } from './feature.js';
 import { isEntry } from './field-group.js';
 import { featureTypes, type FeatureSpec } from './feature-types.js';
 import { takesLists } from './kinds/kinds.js';
@@ -69,16 +69,16 @@ export function* checkLogs(
 ): Generator<ValidationIssue> {
   for (const [group, spec] of Object.entries(groups))
     for (const { computed, entry } of featureTypes.build(spec)) {
-      const { columns = [], last } = computed?.itemLists ?? {};
-      const found = columns.map(({ name }) => splitLogged(name, Object.keys(logs))?.[0]);
-      const log = found.find((name) => name !== undefined);
-      const { output, listIndex = 0 } = computed ?? {};
-      const own = columns[listIndex];
-      if (log === undefined || own === undefined) continue;
+      if (computed?.items === undefined) continue;
+      const { items, output } = computed;
+      const { column: own, lists } = items;
+      const logOf = ({ name }: ItemColumn): string | undefined => splitLogged(name, Object.keys(logs))?.[0];
+      const log = lists.columns.map(logOf).find((name) => name !== undefined);
+      if (log === undefined) continue;
       const path = ['features', group];
       const at = [...path, 'fields', entry!];
       const { order = {}, keep = {}, aligned } = spec as SequenceKeys;
-      if (found[listIndex] !== log)
+      if (logOf(own) !== log)
         yield { path: at, message: `is not in the event log '${log}', as other fields are; use one log per sequence` };
       const { until } = logs[log]!;
       if (own.until !== undefined && own.until !== until)
@@ -88,7 +88,7 @@ export function* checkLogs(
           path: [...at, 'pooling'],
           message: 'does not apply to an event log, whose items have one value; remove it',
         };
-      if (output !== itemOutputs.values(columns[0]!.name)) continue;
+      if (output !== itemOutputs.values(lists.columns[0]!.name)) continue;
       if (order.by !== undefined || order.newest !== 'last')
         yield {
           path: [...path, 'order'],
@@ -100,7 +100,7 @@ export function* checkLogs(
           message: 'does not apply to an event log, whose events are items; remove it',
         };
       const other = Object.keys(keep).find((key) => key !== 'last');
-      if (last === undefined || other !== undefined)
+      if (lists.last === undefined || other !== undefined)
         yield {
           path: [...path, 'keep', other ?? 'last'],
           message: 'does not apply to an event log; set keep: { last: … }',

@@ -180,31 +180,38 @@ export interface Computed {
   /** Description of the computation: fields with another one cannot reuse its weights. */
   readonly meaning: string;
   /** Column whose items its lists have, which problems of an item name; default: problems name all columns. */
-  readonly itemsOf?: string;
+  readonly itemsOf?: string | undefined;
   /** Columns of side tables that it reads. */
   readonly lookups?: readonly LookupColumn[];
-  /** Columns of lists whose newest items its outputs are, which an event log may have. */
-  readonly itemLists?: ItemLists;
+  /** Lists whose newest items its outputs are; undefined for other values. */
+  readonly items?: ItemsOfColumn;
   /** The computation as data; undefined if there is no implementation elsewhere. */
   readonly rule?: ComputedRule;
-  /** Index of its own column among these. */
-  readonly listIndex?: number;
   /** Computes all outputs of a chunk, once for all fields that share this function. */
   readonly compute: (chunk: Chunk, cells: CellOptions, tables: LookupTables) => ComputedOutputs;
   /** Name of the output. */
   readonly output: string;
 }
 
+/** A column of lists, which an event log may have. */
+export interface ItemColumn {
+  readonly name: string;
+  readonly form: ListForm;
+  /** Form of an item that is a list; undefined for items with one value. */
+  readonly nested: ListForm | undefined;
+  /** Column with the time of the row, for times of items; others: undefined. */
+  readonly until: string | undefined;
+}
+
+/** The items of a column, and the columns that it is aligned with. */
+export interface ItemsOfColumn {
+  readonly column: ItemColumn;
+  readonly lists: ItemLists;
+}
+
 /** Columns of lists that are aligned item by item, and the maximum number of the newest items to read. */
 export interface ItemLists {
-  readonly columns: readonly {
-    readonly name: string;
-    readonly form: ListForm;
-    /** Form of an item that is a list; undefined for items with one value. */
-    readonly nested: ListForm | undefined;
-    /** Column with the time of the row, for times of items. */
-    readonly until: string | undefined;
-  }[];
+  readonly columns: readonly ItemColumn[];
   readonly last: number | undefined;
   /** Which items are read, and in which order. */
   readonly selection: ItemSelection;

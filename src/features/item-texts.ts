@@ -88,15 +88,13 @@ export class ItemTexts {
   }
 
   #textFields(field: EncodedField, fields: readonly EncodedField[]): readonly TextFields[] {
-    if (!('sequence' in field) || field.computed === undefined) return [];
+    if (!('sequence' in field) || field.computed?.items === undefined) return [];
     const { sequence, ...plain } = field;
     const { computed } = field;
     // These have no column of their own.
     if (sequence.countsOf !== undefined || sequence.areAges === true) return [];
     const target = fields.find((each) => each.name === sequence.target && listColumns(each).length === 0);
-    const { itemsOf, ...whole } = computed;
-    const { itemLists, listIndex = 0 } = computed;
-    const name = itemLists?.columns[listIndex]?.name ?? itemsOf!;
+    const { name } = field.computed.items.column;
     return [
       {
         sequence: sequence.name,
@@ -116,7 +114,7 @@ export class ItemTexts {
             ? {
                 // One number per row, not a list of the sequence.
                 ...this.#encodeTexts({ ...plain, kind: 'number' }, 'count'),
-                computed: { ...whole, output: itemOutputs.count },
+                computed: { ...computed, itemsOf: undefined, output: itemOutputs.count },
                 kind: 'number',
                 encode: Number,
               }

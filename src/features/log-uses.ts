@@ -23,16 +23,16 @@ export interface LogUse {
 /** Lists the columns of event logs that fields read, once per field. */
 export function listLogUses(fields: readonly Field[], logs: readonly string[]): readonly LogUse[] {
   return fields.flatMap(({ computed, cells = {}, startFit, encoder }): readonly LogUse[] => {
-    const { itemLists, listIndex = 0 } = computed ?? {};
-    const list = itemLists?.columns[listIndex];
-    const [log] = splitLogged(list?.name ?? '', logs) ?? [];
-    if (list === undefined || log === undefined) return [];
+    if (computed?.items === undefined) return [];
+    const { column: list, lists } = computed.items;
+    const [log] = splitLogged(list.name, logs) ?? [];
+    if (log === undefined) return [];
     const column = logColumn(list, log, cells);
     const check = column.values === 'text' ? (startFit()?.check ?? encoder(undefined).encode) : () => undefined;
     const checkItem = (text: string): void => {
       if (text !== '') check(text);
     };
-    return [{ log, column, form: list.form, cells, last: itemLists?.last, check: checkItem }];
+    return [{ log, column, form: list.form, cells, last: lists.last, check: checkItem }];
   });
 }
 

@@ -1,7 +1,7 @@
 import type { CellOptions } from './cells.js';
 import { computeOnce, listColumn, type Compute } from './computed.js';
 import type { EventLog, EventLogs, LogColumn } from './event-log.js';
-import type { Computed, Field, ItemLists } from './feature.js';
+import type { Computed, Field, ItemColumn, ItemLists } from './feature.js';
 import { gatherAges, gatherLists } from './gather-items.js';
 import { itemOutputs } from './sequence-items.js';
 import { eventColumn, eventFinder, newestEvents } from './row-events.js';
@@ -16,11 +16,7 @@ export function splitLogged(name: string, logs: Iterable<string>): readonly [log
  * Returns a column of lists as an event log has it.
  * @param cells cleaning of the field
  */
-export function logColumn(
-  { name, form, until }: ItemLists['columns'][number],
-  log: string,
-  cells: CellOptions = {},
-): LogColumn {
+export function logColumn({ name, form, until }: ItemColumn, log: string, cells: CellOptions = {}): LogColumn {
   const values = until !== undefined ? 'time' : form.areNumbers === true ? 'number' : 'text';
   return { column: name.slice(log.length + 1), form: JSON.stringify([form.items, form.format, cells]), values };
 }
@@ -33,22 +29,22 @@ export function loggedFields(fields: readonly Field[], logs: EventLogs, cells: C
   const computes = new Map<ItemLists, Computed['compute']>();
   return fields.map((field): Field => {
     const { computed } = field;
-    const lists = computed?.itemLists;
-    const [name] = splitLogged(lists?.columns[0]?.name ?? '', logs.keys()) ?? [];
-    if (computed === undefined || lists?.last === undefined || name === undefined) return field;
+    if (computed?.items === undefined) return field;
+    const { column, lists } = computed.items;
+    const [name] = splitLogged(lists.columns[0]!.name, logs.keys()) ?? [];
+    if (lists.last === undefined || name === undefined) return field;
     const log = logs.get(name)!;
     const listed = lists.columns.map((each) => logColumn(each, name, field.cells));
     const compute = computes.get(lists) ?? computeOnce(selectEvents(log, lists, listed, cells));
     computes.set(lists, compute);
-    const index = computed.listIndex!;
-    const isAge = lists.columns[index]!.until !== undefined;
+    const isAge = column.until !== undefined;
     const columns = [log.key, log.until];
     const sources = columns.map((each) => ({ name: each, holds: 'text' }) as const);
     return {
       ...field,
       columns,
       computed: { ...computed, sources, compute, itemsOf: log.until },
-      logged: { name, log, column: listed[index]!, isAge, last: lists.last },
+      logged: { name, log, column: logColumn(column, name, field.cells), isAge, last: lists.last },
     };
   });
 }

@@ -2,7 +2,7 @@ import type { ChunkRows } from '../chunks/chunk.js';
 import type { Column, Lists } from '../chunks/column.js';
 import type { CellOptions } from './cells.js';
 import { lazyNumbers, listColumn, readTexts, type Compute } from './computed.js';
-import { BadValue, type ComputedValues, type ListForm } from './feature.js';
+import { BadValue, type ComputedValues, type ItemColumn } from './feature.js';
 import { gatherAges, gatherLists } from './gather-items.js';
 import { listReading, NO_ID, weightProblem } from './kinds/bag.js';
 import { itemReader, itemRows } from './kinds/one-value.js';
@@ -10,16 +10,6 @@ import { itemComparer } from './item-comparer.js';
 import { readValues, refuseItems } from './nested-items.js';
 import { itemMomentReader, momentReader, type ReadMoments } from './moment.js';
 import { pickItems, type Clock, type IsMatch, type ItemSelection } from './pick-items.js';
-
-/** A column of a sequence. */
-export interface ItemColumn {
-  readonly name: string;
-  readonly form: ListForm;
-  /** Form of an item that is a list; undefined for items with one value. */
-  readonly nested: ListForm | undefined;
-  /** Column with the time of the row, for times of items; others: undefined. */
-  readonly until: string | undefined;
-}
 
 /** Names of the outputs of a sequence: of a column, or of all of them. */
 export const itemOutputs = {

@@ -9,10 +9,10 @@ import { cellShape, joinCells } from './cells.js';
 import { computeOnce } from './computed.js';
 import { embeddedField, embeddedOptions } from './embedded.js';
 import { listFieldKeys } from './encodings/encodings.js';
-import type { Field, SequencePart, Source } from './feature.js';
+import type { Field, ItemColumn, SequencePart, Source } from './feature.js';
 import { logBuckets } from './log-buckets.js';
 import { numberField } from './numeric.js';
-import { itemOutputs, selectItems, type ItemColumn } from './sequence-items.js';
+import { itemOutputs, selectItems } from './sequence-items.js';
 
 /** Separator of the values of an item, if the config sets none. */
 const VALUES_SEPARATOR = ';';
@@ -224,7 +224,7 @@ function sequenceFields({ group, name, entries, first }: AlignedColumns, options
   // The column of a target that is matched has its name.
   const candidate = entries.find((each) => each.name === keep.matching)?.target;
   const selection = { order, keep, candidate, isWeighted: !aligned };
-  const itemLists = { columns, last: keep.last, selection };
+  const lists = { columns, last: keep.last, selection };
   const compute = computeOnce(selectItems(columns, selection));
   const ofRow = [...entries.map(({ until }) => until), candidate].filter((each) => each !== undefined);
   const sources: readonly Source[] = [
@@ -250,8 +250,7 @@ function sequenceFields({ group, name, entries, first }: AlignedColumns, options
       sources,
       meaning: `${entries[i]!.name} of ${selected}`,
       itemsOf: entries[i]!.name,
-      itemLists,
-      listIndex: i,
+      items: { column: columns[i]!, lists },
       compute,
       output: (field.sequence.countsOf === undefined ? itemOutputs.values : itemOutputs.lengths)(entries[i]!.name),
     },

@@ -56,13 +56,13 @@ export function planLog(name: string, fields: readonly Field[]): ReadLog {
   const columns = new Map<string, LogColumn>();
   let last = 0;
   for (const { computed, cells } of fields) {
-    const { itemLists, listIndex } = computed ?? {};
-    const list = itemLists?.columns[listIndex!];
-    if (list === undefined || splitLogged(list.name, [name]) === undefined) continue;
-    last = Math.max(last, itemLists!.last!);
-    const own = logColumn(list, name, cells);
+    if (computed?.items === undefined) continue;
+    const { column, lists } = computed.items;
+    if (splitLogged(column.name, [name]) === undefined) continue;
+    last = Math.max(last, lists.last!);
+    const own = logColumn(column, name, cells);
     // Fields that read numbers read them from texts, too.
-    if (!columns.has(list.name) || own.values === 'text') columns.set(list.name, own);
+    if (!columns.has(column.name) || own.values === 'text') columns.set(column.name, own);
   }
   return { columns, last };
 }
