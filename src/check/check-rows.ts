@@ -1,8 +1,7 @@
-import { column, numberColumn, type Batch } from '../core/batch.js';
+import { HeldLabels } from '../data/batches/held-labels.js';
 import { labelFacts } from '../data/batches/label-facts.js';
 import { skipBadRows } from '../data/rows/rejects.js';
 import type { EncodedBatch } from '../data/rows/row-collector.js';
-import { labelStorage } from '../data/rows/row-format.js';
 import { noRows } from '../data/encoding/no-rows.js';
 import { describeSources, type DataDescription } from '../data/info/describe-data.js';
 import type { DataOptions } from '../data/options.js';
@@ -30,20 +29,13 @@ export async function checkRows(
   findings: Findings,
 ): Promise<CheckedData<DataDescription> | undefined> {
   const policy = listBadRows(data);
-  const names = labelStorage(format).map(({ name }) => name);
-  const labels: Batch[] = [];
+  const labels = new HeldLabels(format);
   const read = async (): Promise<CheckedData<DataDescription>> => {
     const { description, encoded } = await describeSources(sources, format, {
       policy,
       ...(grow !== undefined && { grow }),
       see: (split, { batch }) => {
-        if (split === 'train')
-          labels.push({
-            rows: batch.rows,
-            columns: new Map(
-              names.map((name) => [name, numberColumn(column(batch, name, 'f32').data.slice(0, batch.rows))]),
-            ),
-          });
+        if (split === 'train') labels.add(batch);
       },
     });
     if (sources.train.takesRules) checkTables(encoded, sources.train.path);
@@ -57,8 +49,7 @@ export async function checkRows(
           policy.reasons,
         );
     }
-    const rows = labels.reduce((sum, each) => sum + each.rows, 0);
-    const facts = await labelFacts({ rows, labelCounts: new Map(), labels: () => labels }, tasks, {});
+    const facts = await labelFacts(labels, tasks, {});
     const reject = skipBadRows(undefined, Infinity);
     const batches = (): AsyncIterable<EncodedBatch> => sources.train.stream(encoded, [], { policy: reject });
     return { description, step: { tasks, encoded, facts, batches } };

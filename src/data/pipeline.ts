@@ -1,9 +1,8 @@
-import type { Chunk } from '../chunks/chunk.js';
 import { blockRows } from '../chunks/row-block.js';
 import type { Fitted } from '../features/feature-types.js';
 import { EncodePool, type EncodePoolOptions } from './encoding/encode-pool.js';
-import { RowFitter } from './encoding/row-fitter.js';
-import type { CellFile, PieceOptions, RowSource } from './readers/cell-file.js';
+import { fitChunks } from './encoding/fit-chunks.js';
+import type { CellFile, FileChunk, PieceOptions, RowSource } from './readers/cell-file.js';
 import type { Position, ReadCursor } from './readers/read-cursor.js';
 import { cutLines } from './readers/cut-lines.js';
 import type { TextPlace } from './readers/text-place.js';
@@ -33,14 +32,12 @@ export interface EncodeOptions extends Partial<EncodePoolOptions>, ReadOptions {
 /** Rows that are encoded before they are yielded, fewer if they are wide. */
 const BATCH_ROWS = 1 << 13;
 
-/** A chunk, its file, and the number of its first line. */
-interface NumberedChunk {
-  readonly chunk: Chunk;
+/** A chunk of one of several files. */
+interface NumberedChunk extends FileChunk {
   /** Share of its file that was read. */
   readonly progress: number;
   /** Number of its file, from 0. */
   readonly file: number;
-  readonly line: number;
 }
 
 /**
@@ -59,7 +56,7 @@ export async function* readChunks(
     for await (const piece of csv.pieces({ from, place: cursor?.placeIn(csv.path), ...options })) {
       if ('failure' in piece) throw piece.failure(line);
       for (const chunk of 'bytes' in piece ? cutLines(columns, piece) : [piece]) {
-        yield { chunk, progress: piece.progress, file, line };
+        yield { chunk, columns, line, progress: piece.progress, file };
         cursor?.moveAfter(csv.path, chunk, line);
         line += chunk.numLines;
       }
@@ -167,28 +164,18 @@ async function* encodeOnThreads(
 }
 
 /**
- * Fits vocabularies and scales on the rows that will be trained on, in one pass; no pass if nothing is fitted.
+ * Fits vocabularies and scales on the rows of files, in one pass; no pass if nothing is fitted.
  * @param onShare receives the share of a file that was read, and the file
  * @param excluded rows that were excluded from the sources, and the filter that excluded them
  * @throws UserError (data) for an invalid row that the policy does not skip, and if no row is left
  */
-export async function fitRows(
+export function fitRows(
   sources: readonly RowSource[],
   format: RowFormat,
   policy: RejectPolicy,
   onShare: (share: number, source: RowSource) => void = () => undefined,
   excluded: { readonly leftOut?: LeftOut; readonly filter?: RowFilter | undefined } = {},
 ): Promise<Fitted> {
-  const fitter = new RowFitter(format, policy, excluded.leftOut);
-  if (!fitter.fitsAnything) return {};
-  let current = -1;
-  for await (const { chunk, file, line } of readChunks(sources, onShare)) {
-    if (file > current) fitter.startFile();
-    current = file;
-    fitter.observe(chunk, sources[file]!.columns, line);
-  }
-  return fitter.finish(
-    sources.map(({ csv }) => csv.path),
-    excluded.filter,
-  );
+  const paths = sources.map(({ csv }) => csv.path);
+  return fitChunks(readChunks(sources, onShare), paths, format, policy, excluded);
 }

@@ -2,7 +2,7 @@ import type { Batch } from '../core/batch.js';
 import { userError } from '../core/errors.js';
 import type { LabelFacts } from '../core/tasks.js';
 import { labelFacts, labelScales } from '../data/batches/label-facts.js';
-import { startFits } from '../data/encoding/row-fitter.js';
+import { startFits } from '../data/encoding/fit-chunks.js';
 import { firstSampleFormat } from '../data/replay/numbered-samples.js';
 import { encodedFormat } from '../data/rows/row-format.js';
 import type { RowStream } from '../data/streams/chunk-stream.js';

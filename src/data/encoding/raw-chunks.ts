@@ -20,7 +20,7 @@ import type { Shards } from '../shards/reader.js';
 import { createDictionary } from '../shards/shard-view.js';
 import { readVocabularies } from '../shards/vocabulary.js';
 import { ROWS_PER_SHARD } from '../shards/writer.js';
-import { fitReaders, startFits } from './row-fitter.js';
+import { fitReaders, startFits } from './fit-chunks.js';
 
 // Raw rows are the valid rows of one file before anything is fitted: its data columns as dictionaries, numbers and
 // lists. They are chunks again when they are read, so that fits and encodings need not read the file.

@@ -96,6 +96,15 @@ export interface FileColumns {
   readonly constants?: ReadonlyMap<string, string> | undefined;
 }
 
+/** A chunk of the rows of a file. */
+export interface FileChunk {
+  readonly chunk: Chunk;
+  /** Columns of its file; the same object for the chunks of one file. */
+  readonly columns: FileColumns;
+  /** Number of its first line. */
+  readonly line: number;
+}
+
 /** A file and the columns that are read from it. */
 export interface RowSource<File = Pick<CellFile, 'path' | 'headerLines' | 'pieces'>> {
   readonly csv: File;

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { toFittedKey } from '../../features/fitted.js';
 import { recipe, sharedRecipe, type Recipe } from '../cache/cache.js';
-import { startFits } from '../encoding/row-fitter.js';
+import { startFits } from '../encoding/fit-chunks.js';
 import { openRawRows, rawCollector, rawColumns, rawStorage } from '../encoding/raw-chunks.js';
 import { replayRejects, writeRows, type WrittenRows } from '../encoding/write-rows.js';
 import { collectRows, encodeRows } from '../pipeline.js';

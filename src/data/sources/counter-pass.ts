@@ -179,8 +179,8 @@ export class CounterPass {
     const startFiles = async (last: number): Promise<void> => {
       for (; current < last; current++) await writer?.add(emptyBlock(), [0]);
     };
-    for await (const { chunk, file, line } of readChunks(rows, onShare)) {
-      const values = counter.count(chunk, rows[file]!.columns, line);
+    for await (const { chunk, columns, file, line } of readChunks(rows, onShare)) {
+      const values = counter.count(chunk, columns, line);
       await startFiles(file);
       await writer?.add(chunkBatch(this.plan.names, values, chunk));
     }
@@ -208,8 +208,8 @@ export class CounterPass {
     for (const { part } of this.#parts) {
       // A stream is stored, since the read below ends at the first row.
       if (part.stream !== undefined) await part.fingerprint(reading);
-      for await (const { chunk, file } of readChunks(part.rows)) {
-        const { path, constants } = part.rows[file]!.columns;
+      for await (const { chunk, columns } of readChunks(part.rows)) {
+        const { path, constants } = columns;
         const cells = new CounterCells(this.plan, chunk, constants);
         for (let row = 0; row < chunk.rows; row++) {
           const time = cells.time(row);

@@ -176,8 +176,7 @@ async function sortEvents(
   );
   let skipped = 0;
   const onShare = (share: number): void => reportShare(access, `reading events of ${selected.path}`, share);
-  for await (const { chunk, file: index, line } of readChunks(sources, onShare)) {
-    const { columns: file } = sources[index]!;
+  for await (const { chunk, columns: file, line } of readChunks(sources, onShare)) {
     const rows = new ChunkRows(withConstants(chunk, file));
     const check = (): void => (selected.isSkipping ? undefined : refuseInvalid(rows, chunk, file, line));
     selected.exclude(rows, line);

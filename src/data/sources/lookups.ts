@@ -59,13 +59,13 @@ async function readTable(
     }
     places.push(place);
   };
-  for await (const { chunk, file: index, line } of readChunks(sources)) {
+  for await (const { chunk, columns, file, line } of readChunks(sources)) {
     const rows = new ChunkRows(chunk);
     const keys = readTexts(rows, key, cells);
     for (const { check, cells: own } of uses) check(rows, own);
-    const first = index * FILE_LINES + line;
+    const first = file * FILE_LINES + line;
     rows.eachKept([key], (row) => addRow(keys[row]!, rows, row, first + rows.lineOf(row)));
-    refuseInvalid(rows, chunk, sources[index]!.columns, line);
+    refuseInvalid(rows, chunk, columns, line);
   }
   return table.finish();
 }

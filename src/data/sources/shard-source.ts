@@ -16,7 +16,7 @@ import type { ParquetSchema } from '../readers/cell-file.js';
 import { changedBefore } from '../readers/read-cursor.js';
 import { hashFiles, type Fingerprint } from '../readers/fingerprint.js';
 import { computeCheck } from '../readers/text-place.js';
-import { finishFits, startFits } from '../encoding/row-fitter.js';
+import { finishFits, startFits } from '../encoding/fit-chunks.js';
 import type { EncodedBatch } from '../rows/row-collector.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { badRow, checkIds, checkNumbers } from '../shards/check-shard-rows.js';

@@ -1,15 +1,10 @@
 import type { Chunk } from '../../chunks/chunk.js';
 import type { DialectOptions } from '../dialect.js';
-import type { FileColumns } from '../readers/cell-file.js';
+import type { FileChunk } from '../readers/cell-file.js';
 import type { RecordStream, StreamCursor, StreamReading } from './record-stream.js';
 
 /** Rows of a stream as columns, in the order of the stream. Its memory is valid until the next chunk. */
-export interface StreamChunk {
-  readonly chunk: Chunk;
-  /** Columns of its file; the same object for the chunks of one file. */
-  readonly columns: FileColumns;
-  /** Number of its first line. */
-  readonly line: number;
+export interface StreamChunk extends FileChunk {
   /**
    * Returns the position after the first `rows` rows; all rows include the lines after the last one, unless
    * `excludesRest`.

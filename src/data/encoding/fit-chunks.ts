@@ -1,16 +1,17 @@
-import type { Chunk, ChunkRows } from '../../chunks/chunk.js';
+import type { ChunkRows } from '../../chunks/chunk.js';
 import { createRowBlock, reserveRows, type BlockColumn, type RowBlock } from '../../chunks/row-block.js';
-import { column } from '../../core/batch.js';
+import type { Batch } from '../../core/batch.js';
 import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
 import type { Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { FieldFitter, ReadColumns } from '../../features/kinds/kind.js';
 import { fieldColumn, fieldFitter, fieldReader, isCompared } from '../../features/kinds/kinds.js';
-import type { FileColumns } from '../readers/cell-file.js';
+import type { FileChunk, FileColumns } from '../readers/cell-file.js';
 import { eventReaders, eventStorage } from '../rows/event-columns.js';
 import { labelReaders } from '../rows/label-columns.js';
 import { countLeftOut, type LeftOut, type RejectPolicy } from '../rows/rejects.js';
 import type { LateColumns } from '../rows/row-collector.js';
+import type { RowFilter } from '../rows/row-filter.js';
 import { labelStorage, type RowFormat } from '../rows/row-format.js';
 import { invalidRows, RowReader } from '../rows/row-reader.js';
 import { noRows } from './no-rows.js';
@@ -80,81 +81,52 @@ export function fitReaders(
   };
 }
 
-/** Fits vocabularies and scales on the valid rows of chunks. */
-export class RowFitter {
-  readonly #format: RowFormat;
-  readonly #policy: RejectPolicy;
-  readonly #fits: ReadonlyMap<string, Fit>;
-  readonly #readers: FitReaders;
-  readonly #reader: RowReader;
-  readonly #leftOut: Map<string, number>;
-  #isChosen: Chooser | undefined;
-  #count = 0;
+interface FitOptions {
+  /** Rows that were excluded before. */
+  readonly leftOut?: LeftOut;
+  /** Filter that excluded rows; default: the filter of the format. */
+  readonly filter?: RowFilter | undefined;
+  /** Columns that are computed of the rows that are valid otherwise. */
+  readonly last?: readonly LateColumns[];
+  /** Receives the rows of each chunk, and a batch with their labels. Default: no pass if nothing is fitted. */
+  readonly onRows?: (rows: ChunkRows, batch: Batch) => void;
+}
 
-  /**
-   * @param leftOut rows that were excluded before
-   * @param last columns that are computed of the rows that are valid otherwise
-   */
-  constructor(
-    format: RowFormat,
-    policy: RejectPolicy,
-    leftOut: LeftOut = new Map(),
-    last: readonly LateColumns[] = [],
-  ) {
-    this.#format = format;
-    this.#policy = policy;
-    this.#fits = startFits(format);
-    this.#readers = fitReaders(format, this.#fits, { last });
-    this.#reader = new RowReader(format, this.#readers.readers, this.#readers.late);
-    this.#leftOut = new Map(leftOut);
-    this.startFile();
-  }
-
-  get fitsAnything(): boolean {
-    return this.#fits.size > 0;
-  }
-
-  /** Number of rows that were observed. */
-  get count(): number {
-    return this.#count;
-  }
-
-  /** Returns a label of the rows of the chunk that was observed last. */
-  label(name: string): Float32Array {
-    return column(this.#readers.block, name, 'f32').data;
-  }
-
-  /** Starts another file: sampling numbers its rows. */
-  startFile(): void {
-    const { sampling, tasks } = this.#format.spec;
-    this.#isChosen = sampling && createChooser(sampling, tasks);
-  }
-
-  /**
-   * Observes the valid rows of a chunk.
-   * @param line number of its first line
-   */
-  observe(chunk: Chunk, file: FileColumns, line: number): ChunkRows {
-    const { block, columns, fitters } = this.#readers;
+/**
+ * Fits vocabularies and scales on the valid rows of chunks, in one pass.
+ * @param paths of the rows
+ * @throws UserError (data) for an invalid row that the policy does not skip, and if no row is left
+ */
+export async function fitChunks(
+  chunks: AsyncIterable<FileChunk>,
+  paths: readonly string[],
+  format: RowFormat,
+  policy: RejectPolicy,
+  { leftOut, filter = format.spec.filter, last = [], onRows }: FitOptions = {},
+): Promise<Fitted> {
+  const { sampling, tasks } = format.spec;
+  const fits = startFits(format);
+  if (fits.size === 0 && onRows === undefined) return {};
+  const { readers, late, fitters, block, columns } = fitReaders(format, fits, { last });
+  const reader = new RowReader(format, readers, late);
+  const excluded = new Map(leftOut);
+  let isChosen: Chooser | undefined;
+  let file: FileColumns | undefined;
+  let count = 0;
+  for await (const { chunk, columns: own, line } of chunks) {
+    // Sampling numbers the rows of a file.
+    if (own !== file) isChosen = sampling && createChooser(sampling, tasks);
+    file = own;
     reserveRows(block, columns, chunk.rows);
-    const rows = this.#reader.read(chunk, file, block, line);
-    for (const row of invalidRows(rows, chunk, file, line)) this.#policy.reject(row);
-    const isChosen = this.#isChosen;
+    const rows = reader.read(chunk, file, block, line);
+    for (const row of invalidRows(rows, chunk, file, line)) policy.reject(row);
     for (let row = 0; isChosen !== undefined && row < rows.count; row++)
       if (rows.isKept(row) && !isChosen(block, row)) rows.exclude(row, SAMPLED_AWAY);
     if (rows.count > 0) for (const fitter of fitters) fitter.observe(rows);
-    this.#count += rows.numKept;
-    countLeftOut(this.#leftOut, rows.excluded);
-    return rows;
+    count += rows.numKept;
+    countLeftOut(excluded, rows.excluded);
+    onRows?.(rows, block);
   }
-
-  /**
-   * @param paths of the rows
-   * @param filter that excluded rows; default: the filter of the format
-   * @throws UserError (data) if no row was observed
-   */
-  finish(paths: readonly string[], filter = this.#format.spec.filter): Fitted {
-    if (this.#count === 0) throw noRows(paths, this.#leftOut, filter, this.#policy.reasons);
-    return finishFits(this.#fits);
-  }
+  if (count === 0) throw noRows(paths, excluded, filter, policy.reasons);
+  return finishFits(fits);
 }
