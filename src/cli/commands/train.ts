@@ -66,25 +66,8 @@ export const train = defineCommand({
       .example('$0 train configs/esmm.yaml --init-from runs/latest', '')
       .example('$0 train configs/esmm.yaml --follow', '')
       .example('$0 train --resume runs/latest', ''),
-  async run({
-    config,
-    set = [],
-    initFrom,
-    device,
-    threads,
-    name,
-    runDir,
-    resume,
-    follow,
-    untilEnd,
-    verifyData,
-    dryRun,
-    baseline,
-    report,
-    quiet,
-    logLevel,
-    json,
-  }) {
+  async run({ set = [], initFrom, dryRun, quiet, logLevel, ...args }) {
+    const { config, device, threads, resume, follow, untilEnd, json } = args;
     if (untilEnd && !follow)
       throw userError('usage', { where: '--until-end', message: 'requires --follow', fix: 'add --follow' });
     const changes = initFrom === undefined ? set : [...set, `initFrom.checkpoint=${JSON.stringify(initFrom)}`];
@@ -93,21 +76,6 @@ export const train = defineCommand({
       const path = config ?? findConfig(resume);
       return runCheck({ path, set: changes, sampleRows: DRY_RUN_ROWS, follow, device, threads, json });
     }
-    return runTrain({
-      config,
-      set: changes,
-      device,
-      threads,
-      name,
-      runDir,
-      resume,
-      follow,
-      untilEnd,
-      verifyData,
-      baseline,
-      report,
-      level: getLogLevel({ quiet, logLevel }),
-      json,
-    });
+    return runTrain({ ...args, set: changes, level: getLogLevel({ quiet, logLevel }) });
   },
 });
