@@ -1,8 +1,6 @@
-import { z } from 'zod';
-import { selectGroups } from '../graph/features.js';
-import { mlp } from '../graph/mlp.js';
 import { defineBottom, forAllTasks, buildGate } from './bottom.js';
-import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
+import { checkExperts } from './expert-options.js';
+import { buildExperts, mixtureOptions } from './mixture.js';
 
 /**
  * One-gate Mixture-of-Experts, the baseline of MMOE (Ma et al. 2018, section 4.1,
@@ -11,27 +9,12 @@ import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 export const omoe = defineBottom({
   name: 'omoe',
   summary: 'One-gate Mixture-of-Experts: shared experts and one gate for all tasks',
-  options: () => ({
-    experts: expertOptions
-      .extend({ count: z.int().min(1).max(1024).default(8).describe('Number of experts') })
-      .prefault({})
-      .describe('Shared experts'),
-    gate: gateOptions,
-  }),
+  options: () => mixtureOptions,
   check: checkExperts,
 
   build(options, { g, tasks, ...features }) {
-    const { input } = features;
-    const { count, ...expert } = options.experts;
-    const names = Array.from({ length: count }, (_, e) => `experts.${e}`);
-    const gateInput = selectGroups(g, features, options.gate.input).input;
-    const { gate, mixture } = buildGate(
-      g,
-      gateInput,
-      { names, values: names.map((name) => mlp(g, input, expert, name)) },
-      options.gate,
-      'gate',
-    );
+    const { experts, gateInput } = buildExperts(g, features, options);
+    const { gate, mixture } = buildGate(g, gateInput, experts, options.gate, 'gate');
     return { outputs: forAllTasks(tasks, mixture), gates: new Map([['all tasks', gate]]) };
   },
 });
