@@ -23,7 +23,7 @@ const MAX_CODE_LINES: Readonly<Record<string, number>> = {
   evaluation: 2090,
   explain: 150,
   export: 3260,
-  features: 8480,
+  features: 8460,
   graph: 1330,
   importance: 500,
   init: 1320,

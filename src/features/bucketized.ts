@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { countAtMost } from '../core/count-at-most.js';
 import { embeddingWidth } from './embedded.js';
-import type { Encoding } from './feature.js';
+import type { Encoding, Fit } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { missingOption, withMissing } from './missing.js';
 import { parseNumber } from './parse.js';
@@ -61,7 +61,6 @@ export const bucketized = defineFieldGroup({
           }
         : {
             ...inWords('a bucket between boundaries', ` ${boundaries.join(', ')}`),
-            startFit: () => undefined,
             encoder: () => createEncoder(boundaries),
           };
     const name = `${column}_bucketized`;
@@ -74,7 +73,7 @@ const inWords = (encodedAs: string, which = ''): Pick<Encoding, 'encodedAs' | 'm
   meaning: encodedAs + which,
 });
 
-function startFit(count: number): ReturnType<Encoding['startFit']> {
+function startFit(count: number): Fit {
   const quantiles = new Quantiles();
   return {
     check: (text) => {

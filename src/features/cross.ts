@@ -110,12 +110,13 @@ function combineColumns(
     return !cells.includes('');
   };
   return {
-    ...(grow !== undefined && { grow }),
+    grow,
     growth,
-    startFit: () => {
-      const fit = startFit();
-      return (
-        fit && {
+    startFit:
+      startFit &&
+      (() => {
+        const fit = startFit();
+        return {
           check: (text) => {
             if (isWhole(text)) fit.check(text);
           },
@@ -123,9 +124,8 @@ function combineColumns(
             if (isWhole(text)) fit.observe(text);
           },
           finish: () => fit.finish(),
-        }
-      );
-    },
+        };
+      }),
     encoder: (...args) => {
       const inner = encoder(...args);
       return {

@@ -83,7 +83,6 @@ function createEncoding(
   return {
     encodedAs: `a ${part}`,
     meaning: `a ${part}, ${written.format}, ${written.timeZone}`,
-    startFit: () => undefined,
     encoder: () => ({
       rows: 1 + values.length,
       rule: { kind: 'time', part, ...written, values, empty: 0, cells: 1 },

@@ -111,8 +111,8 @@ export interface Encoding {
   readonly meaning: string;
   /** Whether it fits a vocabulary and maps all other strings to 0. */
   readonly learnsTexts?: boolean;
-  /** Starts a fit; returns undefined if nothing is fitted. */
-  readonly startFit: () => Fit | undefined;
+  /** Starts a fit; undefined if nothing is fitted. */
+  readonly startFit?: (() => Fit) | undefined;
   /**
    * @param fitted result of the fit, or undefined if nothing is fitted
    * @param numbers replace the ids of a vocabulary that grows: the number of a token becomes its id when the batch of

@@ -8,7 +8,6 @@ const NUM_OCTAVES = 64;
 export const logBuckets: Encoding = {
   encodedAs: 'the octave of a number',
   meaning: 'the octave of a number',
-  startFit: () => undefined,
   encoder: () => ({
     rows: NUM_OCTAVES + 1,
     encode: (text) => (text === '' ? 0 : octave(parseNumber(text))),

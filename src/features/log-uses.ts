@@ -28,7 +28,7 @@ export function listLogUses(fields: readonly Field[], logs: readonly string[]): 
     const [log] = splitLogged(list.name, logs) ?? [];
     if (log === undefined) return [];
     const column = logColumn(list, log, cells);
-    const check = column.values === 'text' ? (startFit()?.check ?? encoder(undefined).encode) : () => undefined;
+    const check = column.values === 'text' ? (startFit?.().check ?? encoder(undefined).encode) : () => undefined;
     const checkItem = (text: string): void => {
       if (text !== '') check(text);
     };

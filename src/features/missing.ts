@@ -34,10 +34,11 @@ export function withMissing<Of extends Encoding>(encoding: Of, missing: z.output
   if (missing === 'token')
     return { ...encoding, ...meta, ...(encoding.learnsTexts === true ? withOwnText(encoding) : withLastRow(encoding)) };
   const onEmpty = missing === 'error' ? rejectMissing : () => 0;
+  const { startFit } = encoding;
   return {
     ...encoding,
     ...meta,
-    startFit: () => fitWith(encoding.startFit(), onEmpty),
+    startFit: startFit && (() => fitWith(startFit(), onEmpty)),
     encoder: (...args) => encoderWith(encoding.encoder(...args), onEmpty, missing === 'error' ? 'refused' : 0),
   };
 }
@@ -45,7 +46,7 @@ export function withMissing<Of extends Encoding>(encoding: Of, missing: z.output
 /** Uses the last row for missing values. The encoding then cannot grow, since the row would move. */
 function withLastRow({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit' | 'encoder' | 'grow'> {
   return {
-    startFit: () => fitWith(startFit(), () => 0),
+    startFit: startFit && (() => fitWith(startFit(), () => 0)),
     encoder: (fitted) => {
       const inner = encoder(fitted);
       return { ...encoderWith(inner, () => inner.rows, inner.rows), rows: inner.rows + 1 };
@@ -71,17 +72,17 @@ function withOwnText({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit'
         }
       : direct;
   return {
-    startFit: () => {
-      const fit = startFit();
-      return (
-        fit && {
+    startFit:
+      startFit &&
+      (() => {
+        const fit = startFit();
+        return {
           ...fit,
           check: (text) => fit.check(toToken(text)),
           observe: (text) => fit.observe(toToken(text)),
           direct: guarded(fit.direct),
-        }
-      );
-    },
+        };
+      }),
     encoder: (...args) => {
       const inner = encoder(...args);
       const { rule } = inner;
@@ -92,14 +93,12 @@ function withOwnText({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit'
   };
 }
 
-function fitWith(fit: Fit | undefined, onEmpty: () => unknown): Fit | undefined {
-  return (
-    fit && {
-      ...fit,
-      check: (text) => (text === '' ? onEmpty() : fit.check(text)),
-      observe: (text) => (text === '' ? undefined : fit.observe(text)),
-    }
-  );
+function fitWith(fit: Fit, onEmpty: () => unknown): Fit {
+  return {
+    ...fit,
+    check: (text) => (text === '' ? onEmpty() : fit.check(text)),
+    observe: (text) => (text === '' ? undefined : fit.observe(text)),
+  };
 }
 
 function encoderWith(encoder: Encoder, onEmpty: () => number, empty: CellRule['empty']): Encoder {

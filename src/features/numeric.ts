@@ -75,7 +75,7 @@ export function numberField(
     encodedAs: 'a number',
     meaning: describeMeaning(options),
     width: 1,
-    startFit: () => startFit(name, options),
+    startFit: isFitted(options) ? () => startFit(name, options) : undefined,
     encoder: (fitted) => createEncoder(options, fitted),
   };
 }
@@ -100,7 +100,6 @@ function indicatorField(column: string): Field {
     meaning: 'whether a number is missing',
     kind: 'number',
     width: 1,
-    startFit: () => undefined,
     encoder: () => ({
       rows: 0,
       rule: { kind: 'constant', value: 0, empty: 1, cells: 1 },
@@ -128,10 +127,13 @@ const FILLINGS: Readonly<Record<string, () => Filling>> = {
   },
 };
 
-function startFit(name: string, { scaling, fillMissing: missing }: NumberOptions): Fit | undefined {
+function isFitted({ scaling, fillMissing: missing }: NumberOptions): boolean {
+  return startScalingFit(scaling) !== undefined || FILLINGS[String(missing)] !== undefined;
+}
+
+function startFit(name: string, { scaling, fillMissing: missing }: NumberOptions): Fit {
   const scalingFit = startScalingFit(scaling);
   const filling = FILLINGS[String(missing)]?.();
-  if (scalingFit === undefined && filling === undefined) return undefined;
   const before = scaleBeforeFit(scaling);
   let count = 0;
   const observe = (value: number): void => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { countAtMost } from '../core/count-at-most.js';
 import { embeddingWidth } from './embedded.js';
-import { BadValue, type Encoding } from './feature.js';
+import { BadValue, type Encoding, type Fit } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { noValuesError } from './missing.js';
 import { parseNumber } from './parse.js';
@@ -58,7 +58,7 @@ const EMPTY = new BadValue(
   'correct the row, or set fillMissing: token; data.onBadRow: skip drops such rows',
 );
 
-function startFit(column: string, bins: number, isRefused: boolean): ReturnType<Encoding['startFit']> {
+function startFit(column: string, bins: number, isRefused: boolean): Fit {
   const quantiles = new Quantiles();
   let [least, largest] = [Infinity, -Infinity];
   const observe = (value: number): void => {

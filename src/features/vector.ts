@@ -67,7 +67,7 @@ export const vector = defineFieldGroup({
         kind: 'vector',
         width,
         ...reading,
-        startFit: () => startFit(name, options, reading),
+        startFit: isFitted(options) ? () => startFit(name, options, reading) : undefined,
         encoder: (fitted) => createEncoder(options, fitted),
       },
     ];
@@ -132,13 +132,16 @@ function checkLength(values: ArrayLike<number>, length: number): void {
   if (values.length !== length) throw new BadValue(`${length} numbers, as in other rows, found ${values.length}`);
 }
 
+function isFitted({ length, scaling, fillMissing: missing }: VectorOptions): boolean {
+  return length === undefined || startScalingFit(scaling) !== undefined || missing === 'mean';
+}
+
 function startFit(
   name: string,
   { length: given, scaling, fillMissing: missing }: VectorOptions,
   { split }: VectorReading,
-): Fit | undefined {
+): Fit {
   const isScaled = startScalingFit(scaling) !== undefined;
-  if (given !== undefined && !isScaled && missing !== 'mean') return undefined;
   const before = scaleBeforeFit(scaling);
   let length = given;
   const check = checker(missing, (found) => given ?? found);

@@ -15,7 +15,7 @@ import { readBags } from '../support/read-cells.js';
 /** Fits the first field of a group on values. */
 function fieldOf(spec: object, cells: readonly string[]): EncodedField {
   const [field] = createFields([featureTypes.schema.parse({ fields: ['f'], ...spec })]);
-  const ownFit = field!.startFit();
+  const ownFit = field!.startFit?.();
   const fit = ownFit && cleanFit(ownFit, field!);
   for (const cell of cells) {
     fit?.check(cell);
@@ -272,7 +272,7 @@ describe('raw values in ONNX', () => {
     const [field] = createFields([
       featureTypes.schema.parse({ type: 'cross', fields: [['a', 'b', 'c']], encoding: 'tokens' }),
     ]);
-    const fit = field!.startFit()!;
+    const fit = field!.startFit!();
     for (const cells of [
       ['x', 'y', 'z'],
       ['x', 'yz', '1'],
@@ -368,7 +368,7 @@ describe('raw values in ONNX', () => {
     ['with zeros for missing values', { scaling: 'min-max', fillMissing: 'zero' }, [[1, 2, 3], [4, 0.5, 0], []]],
   ])('are a vector: %s', async (_, spec, rows) => {
     const [field] = createFields([featureTypes.schema.parse({ type: 'vector', fields: ['f'], ...spec })]);
-    const fit = field!.startFit();
+    const fit = field!.startFit?.();
     for (const row of rows) fit?.vector!.observe(row);
     const [ready] = encodedFields([field!], { f: fit?.finish() });
     const {

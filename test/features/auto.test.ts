@@ -54,7 +54,7 @@ describe('the automatic encoding', () => {
   it('grows with its decision, and rejects data that contradicts it', () => {
     const field = fieldOf({ type: 'categorical', encoding: 'auto' });
     const learn = (cells: readonly string[]): unknown => {
-      const fit = field.startFit()!;
+      const fit = field.startFit!();
       for (const cell of cells) fit.observe(cell);
       return fit.finish();
     };

@@ -9,7 +9,7 @@ describe('a bag', () => {
   /** Items of a cell, with their ids encoded. */
   const itemsOf = (spec: object, cell: string, cells: readonly string[] = []): [number, number][] => {
     const field = fieldOf({ type: 'bag', ...spec });
-    const fit = field.startFit();
+    const fit = field.startFit?.();
     if (fit !== undefined) {
       const [fitter, rows] = [fieldFitter(field, fit), textRows('f', cells)];
       fitter.check(rows);

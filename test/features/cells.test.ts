@@ -24,7 +24,7 @@ const parsed = (spec: object): FeatureSpec => featureTypes.schema.parse(spec);
 /** The numbers that the cells of the fields of a group become, fitted on cells. */
 function encoded(spec: object, cells: CellOptions, train: readonly string[], texts: readonly string[]): number[] {
   const [field] = createFields([parsed({ fields: ['f'], ...spec })], cells);
-  const fit = field!.startFit();
+  const fit = field!.startFit?.();
   const cleaned = fit && cleanFit(fit, field!);
   for (const text of train) {
     cleaned?.check(text);

@@ -125,7 +125,7 @@ describe('blocks of mixed dimension', () => {
     const fit = (texts: readonly string[]): Readonly<Record<string, unknown>> =>
       Object.fromEntries(
         fields.map((field) => {
-          const each = field.startFit()!;
+          const each = field.startFit!();
           for (const text of texts) each.observe(text);
           return [field.name, each.finish()];
         }),

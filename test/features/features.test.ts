@@ -48,7 +48,7 @@ describe('ids', () => {
 
   it('have a configured size, and require no fit', () => {
     const spec = { type: 'categorical', encoding: { name: 'ids', sizes: { f: 5 } } };
-    expect(fieldOf(spec).startFit()).toBeUndefined();
+    expect(fieldOf(spec).startFit).toBeUndefined();
     const encoder = fitted(spec, []);
     expect(encoder.encode('4')).toBe(4);
     expect(() => encoder.encode('5')).toThrow(/below 5/);
@@ -104,7 +104,7 @@ describe('a hash', () => {
 
   it('maps strings to buckets from 1, and never to 0', () => {
     const spec = { type: 'categorical', encoding: { name: 'hash', buckets: 7, seed: 3 } };
-    expect(fieldOf(spec).startFit()).toBeUndefined();
+    expect(fieldOf(spec).startFit).toBeUndefined();
     const { rows, encode } = fitted(spec, []);
     const ids = Array.from({ length: 500 }, (_, i) => encode(`é${i}`));
     expect([rows, encode(''), Math.min(...ids), Math.max(...ids)]).toEqual([8, 0, 1, 7]);
@@ -224,7 +224,7 @@ describe('numbers', () => {
 
   it('of at most -1 are rejected by log1p, and not fitted', () => {
     expect(() => fitted({ type: 'numeric', scaling: 'log1p' }, []).encode('-1')).toThrow(/above -1/);
-    const fit = fieldOf({ type: 'numeric', scaling: ['log1p', 'standard'] }).startFit()!;
+    const fit = fieldOf({ type: 'numeric', scaling: ['log1p', 'standard'] }).startFit!();
     expect(() => fit.check('-1')).toThrow(/above -1/);
     expect(() => fit.direct!.cell === 'number' && fit.direct!.check!(-1)).toThrow(/above -1/);
   });

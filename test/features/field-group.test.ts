@@ -50,12 +50,10 @@ describe('a field with its own options', () => {
       buckets: 9,
       fields: [['a', 'b'], { columns: ['a', 'c'], encoding: 'tokens', width: 3 }],
     });
-    expect(createFields([crosses]).map(({ name, width, startFit }) => [name, width, startFit() === undefined])).toEqual(
-      [
-        ['a_X_b', 16, true],
-        ['a_X_c', 3, false],
-      ],
-    );
+    expect(createFields([crosses]).map(({ name, width, startFit }) => [name, width, startFit === undefined])).toEqual([
+      ['a_X_b', 16, true],
+      ['a_X_c', 3, false],
+    ]);
   });
 
   it('may set every option itself', () => {

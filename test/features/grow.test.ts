@@ -18,7 +18,7 @@ const TOKENS = { type: 'categorical', encoding: { name: 'tokens' } };
 
 /** What a field learns from cells, as a checkpoint gives it back. */
 function learned(field: Field, cells: readonly string[]): Fitted {
-  const fit = field.startFit();
+  const fit = field.startFit?.();
   for (const cell of cells) fit?.observe(cell);
   return fit === undefined ? {} : loadedFitted(storedFitted({ [field.name]: fit.finish() }));
 }

@@ -37,7 +37,7 @@ describe.each(types)('a missing value of %s', (_, spec, cells) => {
   it('can be an error', () => {
     const field = fieldOf({ ...spec, fillMissing: 'error' });
     expect(() => fittedField({ ...spec, fillMissing: 'error' }, cells).encode('')).toThrow(/a value/);
-    const fit = field.startFit();
+    const fit = field.startFit?.();
     if (fit !== undefined) expect(() => fit.check('')).toThrow(/a value/);
   });
 
@@ -53,7 +53,7 @@ describe('a token for missing values', () => {
   it('keeps its id when a vocabulary grows', () => {
     const field = fieldOf({ type: 'categorical', encoding: 'tokens', fillMissing: 'token' });
     const learn = (cells: readonly string[]): unknown => {
-      const fit = field.startFit()!;
+      const fit = field.startFit!();
       for (const cell of cells) fit.observe(cell);
       return fit.finish();
     };
@@ -67,7 +67,7 @@ describe('a token for missing values', () => {
 
   it('cannot occur as a value', () => {
     const field = fieldOf({ type: 'categorical', encoding: 'tokens', fillMissing: 'token' });
-    const fit = field.startFit()!;
+    const fit = field.startFit!();
     for (const cell of ['', 'a', '']) fit.observe(cell);
     const { encode, direct } = field.encoder(fit.finish());
     expect(() => encode('\u001f')).toThrow(/U\+001F/);
@@ -89,7 +89,7 @@ describe('a separate token for missing values', () => {
     ].map((group) => featureTypes.schema.parse(group));
     expect([...checkFeatures({ one: groups[0]!, many: groups[1]! }, [])]).toEqual([]);
     const fields = createFields(groups);
-    const fit = fields[0]!.startFit();
+    const fit = fields[0]!.startFit?.();
     for (const text of ['1', '', '2', '3', '3']) fit?.observe(text);
     const [cell, item] = encodedFields(fields, fit === undefined ? {} : { f: fit.finish() });
     expect(item!.rows).toBe(cell!.rows);
@@ -119,7 +119,7 @@ describe('a missing number', () => {
         }),
       );
     }
-    expect(() => fieldOf({ type: 'numeric', scaling: 'standard' }).startFit()!.check('')).toThrow(/a decimal number/);
+    expect(() => fieldOf({ type: 'numeric', scaling: 'standard' }).startFit!().check('')).toThrow(/a decimal number/);
   });
 
   it('is filled before scaling, and scales are fitted on present numbers', () => {

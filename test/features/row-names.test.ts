@@ -88,7 +88,7 @@ describe('the rows of a table', () => {
 
   it('are named after the values of a cross, whatever they contain', () => {
     const field = fieldOf({ type: 'cross', fields: [['a', 'b']], encoding: 'tokens' });
-    const fit = field.startFit()!;
+    const fit = field.startFit!();
     fit.observe('x\u001f"y" z');
     expect(namesOf(field.encoder(fit.finish()))).toEqual(['unknown (unknown)', '["x","\\"y\\" z"] (cells)']);
   });

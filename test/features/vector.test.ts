@@ -28,7 +28,7 @@ function fitted(
 ): { readonly field: Field & { kind: 'vector' }; readonly encode: (cell: string) => number[]; readonly width: number } {
   const field = fieldOf({ type: 'vector', ...spec });
   if (field.kind !== 'vector') throw new Error('no vector');
-  const fit = field.startFit();
+  const fit = field.startFit?.();
   for (const cell of cells) {
     const values = Array.from(field.split(cell));
     fit?.vector?.check(values);
@@ -61,7 +61,7 @@ describe('a vector', () => {
 
   it('has the length of the training set, or a configured one without a fit', () => {
     expect(fitted({}, ['1|2', '3|4']).width).toBe(2);
-    expect(fieldOf({ type: 'vector', length: 3 }).startFit()).toBeUndefined();
+    expect(fieldOf({ type: 'vector', length: 3 }).startFit).toBeUndefined();
     expect(fitted({ length: 3, separator: ';' }, []).encode('1;2;3')).toEqual([1, 2, 3]);
   });
 

@@ -9,7 +9,7 @@ export const fieldOf = (spec: object): Field =>
 /** Fits a field on values and returns its encoder, after a round trip through a checkpoint's format. */
 export function fittedField(spec: object, cells: readonly string[]): Encoder {
   const field = fieldOf(spec);
-  const fit = field.startFit();
+  const fit = field.startFit?.();
   for (const cell of cells) {
     fit?.check(cell);
     fit?.observe(cell);

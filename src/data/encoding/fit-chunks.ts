@@ -20,10 +20,8 @@ import { createChooser, SAMPLED_AWAY, type Chooser } from '../rows/sampling.js';
 /** Starts the fit of each field that owns one, by name. */
 export function startFits({ fields }: RowFormat): ReadonlyMap<string, Fit> {
   const fits = new Map<string, Fit>();
-  for (const field of fields) {
-    const fit = field.owner === field.name ? field.startFit() : undefined;
-    if (fit !== undefined) fits.set(field.name, fit);
-  }
+  for (const field of fields)
+    if (field.owner === field.name && field.startFit !== undefined) fits.set(field.name, field.startFit());
   return fits;
 }
 

@@ -29,7 +29,7 @@ export const auto = defineEncoding({
     return {
       learnsTexts: true,
       startFit: () => {
-        const fit = asTokens.startFit()!;
+        const fit = asTokens.startFit!();
         let areIds = true;
         let largest = 0;
         return {

@@ -28,7 +28,6 @@ export const hash = defineEncoding({
       encode: (bytes: Uint8Array, begin: number, end: number) => 1 + (murmur3(bytes, begin, end, seed) % buckets),
     } as const;
     return {
-      startFit: () => undefined,
       encoder: () => ({
         rows: buckets + 1,
         rule: { kind: 'hashed', buckets, seed, empty: 0, cells: 1 },

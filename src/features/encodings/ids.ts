@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BadValue } from '../feature.js';
+import { BadValue, type Fit } from '../feature.js';
 import { parseId } from '../parse.js';
 import { defineEncoding } from './encoding.js';
 
@@ -31,22 +31,7 @@ export const ids = defineEncoding({
   build({ sizes }, field) {
     const size = Object.hasOwn(sizes, field) ? sizes[field] : undefined;
     return {
-      startFit: () => {
-        if (size !== undefined) return undefined;
-        let largest = 0;
-        const observe = (id: number): void => void (largest = Math.max(largest, id));
-        const observeAll = (values: Float64Array, begin: number, end: number): void => {
-          let most = largest;
-          for (let i = begin; i < end; i++) if (values[i]! > most) most = values[i]!;
-          largest = most;
-        };
-        return {
-          check: parseId,
-          observe: (text) => observe(parseId(text)),
-          direct: { cell: 'id', observe, observeAll },
-          finish: () => ({ size: largest + 1 }),
-        };
-      },
+      startFit: size === undefined ? startFit : undefined,
 
       grow: (before, now) => {
         const [had, has] = [before, now].map((fitted) => fittedSchema.parse(fitted).size) as [number, number];
@@ -82,3 +67,19 @@ export const ids = defineEncoding({
     };
   },
 });
+
+function startFit(): Fit {
+  let largest = 0;
+  const observe = (id: number): void => void (largest = Math.max(largest, id));
+  const observeAll = (values: Float64Array, begin: number, end: number): void => {
+    let most = largest;
+    for (let i = begin; i < end; i++) if (values[i]! > most) most = values[i]!;
+    largest = most;
+  };
+  return {
+    check: parseId,
+    observe: (text) => observe(parseId(text)),
+    direct: { cell: 'id', observe, observeAll },
+    finish: () => ({ size: largest + 1 }),
+  };
+}
