@@ -37,6 +37,10 @@ export class Quantiles {
     this.#counts.clear();
   }
 
+  observeAll(values: Float64Array, begin: number, end: number): void {
+    for (let i = begin; i < end; i++) this.observe(values[i]!);
+  }
+
   /** Returns the median, the mean of the middle two for an even count; NaN without numbers. */
   median(): number {
     const inOrder = this.#weighted();

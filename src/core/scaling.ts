@@ -23,7 +23,8 @@ export interface ScalingFit {
   finish(): unknown;
 }
 
-function observing(observeAll: ScalingFit['observeAll']): Pick<ScalingFit, 'observe' | 'observeAll'> {
+/** Returns a statistic's update by a run of numbers, and its update by a single one. */
+export function observing(observeAll: ScalingFit['observeAll']): Pick<ScalingFit, 'observe' | 'observeAll'> {
   const one = new Float64Array(1);
   return {
     observeAll,

@@ -82,7 +82,7 @@ function startFit(count: number): Fit {
     observe: (text) => {
       if (text !== '') quantiles.observe(parseNumber(text));
     },
-    direct: { cell: 'number', observe: (value) => quantiles.observe(value) },
+    direct: { cell: 'number', observe: (values, begin, end) => quantiles.observeAll(values, begin, end) },
     finish: () => ({ boundaries: quantiles.boundaries(count) }),
   };
 }

@@ -71,12 +71,11 @@ export interface Fit {
   readonly observe: (text: string) => void;
   /**
    * Fast paths that skip string conversion: ids in digits, decimal numbers that pass `check`, or previously observed
-   * strings by id. `check` throws InvalidValueError. `observeAll` observes `begin`…`end` at once.
+   * strings by id. `check` throws InvalidValueError. `observe` observes the numbers from `begin` to `end`.
    */
   readonly direct?:
     | ({
-        readonly observe: (value: number) => void;
-        readonly observeAll?: (values: Float64Array, begin: number, end: number) => void;
+        readonly observe: (values: Float64Array, begin: number, end: number) => void;
       } & (
         | { readonly cell: 'id' }
         | { readonly cell: 'number'; readonly check?: (value: number) => void }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { OptionsOf, ValidationIssue } from '../core/component.js';
 import {
   buildScale,
+  observing,
   scaleBeforeFit,
   scaleSteps,
   scalingOption,
@@ -136,16 +137,11 @@ function startFit(name: string, { scaling, fillMissing: missing }: NumberOptions
   const filling = FILLINGS[String(missing)]?.();
   const before = scaleBeforeFit(scaling);
   let count = 0;
-  const observe = (value: number): void => {
-    count++;
-    scalingFit?.observe(value);
-    filling?.observe(value);
-  };
-  const observeAll = (values: Float64Array, begin: number, end: number): void => {
+  const { observe, observeAll } = observing((values, begin, end) => {
     count += end - begin;
     scalingFit?.observeAll(values, begin, end);
     if (filling !== undefined) for (let i = begin; i < end; i++) filling.observe(values[i]!);
-  };
+  });
   return {
     check: (text) => {
       if (text === '' && !isRefused(missing)) return;
@@ -155,7 +151,7 @@ function startFit(name: string, { scaling, fillMissing: missing }: NumberOptions
     observe: (text) => {
       if (text !== '') observe(parseNumber(text));
     },
-    direct: { cell: 'number', observe, observeAll, ...(before !== undefined && { check: before }) },
+    direct: { cell: 'number', observe: observeAll, ...(before !== undefined && { check: before }) },
     finish: () => {
       if (count === 0) throw noValuesError(name, 'number');
       return filling === undefined

@@ -6,6 +6,7 @@ import { defineFieldGroup } from './field-group.js';
 import { noValuesError } from './missing.js';
 import { parseNumber } from './parse.js';
 import { Quantiles } from '../core/quantiles.js';
+import { observing } from '../core/scaling.js';
 
 const fittedSchema = z.strictObject({
   knots: z
@@ -61,11 +62,13 @@ const EMPTY = new BadValue(
 function startFit(column: string, bins: number, isRefused: boolean): Fit {
   const quantiles = new Quantiles();
   let [least, largest] = [Infinity, -Infinity];
-  const observe = (value: number): void => {
-    quantiles.observe(value);
-    least = Math.min(least, value);
-    largest = Math.max(largest, value);
-  };
+  const { observe, observeAll } = observing((values, begin, end) => {
+    quantiles.observeAll(values, begin, end);
+    for (let i = begin; i < end; i++) {
+      least = Math.min(least, values[i]!);
+      largest = Math.max(largest, values[i]!);
+    }
+  });
   return {
     check: (text) => {
       if (text !== '') parseNumber(text);
@@ -74,7 +77,7 @@ function startFit(column: string, bins: number, isRefused: boolean): Fit {
     observe: (text) => {
       if (text !== '') observe(parseNumber(text));
     },
-    direct: { cell: 'number', observe },
+    direct: { cell: 'number', observe: observeAll },
     finish: () => {
       if (largest < least) throw noValuesError(column, 'number');
       return { knots: [...new Set([least, ...quantiles.boundaries(bins), largest])] };

@@ -60,7 +60,7 @@ function counted(texts: readonly string[]): TextCounter {
     // Somewhere in the bytes of a file.
     const file = Buffer.concat([Buffer.from('1,'), bytesOf(text), Buffer.from(',2\n')]);
     const number = counter.numberOf(file, 2, file.length - 3);
-    if (number > 0) counter.countAgain(number);
+    if (number > 0) counter.countAgain(Float64Array.of(number), 0, 1);
     else counter.count(text);
   }
   return counter;

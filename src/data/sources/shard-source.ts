@@ -109,7 +109,7 @@ class ShardSource implements Source {
       const column = this.#stored.columns.get(field.columns[0]!)!;
       // The manifest has the number of ids.
       if (field.columns.length === 1 && 'size' in column && fit.direct?.cell === 'id')
-        fit.direct.observe(column.size - 1);
+        fit.direct.observe(Float64Array.of(column.size - 1), 0, 1);
       else fitters.push([field.columns, fieldFitter(field, fit)]);
     }
     if (fitters.length > 0) await this.#fitRows(format, fitters, reading);

@@ -70,16 +70,15 @@ export const ids = defineEncoding({
 
 function startFit(): Fit {
   let largest = 0;
-  const observe = (id: number): void => void (largest = Math.max(largest, id));
-  const observeAll = (values: Float64Array, begin: number, end: number): void => {
+  const observe = (values: Float64Array, begin: number, end: number): void => {
     let most = largest;
     for (let i = begin; i < end; i++) if (values[i]! > most) most = values[i]!;
     largest = most;
   };
   return {
     check: parseId,
-    observe: (text) => observe(parseId(text)),
-    direct: { cell: 'id', observe, observeAll },
+    observe: (text) => void (largest = Math.max(largest, parseId(text))),
+    direct: { cell: 'id', observe },
     finish: () => ({ size: largest + 1 }),
   };
 }

@@ -59,7 +59,7 @@ export const tokens = defineEncoding({
           cell: 'token',
           idOf: (bytes, begin, end) => counter.numberOf(bytes, begin, end),
           idsOf: counter.numbersOf,
-          observe: (number) => counter.countAgain(number),
+          observe: (numbers, begin, end) => counter.countAgain(numbers, begin, end),
         },
         finish: () => {
           const minCount = admitCount(spec);

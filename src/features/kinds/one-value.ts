@@ -169,17 +169,15 @@ export class OneValueFitter implements FieldFitter {
     for (let row = 0; row < rows.count; row++) {
       const isKept = rows.isKept(row);
       if (isKept && !Number.isNaN(this.#numbers[row])) continue;
-      if (begin < row) this.#observeRun(begin, row);
+      this.#observeRun(begin, row);
       if (isKept) this.#observeText(row, dictionary);
       begin = row + 1;
     }
-    if (begin < rows.count) this.#observeRun(begin, rows.count);
+    this.#observeRun(begin, rows.count);
   }
 
   #observeRun(begin: number, end: number): void {
-    const { direct } = this.#fit;
-    if (direct?.observeAll !== undefined) direct.observeAll(this.#numbers, begin, end);
-    else for (let row = begin; row < end; row++) direct!.observe(this.#numbers[row]!);
+    if (begin < end) this.#fit.direct!.observe(this.#numbers, begin, end);
   }
 
   #observeText(row: number, dictionary: KnownDictionary | undefined): void {

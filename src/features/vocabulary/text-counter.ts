@@ -45,9 +45,10 @@ export class TextCounter {
   /** The same for many strings. */
   readonly numbersOf = createKeyFinder(this.#table);
 
-  /** Increments the count of an id. */
-  countAgain(number: number): void {
-    if (this.#counts[number - 1]! < MAX_COUNT) this.#counts[number - 1]!++;
+  /** Increments the counts of the ids from `begin` to `end`. */
+  countAgain(numbers: Float64Array, begin: number, end: number): void {
+    const counts = this.#counts;
+    for (let i = begin; i < end; i++) if (counts[numbers[i]! - 1]! < MAX_COUNT) counts[numbers[i]! - 1]!++;
   }
 
   /**
